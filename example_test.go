@@ -1,0 +1,276 @@
+package apikey_test
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+// A service with one protected handler, and a client that calls it in the two ways of the
+// default sources.
+func Example() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Backup job"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := httptest.NewServer(auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := apikey.FromContext(r.Context())
+		fmt.Fprintf(w, "Hello, %s!", key.Name)
+	})))
+	defer server.Close()
+
+	call := func(target, token string) {
+		r, _ := http.NewRequest("GET", server.URL+target, nil)
+		r.Header.Set("X-Emby-Token", token)
+		res, err := http.DefaultClient.Do(r)
+		if err != nil {
+			log.Fatal(err)
+		}
+		defer res.Body.Close()
+		body := make([]byte, 200)
+		n, _ := res.Body.Read(body)
+		fmt.Println(res.StatusCode, strings.TrimSpace(string(body[:n])))
+	}
+	call("/", secret.Reveal())
+	call("/?api_key="+secret.Reveal(), "")
+	call("/", "")
+	// Output:
+	// 200 Hello, Backup job!
+	// 200 Hello, Backup job!
+	// 401 {"type":"about:blank","title":"Unauthorized","status":401,"detail":"A valid API key is required."}
+}
+
+// Routes ask for scopes. What is behind Handler needs a key in any case.
+func ExampleRequire() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Player", Scopes: []string{"library:read"}})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	ok := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { fmt.Fprintln(w, "ok") })
+	mux := http.NewServeMux()
+	mux.Handle("GET /library", apikey.Require("library:read")(ok))
+	mux.Handle("DELETE /library", apikey.Require("library:read", "library:write")(ok))
+	h := auth.Handler(mux)
+
+	for _, method := range []string{"GET", "DELETE"} {
+		r := httptest.NewRequest(method, "/library", nil)
+		r.Header.Set("X-API-Key", secret.Reveal())
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, r)
+		fmt.Println(method, w.Code)
+	}
+	// Output:
+	// GET 200
+	// DELETE 403
+}
+
+// A handler is tested without any key, by putting an identity into the context.
+func ExampleNewContext() {
+	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, ok := apikey.FromContext(r.Context())
+		fmt.Println(key.Name, ok)
+	})
+	r := httptest.NewRequest("GET", "/", nil)
+	ctx := apikey.NewContext(r.Context(), apikey.Key{ID: "test", Name: "Backup job"})
+	handler.ServeHTTP(httptest.NewRecorder(), r.WithContext(ctx))
+	// Output: Backup job true
+}
+
+// Authenticate is for routers whose middleware is not made of http.Handler.
+func ExampleMiddleware_Authenticate() {
+	auth, err := apikey.New(memstore.New(), apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	// A router with a handler type of its own.
+	type handler func(w http.ResponseWriter, r *http.Request) error
+	protect := func(next handler) handler {
+		return func(w http.ResponseWriter, r *http.Request) error {
+			admitted, err := auth.Authenticate(w, r)
+			if err != nil {
+				auth.Refuse(w, r, err)
+				return nil
+			}
+			return next(w, admitted)
+		}
+	}
+
+	h := protect(func(http.ResponseWriter, *http.Request) error { return errors.New("not reached") })
+	w := httptest.NewRecorder()
+	fmt.Println(h(w, httptest.NewRequest("GET", "/", nil)), w.Code)
+	// Output: <nil> 401
+}
+
+// Access loggers hold the request as it came to them. Conceal, around the logger, takes
+// the key out before.
+func ExampleMiddleware_Conceal() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	logger := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			next.ServeHTTP(w, r)
+			fmt.Println(r.Method, r.RequestURI)
+		})
+	}
+	h := auth.Conceal(logger(auth.Handler(http.NotFoundHandler())))
+	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/System/Info?api_key=123456789987654321&x=1", nil))
+	// Output: GET /System/Info?x=1
+}
+
+// Some routes are for everyone, and greet by name whoever has a key.
+func ExampleMiddleware_Optional() {
+	auth, err := apikey.New(memstore.New(), apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux := http.NewServeMux()
+	mux.HandleFunc("/System/Info/Public", func(w http.ResponseWriter, r *http.Request) {
+		_, known := apikey.FromContext(r.Context())
+		fmt.Println("known:", known)
+	})
+	mux.Handle("/System/Info", apikey.Require()(http.NotFoundHandler()))
+	h := auth.Optional(mux)
+	for _, target := range []string{"/System/Info/Public", "/System/Info", "/System/Info/Public?api_key=wrong"} {
+		w := httptest.NewRecorder()
+		h.ServeHTTP(w, httptest.NewRequest("GET", target, nil))
+		fmt.Println(w.Code, target)
+	}
+	// Output:
+	// known: false
+	// 200 /System/Info/Public
+	// 401 /System/Info
+	// 401 /System/Info/Public?api_key=wrong
+}
+
+// A pepper is kept where the database is not, such as in the environment.
+func ExampleNewFormat() {
+	os.Setenv("APIKEY_PEPPER", "5f1e0d8c7b6a59483726150493827160") // 32 random bytes or more
+	format, err := apikey.NewFormat("acme", apikey.FormatOptions{
+		Peppers: []apikey.Secret{apikey.NewSecret(os.Getenv("APIKEY_PEPPER"))},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{Format: format})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, format)
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Partner"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := auth.Verify(context.Background(), secret)
+	fmt.Println(key.Name, err)
+	fmt.Println(secret)                    // not by accident
+	fmt.Println(secret.Reveal()[:5] + "…") // on purpose
+	_, err = auth.Verify(context.Background(), apikey.NewSecret("acme_0123456789012345678901234567890123456"))
+	fmt.Println(err)
+	// Output:
+	// Partner <nil>
+	// REDACTED
+	// acme_…
+	// apikey: malformed key
+}
+
+// Rotation gives the caller time to change over.
+func ExampleIssuer_Rotate() {
+	ctx := context.Background()
+	issuer, err := apikey.NewIssuer(memstore.New(), nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, old, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+	if err != nil {
+		log.Fatal(err)
+	}
+	_, key, err := issuer.Rotate(ctx, old.ID, 24*time.Hour)
+	if err != nil {
+		log.Fatal(err)
+	}
+	old, err = issuer.Manager().Get(ctx, old.ID)
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(key.Name, key.Replaces == old.ID, !old.ExpiresAt.IsZero())
+	// Output: Backup job true true
+}
+
+// Keys of another system go on working, even if only their SHA-256 is known.
+func ExampleIssuer_ImportSHA256() {
+	format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowForeign: true})
+	if err != nil {
+		log.Fatal(err)
+	}
+	store := memstore.New()
+	issuer, err := apikey.NewIssuer(store, format)
+	if err != nil {
+		log.Fatal(err)
+	}
+	sum := sha256.Sum256([]byte("123456789987654321"))
+	if _, err := issuer.ImportSHA256(context.Background(), sum, apikey.Key{Name: "Old hub"}); err != nil {
+		log.Fatal(err)
+	}
+	auth, err := apikey.New(store, apikey.Options{Format: format})
+	if err != nil {
+		log.Fatal(err)
+	}
+	key, err := auth.Verify(context.Background(), apikey.NewSecret("123456789987654321"))
+	fmt.Println(key.Name, err)
+	// Output: Old hub <nil>
+}
+
+// Outcomes are labels for a counter.
+func ExampleEvent_Outcome() {
+	count := map[string]int{}
+	auth, err := apikey.New(memstore.New(), apikey.Options{
+		Observe: func(_ context.Context, e apikey.Event) { count[e.Outcome()]++ },
+		Logger:  slog.New(slog.DiscardHandler),
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	h := auth.Handler(http.NotFoundHandler())
+	for _, target := range []string{"/", "/?api_key=x", "/?api_key=a&api_key=b"} {
+		h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", target, nil))
+	}
+	fmt.Println(count)
+	// Output: map[ambiguous:1 malformed:1 missing:1]
+}

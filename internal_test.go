@@ -1,0 +1,69 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"hash/crc32"
+	"strings"
+	"testing"
+	"testing/iotest"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+)
+
+// A recorder is a KeyManager that only notes what it is asked to write.
+type recorder struct {
+	KeyManager
+	wrote bool
+}
+
+func (r *recorder) Create(context.Context, Digest, Key) error { r.wrote = true; return nil }
+
+func (r *recorder) Get(context.Context, string) (Key, error) { return Key{ID: "1", Name: "x"}, nil }
+
+func TestWithoutRandomBytesNoKeyIsMade(t *testing.T) {
+	t.Parallel()
+	broken := errors.New("no entropy")
+	for _, after := range []int{0, 1, 63, 64, 100} {
+		m := &recorder{}
+		issuer, err := NewIssuer(m, nil)
+		require.NoError(t, err)
+		issuer.random = iotest.TimeoutReader(strings.NewReader(strings.Repeat("\x00", after)))
+		if after == 0 {
+			issuer.random = iotest.ErrReader(broken)
+		}
+		secret, key, err := issuer.Issue(t.Context(), Key{Name: "x"})
+		assert.Error(t, err)
+		assert.Empty(t, secret.Reveal())
+		assert.Zero(t, key)
+		_, _, err = issuer.Rotate(t.Context(), "1", 0)
+		assert.Error(t, err)
+		assert.False(t, m.wrote)
+	}
+}
+
+func TestRandomTextIsFair(t *testing.T) {
+	t.Parallel()
+	// Each byte once: of 256, the last 8 must not count, and the others spread evenly.
+	bytes := make([]byte, 256)
+	for i := range bytes {
+		bytes[i] = byte(i)
+	}
+	text, err := randomText(strings.NewReader(string(bytes)), 248)
+	require.NoError(t, err)
+	for _, c := range alphabet {
+		assert.Equal(t, 4, strings.Count(text, string(c)), "%c", c)
+	}
+	_, err = randomText(strings.NewReader(string(bytes)), 249)
+	assert.Error(t, err)
+}
+
+func TestCRC32IsThatOfTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("The quick brown fox jumps over the lazy dog. \x00\xff", 2)
+	for i := range text {
+		assert.Equal(t, crc32.ChecksumIEEE([]byte(text[:i])), crc32Update(0, text[:i]))
+		assert.Equal(t, crc32.ChecksumIEEE([]byte(text)), crc32Update(crc32Update(0, text[:i]), text[i:]))
+	}
+}

@@ -1,0 +1,292 @@
+package apikey
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"reflect"
+	"time"
+)
+
+// A Middleware decides which requests carry a valid key. It is immutable and safe for
+// concurrent use. Make it with [New].
+type Middleware struct {
+	store      KeyStore
+	toucher    Toucher // nil: the store does not remember when keys were used
+	format     *Format
+	sources    sources
+	authorize  func(*http.Request, *Key) error
+	onRefuse   func(http.ResponseWriter, *http.Request, error)
+	observe    func(context.Context, Event)
+	logger     *slog.Logger
+	challenges []string // values of WWW-Authenticate
+	preflight  bool
+}
+
+// Options configures [New]. The zero value is ready for use.
+type Options struct {
+	// Sources are the places that may carry a key. Nil is Header("X-API-Key"),
+	// Header("X-Emby-Token") and Query("api_key"); empty is an error.
+	Sources []Source
+
+	// Format is how keys are checked and digested. Nil is the default Format: the
+	// prefix "ak", no pepper, no foreign keys.
+	Format *Format
+
+	// Authorize is the host's own rule, asked about each valid key; nil permits
+	// all. An error refuses with 403, or with 503 if it wraps [ErrUnavailable]. The
+	// request it gets carries no key, neither in the URL nor in a header; its body
+	// must be left alone. Called concurrently.
+	Authorize func(r *http.Request, key *Key) error
+
+	// OnRefuse writes the response of a refused request; nil is problem+json, as
+	// [Middleware.Refuse] describes it. The error is for operators: do not show it
+	// to clients. The request has no key in its URL. Called concurrently.
+	OnRefuse func(http.ResponseWriter, *http.Request, error)
+
+	// Observe is told of each decision, before the handler runs; nil is nobody. It
+	// delays the request it tells of, so it must not block. Called concurrently.
+	Observe func(context.Context, Event)
+
+	// Logger gets outages at level Error and other refusals at level Debug; nil is
+	// slog.Default(). It is never given a key, a path or a query.
+	Logger *slog.Logger
+
+	// Realm is named in WWW-Authenticate, RFC 9110 section 11.5; "" is none.
+	Realm string
+
+	// AllowPreflight lets CORS preflights through without a key and without an
+	// identity: requests with method OPTIONS, an Origin and an
+	// Access-Control-Request-Method. Browsers send them without credentials.
+	AllowPreflight bool
+}
+
+// New returns a Middleware that looks keys up in store. A store that is nil, or a nil
+// pointer in an interface, is an error, as are options out of their limits; the error
+// wraps [ErrInvalid] and names the field.
+func New(store KeyStore, o Options) (*Middleware, error) {
+	if isNil(store) {
+		return nil, invalid("KeyStore: nil; a Middleware needs a store, such as memstore.New()")
+	}
+	if !validRealm(o.Realm) {
+		return nil, invalid("Realm %s: want at most %d printable ASCII characters other than \" and \\", quote(o.Realm), maxText)
+	}
+	s, err := newSources(o.Sources)
+	if err != nil {
+		return nil, err
+	}
+	m := &Middleware{
+		store:      store,
+		format:     o.Format,
+		sources:    s,
+		authorize:  o.Authorize,
+		onRefuse:   o.OnRefuse,
+		observe:    o.Observe,
+		logger:     o.Logger,
+		challenges: s.challenges(o.Realm),
+		preflight:  o.AllowPreflight,
+	}
+	if m.format == nil {
+		m.format = defaultFormat
+	}
+	m.toucher, _ = StoreAs[Toucher](store)
+	return m, nil
+}
+
+// defaultFormat serves wherever a *Format is nil.
+var defaultFormat, _ = NewFormat("ak", FormatOptions{})
+
+// isNil also finds the nil pointer in a non-nil interface.
+func isNil(store KeyStore) bool {
+	switch v := reflect.ValueOf(store); v.Kind() {
+	case reflect.Invalid:
+		return true
+	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
+		return v.IsNil()
+	}
+	return false
+}
+
+// Handler serves with next the requests that carry a valid key, and refuses the others.
+// The handler finds the key's identity with [FromContext]. A key in the query is gone
+// from the URL, RequestURI and Form that it sees, and from redirects that it makes out of
+// them. Responses are marked "Cache-Control: private", unless something was set
+// already, and if the key was in the query "Referrer-Policy: no-referrer". The
+// ResponseWriter is passed on as it is.
+//
+// The decision is made once, when the request begins: streams and WebSockets outlive
+// the revocation of their key.
+func (m *Middleware) Handler(next http.Handler) http.Handler {
+	return m.handler(next, m.Authenticate)
+}
+
+// Optional is Handler, but also serves requests without any key, for which FromContext
+// finds nothing. A wrong key is still refused. [Require] and Handler may stand behind it,
+// on the routes that need a key.
+func (m *Middleware) Optional(next http.Handler) http.Handler {
+	return m.handler(next, func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+		admitted, err := m.Authenticate(w, r)
+		if errors.Is(err, ErrMissing) {
+			if identityOf(r.Context()) != nil {
+				return r, nil // another Middleware's, or NewContext's
+			}
+			// So that a Require behind this refuses as this Middleware does.
+			return r.WithContext(&identity{Context: r.Context(), middleware: m}), nil
+		}
+		return admitted, err
+	})
+}
+
+func (m *Middleware) handler(next http.Handler, authenticate func(http.ResponseWriter, *http.Request) (*http.Request, error)) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		admitted, err := authenticate(w, r)
+		if err != nil {
+			m.Refuse(w, r, err)
+			return
+		}
+		if admitted != r {
+			defer handBack(r, admitted)
+		}
+		next.ServeHTTP(w, admitted)
+	})
+}
+
+// handBack tells the original request what became of its copy: net/http removes the
+// temporary files of the form that it knows, and middleware outside of us reads the
+// pattern of the route.
+func handBack(original, served *http.Request) {
+	original.MultipartForm, original.Pattern = served.MultipartForm, served.Pattern
+}
+
+// Authenticate makes the decision for routers whose chains are not made of
+// http.Handler. On success it returns the request to serve, which carries the identity,
+// and has set headers of the response; otherwise pass its error to Refuse, with the
+// request as it was. The error wraps one of this package's outcomes.
+func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
+	if m.preflight && isPreflight(r) {
+		return m.withoutQueryKey(r), nil
+	}
+	var e Event
+	if m.observe != nil {
+		e.begin = time.Now()
+	}
+	c, err := m.sources.extract(r, concealedIn(r.Context()))
+	if err == ErrMissing {
+		// An outer handler of this Middleware may have taken the key out of the URL.
+		if id := identityOf(r.Context()); id != nil && id.middleware == m && id.key != nil {
+			return r, nil
+		}
+	}
+	if err == nil {
+		e.Source = m.sources.names[c.source]
+		e.Key, err = m.decide(r.Context(), c.key, r, &e)
+	}
+	if err != nil || m.observe != nil {
+		e.Err, e.Method, e.RemoteAddr = err, r.Method, r.RemoteAddr
+		m.report(r.Context(), e)
+	}
+	if err != nil {
+		return nil, err
+	}
+	return m.accept(w, r, e.Key, c.inQuery), nil
+}
+
+// Verify decides about a key that came by another way than HTTP, such as gRPC or a
+// queue. Authorize is not asked, since there is no request. The Key is shared: do not
+// write to it. Errors are those of Authenticate.
+func (m *Middleware) Verify(ctx context.Context, s Secret) (*Key, error) {
+	var e Event
+	if m.observe != nil {
+		e.begin = time.Now()
+	}
+	value, err := s.Reveal(), ErrMissing
+	if !isBlankValue(value) {
+		e.Key, err = m.decide(ctx, value, nil, &e)
+	}
+	e.Err = err
+	m.report(ctx, e)
+	if err != nil {
+		return nil, err
+	}
+	return e.Key, nil
+}
+
+// decide finds out whose key it is and whether it may be used now. With an error it
+// returns the key too, where there is one. r is nil where there is no request.
+func (m *Middleware) decide(ctx context.Context, presented string, r *http.Request, e *Event) (*Key, error) {
+	d, ok := m.format.digest(presented)
+	if !ok {
+		return nil, ErrMalformed
+	}
+	key, err := m.store.Lookup(ctx, d)
+	if err != nil || key == nil {
+		return nil, lookupError(ctx, err)
+	}
+	// After the lookup, which may have taken long.
+	now := time.Now()
+	e.end = now
+	if err := key.Check(now); err != nil {
+		return key, err
+	}
+	if m.authorize != nil && r != nil {
+		e.end = time.Time{} // only after this
+		if err := m.authorize(m.withoutKeys(r), key); err != nil {
+			return key, fmt.Errorf("%w: %w", ErrForbidden, err)
+		}
+	}
+	if m.toucher != nil {
+		m.toucher.Touch(d, now)
+	}
+	return key, nil
+}
+
+// lookupError tells "there is no such key" from "the store could not answer".
+func lookupError(ctx context.Context, err error) error {
+	switch {
+	case errors.Is(err, ErrNotFound):
+		return ErrNotFound
+	case errors.Is(ctx.Err(), context.Canceled):
+		return fmt.Errorf("%w: %w: %w", ErrUnavailable, errCanceled, context.Cause(ctx))
+	case err == nil:
+		return fmt.Errorf("%w: Lookup returned neither a key nor an error", ErrUnavailable)
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// accept returns the request for the handler.
+func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, inQuery bool) *http.Request {
+	var id *identity
+	var admitted *http.Request
+	h := w.Header()
+	if inQuery {
+		both := &identityWithURL{url: *r.URL}
+		id = &both.identity
+		id.Context = r.Context()
+		admitted = r.WithContext(id)
+		admitted.URL = &both.url
+		m.sources.clean(admitted, nil)
+		both.referrerPolicy[0] = "no-referrer"
+		h["Referrer-Policy"] = both.referrerPolicy[:]
+	} else {
+		id = &identity{Context: r.Context()}
+		admitted = r.WithContext(id)
+	}
+	id.key, id.middleware = key, m
+
+	// A shared cache must not give one caller's response to another: RFC 9111
+	// section 3.5 protects only requests with Authorization. The slices are this
+	// request's own, since whoever comes later may write to them.
+	if h["Cache-Control"] == nil {
+		id.cacheControl[0] = "private"
+		h["Cache-Control"] = id.cacheControl[:]
+	}
+	return admitted
+}
+
+// isPreflight reports whether r is a CORS preflight, as the Fetch standard defines it.
+func isPreflight(r *http.Request) bool {
+	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
+		r.Header.Get("Access-Control-Request-Method") != ""
+}

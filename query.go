@@ -1,0 +1,179 @@
+package apikey
+
+import (
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// maxParameters is how many parameters net/url parses in a query by default; with
+// more it parses none.
+const maxParameters = 10000
+
+// A pairKind tells what a part of a query between two "&" is to us.
+type pairKind uint8
+
+const (
+	otherPair  pairKind = iota // none of our parameters
+	keyPair                    // one of ours, with a value that can be read
+	hiddenPair                 // one of ours in a pair that net/url drops
+)
+
+// pair reads one pair of a query. source and value are those of a keyPair.
+func (s *sources) pair(pair string) (kind pairKind, source int, value string) {
+	if strings.IndexByte(pair, ';') >= 0 {
+		// net/url drops the whole pair; older parsers split it here.
+		for part := range strings.SplitSeq(pair, ";") {
+			if source, _ := s.parameter(part); source >= 0 {
+				return hiddenPair, source, ""
+			}
+		}
+		return otherPair, -1, ""
+	}
+	source, value = s.parameter(pair)
+	if source < 0 {
+		return otherPair, -1, ""
+	}
+	if isEscaped(value) {
+		decoded, err := url.QueryUnescape(value)
+		if err != nil {
+			return hiddenPair, source, ""
+		}
+		value = decoded
+	}
+	return keyPair, source, value
+}
+
+// parameter returns which source a "name=value" belongs to, or -1, and its raw value.
+func (s *sources) parameter(text string) (source int, value string) {
+	name, value, _ := strings.Cut(text, "=")
+	return s.query(name), value
+}
+
+// query returns which source has this name, as it stands in a query, or -1.
+func (s *sources) query(name string) int {
+	if isEscaped(name) {
+		decoded, err := url.QueryUnescape(name)
+		if err != nil {
+			return -1
+		}
+		name = decoded
+	}
+	for _, i := range s.queries {
+		if equalFoldASCII(name, s.list[i].key) {
+			return i
+		}
+	}
+	return -1
+}
+
+// isEscaped reports whether url.QueryUnescape would change s.
+func isEscaped(s string) bool {
+	return strings.IndexByte(s, '%') >= 0 || strings.IndexByte(s, '+') >= 0
+}
+
+// extractQuery adds the keys in a query, and in what Conceal took out of it.
+func (s *sources) extractQuery(c *candidate, query, concealed string) error {
+	parameters := 0
+	for _, part := range [...]string{concealed, query} {
+		if part == "" {
+			continue
+		}
+		// As net/url counts them, empty ones too.
+		if parameters += strings.Count(part, "&") + 1; parameters > maxParameters {
+			return ErrAmbiguous
+		}
+		for part != "" {
+			var pair string
+			pair, part, _ = strings.Cut(part, "&")
+			kind, source, value := s.pair(pair)
+			if kind == otherPair {
+				continue
+			}
+			c.inQuery = true
+			if kind == hiddenPair {
+				return ErrAmbiguous
+			}
+			if err := c.add(value, source); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// keepOthers returns prefix and the part of query that is not ours, its order and bytes
+// kept. What is ours is written to taken, if there is one.
+func (s *sources) keepOthers(prefix, query string, taken *strings.Builder) string {
+	var kept strings.Builder
+	kept.Grow(len(prefix) + len(query))
+	kept.WriteString(prefix)
+	join := func(out *strings.Builder, first *bool, pair string) {
+		if !*first {
+			out.WriteByte('&')
+		}
+		out.WriteString(pair)
+		*first = false
+	}
+	firstKept, firstTaken := true, true
+	for more := query != ""; more; {
+		var pair string
+		pair, query, more = strings.Cut(query, "&")
+		if kind, _, _ := s.pair(pair); kind == otherPair {
+			join(&kept, &firstKept, pair)
+		} else if taken != nil {
+			join(taken, &firstTaken, pair)
+		}
+	}
+	return kept.String()
+}
+
+// hasKey reports whether a query holds one of our parameters.
+func (s *sources) hasKey(query string) bool {
+	for query != "" {
+		var pair string
+		pair, query, _ = strings.Cut(query, "&")
+		if kind, _, _ := s.pair(pair); kind != otherPair {
+			return true
+		}
+	}
+	return false
+}
+
+// clean takes our parameters out of a request whose URL nobody else holds: out of its
+// URL, its RequestURI and a Form that was parsed already. taken is as in keepOthers.
+func (s *sources) clean(r *http.Request, taken *strings.Builder) {
+	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
+	if hasQuery && query == r.URL.RawQuery {
+		// As the server made them: one string can serve both.
+		uri := s.keepOthers(r.RequestURI[:len(path)+1], query, taken)
+		r.RequestURI, r.URL.RawQuery = uri, uri[len(path)+1:]
+	} else {
+		// Something rewrote one of them.
+		r.URL.RawQuery = s.keepOthers("", r.URL.RawQuery, taken)
+		if s.hasKey(query) {
+			r.RequestURI = s.keepOthers(path+"?", query, nil)
+		}
+	}
+	if len(r.RequestURI) == len(path)+1 {
+		r.RequestURI = path // without a "?" that begins nothing
+	}
+	if r.Form != nil {
+		r.Form = s.cleanForm(r.Form, r.PostForm)
+	}
+}
+
+// cleanForm returns a copy of form without the values that came from the query: of our
+// parameters only those of the body are left.
+func (s *sources) cleanForm(form, body url.Values) url.Values {
+	cleaned := make(url.Values, len(form))
+	for name, values := range form {
+		if s.query(url.QueryEscape(name)) >= 0 {
+			if values = body[name]; values == nil {
+				continue
+			}
+		}
+		cleaned[name] = values
+	}
+	return cleaned
+}

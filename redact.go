@@ -1,0 +1,189 @@
+package apikey
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"strings"
+)
+
+// concealed is the context of a request from whose URL Conceal took something.
+type concealed struct {
+	context.Context
+	query Secret // the pairs it took, as they were, joined by "&"
+}
+
+type concealedKey struct{}
+
+func (c *concealed) Value(key any) any {
+	if key == (concealedKey{}) {
+		return c
+	}
+	return c.Context.Value(key)
+}
+
+func concealedIn(ctx context.Context) string {
+	if c, ok := ctx.Value(concealedKey{}).(*concealed); ok {
+		return c.query.Reveal()
+	}
+	return ""
+}
+
+// Conceal moves a key out of the URL, RequestURI and Form of each request, to where the
+// Middleware inside finds it. Put it around access loggers, which hold the request as
+// it came to them: what Handler takes out further in does not help them. It decides
+// nothing; requests are still refused by Handler alone.
+func (m *Middleware) Conceal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !m.inURL(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		c := &concealed{Context: r.Context()}
+		inner := r.WithContext(c)
+		inner.URL = cloneURL(r.URL)
+		var taken strings.Builder
+		m.sources.clean(inner, &taken)
+		if outer := concealedIn(r.Context()); outer != "" {
+			taken.WriteString("&" + outer)
+		}
+		c.query = NewSecret(taken.String())
+		defer handBack(r, inner)
+		next.ServeHTTP(w, inner)
+	})
+}
+
+// inURL reports whether the request has a key in its URL or RequestURI.
+func (m *Middleware) inURL(r *http.Request) bool {
+	if m.sources.hasKey(r.URL.RawQuery) {
+		return true
+	}
+	_, query, _ := strings.Cut(r.RequestURI, "?")
+	return query != r.URL.RawQuery && m.sources.hasKey(query)
+}
+
+// withoutQueryKey returns r, or a copy without a key in its URL.
+func (m *Middleware) withoutQueryKey(r *http.Request) *http.Request {
+	if !m.inURL(r) {
+		return r
+	}
+	clean := r.WithContext(r.Context())
+	clean.URL = cloneURL(r.URL)
+	m.sources.clean(clean, nil)
+	return clean
+}
+
+// withoutKeys returns a copy of r without any key.
+func (m *Middleware) withoutKeys(r *http.Request) *http.Request {
+	clean := r.WithContext(r.Context())
+	clean.URL = cloneURL(r.URL)
+	clean.Header = r.Header.Clone()
+	m.RemoveKeys(clean)
+	return clean
+}
+
+func cloneURL(u *url.URL) *url.URL {
+	c := *u
+	return &c
+}
+
+// RemoveKeys takes every key out of a request before it is sent on, as in
+// httputil.ReverseProxy.Rewrite: out of its URL and out of its header. It changes out,
+// and the URL and Header that it points to. Fields from which a [SourceFunc] reads a key
+// are removed whole; a key that it finds elsewhere stays.
+func (m *Middleware) RemoveKeys(out *http.Request) {
+	if m.inURL(out) || out.Form != nil {
+		m.sources.clean(out, nil)
+	}
+	for i := range m.sources.list {
+		switch s := &m.sources.list[i]; s.kind {
+		case headerSource:
+			delete(out.Header, s.key)
+		case schemeSource:
+			removeLines(out.Header, "Authorization", func(line string) bool {
+				_, ours := cutScheme(line, s.key)
+				return ours
+			})
+		case funcSource:
+			removeFound(out, s.find)
+		}
+	}
+}
+
+// removeLines removes those lines of a field that match.
+func removeLines(h http.Header, name string, match func(string) bool) {
+	var kept []string
+	for _, line := range h[name] {
+		if !match(line) {
+			kept = append(kept, line)
+		}
+	}
+	if kept == nil {
+		delete(h, name)
+	} else {
+		h[name] = kept
+	}
+}
+
+// removeFound removes the fields in which find finds something when it is shown only
+// them.
+func removeFound(out *http.Request, find func(*http.Request) (string, error)) {
+	probe := out.WithContext(out.Context())
+	probe.URL, probe.RequestURI, probe.Body = &url.URL{Path: "/"}, "/", http.NoBody
+	probe.Form, probe.PostForm, probe.MultipartForm = nil, nil, nil
+	found := func(h http.Header) bool {
+		probe.Header = h
+		key, err := find(probe)
+		return key != "" || err != nil
+	}
+	if found(http.Header{}) {
+		return // in something else than a field
+	}
+	for name, lines := range out.Header {
+		if found(http.Header{name: lines}) {
+			delete(out.Header, name)
+		}
+	}
+}
+
+// RedactURI returns a URI, or a part of one, in which REDACTED stands for every key: the
+// values of our query parameters, and whatever looks like a key of the [Format]
+// wherever it stands. It is for loggers that get the URL from elsewhere than a request
+// that [Middleware.Conceal] has seen.
+func (m *Middleware) RedactURI(uri string) string {
+	const separators = "?&;#"
+	var out strings.Builder
+	done := 0 // how much of uri is in out
+	redact := func(from, to int) {
+		out.WriteString(uri[done:from])
+		out.WriteString(redacted)
+		done = to
+	}
+	for i := 0; i < len(uri); i++ {
+		if i == 0 || strings.IndexByte(separators, uri[i-1]) >= 0 {
+			n := strings.IndexAny(uri[i:], "="+separators)
+			if n >= 0 && uri[i+n] == '=' && m.sources.query(uri[i:i+n]) >= 0 {
+				// Up to the next "&", whatever is between: too much rather
+				// than too little.
+				end := len(uri)
+				if amp := strings.IndexByte(uri[i:], '&'); amp >= 0 {
+					end = i + amp
+				}
+				redact(i+n+1, end)
+				i = end
+				continue
+			}
+		}
+		if n := m.format.length(); strings.HasPrefix(uri[i:], m.format.prefix) && len(uri)-i >= n {
+			if _, _, ok := m.format.split(uri[i : i+n]); ok {
+				redact(i, i+n)
+				i += n - 1
+			}
+		}
+	}
+	if done == 0 {
+		return uri
+	}
+	out.WriteString(uri[done:])
+	return out.String()
+}
