@@ -131,6 +131,36 @@ func ExampleMiddleware_Authenticate() {
 	// Output: <nil> 401
 }
 
+// Keys are looked for where the clients put them.
+func ExampleOptions() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{
+		Sources: []apikey.Source{
+			apikey.Bearer(),            // Authorization: Bearer KEY
+			apikey.Header("X-API-Key"), // a field of its own
+			apikey.Query("api_key"),    // ?api_key=KEY, in any case
+		},
+	})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, nil)
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Partner"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	r := httptest.NewRequest("GET", "/", nil)
+	r.Header.Set("Authorization", "Bearer "+secret.Reveal())
+	w := httptest.NewRecorder()
+	auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})).ServeHTTP(w, r)
+	fmt.Println(w.Code)
+	// Output: 200
+}
+
 // Access loggers hold the request as it came to them. Conceal, around the logger, takes
 // the key out before.
 func ExampleMiddleware_Conceal() {
@@ -145,7 +175,8 @@ func ExampleMiddleware_Conceal() {
 			fmt.Println(r.Method, r.RequestURI)
 		})
 	}
-	h := auth.Conceal(logger(auth.Handler(http.NotFoundHandler())))
+	mux := http.NewServeMux()
+	h := auth.Conceal(logger(auth.Handler(mux)))
 	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/System/Info?api_key=123456789987654321&x=1", nil))
 	// Output: GET /System/Info?x=1
 }

@@ -1,15 +1,9 @@
 package apikey
 
 import (
-	"crypto/hmac"
 	"crypto/sha256"
-	"crypto/subtle"
-	"encoding/binary"
 	"fmt"
-	"hash"
-	"io"
 	"strings"
-	"sync"
 )
 
 // The shape of a key: PREFIX_ and then 30 random and 6 check characters.
@@ -236,85 +230,4 @@ func sha256Sum(s string) Digest {
 	}
 	var buf [maxForeign]byte
 	return sha256.Sum256(buf[:copy(buf[:], s)])
-}
-
-// A pepper is the key of an HMAC-SHA256. It keeps prepared states, since preparing
-// one costs more than the rest. The secret is within a function, and the states are
-// where reflection does not look, so no dumper prints them.
-type pepper struct{ states sync.Pool }
-
-type hmacState struct {
-	mac hash.Hash
-	buf [64]byte // here, because what is passed to a hash.Hash escapes
-}
-
-func newPepper(secret Secret) *pepper {
-	return &pepper{states: sync.Pool{New: func() any {
-		return &hmacState{mac: hmac.New(sha256.New, []byte(secret.Reveal()))}
-	}}}
-}
-
-// sum returns the HMAC of s, which is at most 64 bytes long.
-func sum[T string | []byte](p *pepper, s T) (d Digest) {
-	st := p.states.Get().(*hmacState)
-	st.mac.Reset()
-	st.mac.Write(st.buf[:copy(st.buf[:], s)])
-	copy(d[:], st.mac.Sum(st.buf[:0]))
-	p.states.Put(st)
-	return d
-}
-
-const alphabet = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz"
-
-const notBase62 = 0xFF
-
-// base62 maps a character to its value, or to notBase62.
-var base62 = func() (t [256]byte) {
-	for i := range t {
-		t[i] = notBase62
-	}
-	for i := range len(alphabet) {
-		t[alphabet[i]] = byte(i)
-	}
-	return t
-}()
-
-// checkOf returns the check characters of a key with a pepper.
-func checkOf(d Digest) [checkLen]byte {
-	return encodeCheck(binary.BigEndian.Uint64(d[:]) % checkMod)
-}
-
-// encodeCheck writes n, which is below checkMod, in base62.
-func encodeCheck(n uint64) (c [checkLen]byte) {
-	for i := checkLen - 1; i >= 0; i-- {
-		c[i] = alphabet[n%62]
-		n /= 62
-	}
-	return c
-}
-
-// sameCheck compares in constant time: with a pepper, right check characters are
-// what an attacker wants to find out.
-func sameCheck(got string, want [checkLen]byte) bool {
-	var buf [checkLen]byte
-	copy(buf[:], got)
-	return subtle.ConstantTimeCompare(buf[:], want[:]) == 1
-}
-
-// randomText returns n random characters of base62.
-func randomText(random io.Reader, n int) (string, error) {
-	const fair = 256 / 62 * 62 // bytes from here on would favour some characters
-	text := make([]byte, 0, n)
-	var buf [64]byte
-	for len(text) < n {
-		if _, err := io.ReadFull(random, buf[:]); err != nil {
-			return "", fmt.Errorf("apikey: reading random bytes: %w", err)
-		}
-		for _, b := range buf {
-			if b < fair && len(text) < n {
-				text = append(text, alphabet[b%62])
-			}
-		}
-	}
-	return string(text), nil
 }

@@ -245,6 +245,8 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 // lookupError tells "there is no such key" from "the store could not answer".
 func lookupError(ctx context.Context, err error) error {
 	switch {
+	case errors.Is(err, ErrUnavailable):
+		return err
 	case errors.Is(err, ErrNotFound):
 		return ErrNotFound
 	case errors.Is(ctx.Err(), context.Canceled):

@@ -5,15 +5,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"log/slog"
-	"mime/multipart"
 	"net/http"
-	"net/http/httptest"
-	"os"
 	"strings"
-	"sync"
-	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -148,6 +142,9 @@ func TestStoreThatCannotAnswer(t *testing.T) {
 		{"ErrNotFound, wrapped", func(context.Context, apikey.Digest) (*apikey.Key, error) {
 			return nil, fmt.Errorf("table keys: %w", apikey.ErrNotFound)
 		}, 401, "unknown"},
+		{"ErrUnavailable that wraps ErrNotFound", func(context.Context, apikey.Digest) (*apikey.Key, error) {
+			return nil, fmt.Errorf("%w: replica: %w", apikey.ErrUnavailable, apikey.ErrNotFound)
+		}, 503, "unavailable"},
 		{"a key beside ErrNotFound", func(context.Context, apikey.Digest) (*apikey.Key, error) {
 			return &apikey.Key{ID: "x"}, apikey.ErrNotFound
 		}, 401, "unknown"},
@@ -277,222 +274,6 @@ func TestAuthorize(t *testing.T) {
 	})
 }
 
-func TestTheHandlersRequest(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	var seen *http.Request
-	h := s.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r }))
-	for _, test := range []struct{ name, target, want string }{
-		{"the key alone", "/p?api_key={K}", "/p"},
-		{"the key first", "/p?api_key={K}&a=1&b=2", "/p?a=1&b=2"},
-		{"the key last", "/p?a=1&b=2&api_key={K}", "/p?a=1&b=2"},
-		{"the key between", "/p?a=1&api_key={K}&b=2", "/p?a=1&b=2"},
-		{"the key twice", "/p?api_key={K}&a=1&API_KEY={K}", "/p?a=1"},
-		{"an escaped name", "/p?%61pi_key={K}&a=1", "/p?a=1"},
-		{"an empty one beside the key", "/p?api_key=&a=1&api_key={K}", "/p?a=1"},
-		{"other parameters keep their bytes", "/p?z=%7e&y=a+b&api_key={K}&x=%zz;&&w", "/p?z=%7e&y=a+b&x=%zz;&&w"},
-		{"a question mark that is a value's", "/p?a=?&api_key={K}", "/p?a=?"},
-		{"a path that is escaped", "/a%2Fb?api_key={K}", "/a%2Fb"},
-		{"an absolute URI", "http://example.com/p?api_key={K}&a=1", "http://example.com/p?a=1"},
-	} {
-		t.Run("query: "+test.name, func(t *testing.T) {
-			r := newRequest(s.fill(test.target))
-			target, url := r.RequestURI, *r.URL
-			w := serve(h, r)
-			require.Equal(t, 200, w.Code)
-			assert.Equal(t, test.want, seen.RequestURI)
-			_, query, _ := strings.Cut(test.want, "?")
-			assert.Equal(t, query, seen.URL.RawQuery)
-			assert.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
-			assert.Equal(t, target, r.RequestURI, "the request outside is as it was")
-			assert.Equal(t, url, *r.URL, "the request outside is as it was")
-		})
-	}
-	t.Run("a Form that was parsed before loses the key, but not what the body had", func(t *testing.T) {
-		r := httptest.NewRequest("POST", s.fill("/p?api_key={K}&a=1"), strings.NewReader("api_key=body&b=2"))
-		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
-		require.NoError(t, r.ParseForm())
-		serve(h, r)
-		assert.Equal(t, map[string][]string{"api_key": {"body"}, "a": {"1"}, "b": {"2"}}, map[string][]string(seen.Form))
-		assert.Equal(t, []string{"body", s.good}, r.Form["api_key"], "the request outside is as it was")
-	})
-	t.Run("a URL that was rewritten and a RequestURI that was not lose the key both", func(t *testing.T) {
-		strip := http.StripPrefix("/v1", h)
-		r := newRequest(s.fill("/v1/p?api_key={K}&a=1"))
-		r.URL.RawQuery += "&added=1"
-		serve(strip, r)
-		assert.Equal(t, "/v1/p?a=1", seen.RequestURI)
-		assert.Equal(t, "/p?a=1&added=1", seen.URL.String())
-	})
-	t.Run("a redirect that a mux makes has no key", func(t *testing.T) {
-		mux := http.NewServeMux()
-		mux.HandleFunc("/dir/", func(http.ResponseWriter, *http.Request) {})
-		w := get(s.auth.Handler(mux), s.fill("/dir?a=1&api_key={K}"))
-		assert.Equal(t, "/dir/?a=1", w.Header().Get("Location"))
-	})
-	t.Run("headers that look like an identity are not one", func(t *testing.T) {
-		w := get(s.handler, "/", "X-API-Key: "+s.good, "X-User: admin", "X-Api-Key-Id: admin", "X-Forwarded-User: admin")
-		assert.Equal(t, s.key.ID, w.Body.String())
-		assert.Equal(t, 401, get(s.handler, "/", "X-User: admin", "X-Api-Key-Id: "+s.key.ID).Code)
-	})
-	t.Run("the ResponseWriter is passed on as it is", func(t *testing.T) {
-		recorder := httptest.NewRecorder()
-		s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-			assert.Same(t, recorder, w)
-		})).ServeHTTP(recorder, newRequest("/", "X-API-Key: "+s.good))
-	})
-	t.Run("the pattern of the route is known outside", func(t *testing.T) {
-		mux := http.NewServeMux()
-		mux.HandleFunc("GET /items/{id}", func(http.ResponseWriter, *http.Request) {})
-		r := newRequest("/items/7", "X-API-Key: "+s.good)
-		serve(s.auth.Handler(mux), r)
-		assert.Equal(t, "GET /items/{id}", r.Pattern)
-	})
-}
-
-func TestTemporaryFilesOfAFormAreRemoved(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	for name, middleware := range map[string]func(http.Handler) http.Handler{
-		"behind Handler":             s.auth.Handler,
-		"behind Conceal and Handler": func(h http.Handler) http.Handler { return s.auth.Conceal(s.auth.Handler(h)) },
-	} {
-		t.Run(name, func(t *testing.T) {
-			var file string
-			server := httptest.NewServer(middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-				assert.NoError(t, r.ParseMultipartForm(0))
-				f, err := r.MultipartForm.File["f"][0].Open()
-				if assert.NoError(t, err) {
-					file = f.(*os.File).Name()
-					f.Close()
-				}
-			})))
-			var body bytes.Buffer
-			form := multipart.NewWriter(&body)
-			part, err := form.CreateFormFile("f", "f.bin")
-			require.NoError(t, err)
-			part.Write(make([]byte, 1<<16))
-			form.Close()
-			res, err := http.Post(server.URL+"/?api_key="+s.good, form.FormDataContentType(), &body)
-			require.NoError(t, err)
-			res.Body.Close()
-			server.Close() // waits for the request to be finished with
-			require.NotEmpty(t, file)
-			assert.NoFileExists(t, file)
-		})
-	}
-}
-
-func TestCacheControl(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	t.Run("responses to keys in headers are private", func(t *testing.T) {
-		w := get(s.handler, "/", "X-Emby-Token: "+s.good)
-		assert.Equal(t, []string{"private"}, w.Header().Values("Cache-Control"))
-		assert.Empty(t, w.Header().Get("Referrer-Policy"))
-	})
-	t.Run("responses to keys in the query are private", func(t *testing.T) {
-		w := get(s.handler, "/?api_key="+s.good)
-		assert.Equal(t, []string{"private"}, w.Header().Values("Cache-Control"))
-	})
-	t.Run("what was set outside stays", func(t *testing.T) {
-		w := httptest.NewRecorder()
-		w.Header().Set("Cache-Control", "no-store")
-		s.handler.ServeHTTP(w, newRequest("/", "X-API-Key: "+s.good))
-		assert.Equal(t, []string{"no-store"}, w.Header().Values("Cache-Control"))
-	})
-	t.Run("one response's value is not another's", func(t *testing.T) {
-		first := get(s.handler, "/?api_key="+s.good)
-		first.Header()["Cache-Control"][0] = "public"
-		first.Header()["Referrer-Policy"][0] = "unsafe-url"
-		second := get(s.handler, "/?api_key="+s.good)
-		assert.Equal(t, "private", second.Header().Get("Cache-Control"))
-		assert.Equal(t, "no-referrer", second.Header().Get("Referrer-Policy"))
-	})
-	t.Run("refusals are not stored", func(t *testing.T) {
-		w := httptest.NewRecorder()
-		w.Header().Set("Cache-Control", "public, max-age=60")
-		w.Header().Set("Content-Length", "7")
-		s.handler.ServeHTTP(w, newRequest("/"))
-		assert.Equal(t, "no-store", w.Header().Get("Cache-Control"))
-		assert.Empty(t, w.Header().Get("Content-Length"))
-	})
-}
-
-func TestOptional(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	whoever := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		key, ok := apikey.FromContext(r.Context())
-		fmt.Fprint(w, key.ID, ok)
-	})
-	mux := http.NewServeMux()
-	mux.Handle("/open", whoever)
-	mux.Handle("/closed", s.auth.Handler(whoever))
-	mux.Handle("/scoped", apikey.Require("library:read")(whoever))
-	h := s.auth.Optional(mux)
-	elsewhere := newService(t, apikey.Options{})
-	for _, test := range []struct {
-		name   string
-		h      http.Handler
-		target string
-		status int
-		body   string
-	}{
-		{"no key is served", h, "/open", 200, "false"},
-		{"a valid key is known", h, "/open?api_key={K}", 200, s.key.ID + "true"},
-		{"a wrong key is refused", h, "/open?api_key={W}", 401, ""},
-		{"two keys are refused", h, "/open?api_key={K}&api_key={O}", 400, ""},
-		{"Handler behind it refuses without a key", h, "/closed", 401, ""},
-		{"Handler behind it accepts the query's key that is already gone", h, "/closed?api_key={K}", 200, s.key.ID + "true"},
-		{"Require behind it refuses without a key", h, "/scoped", 401, ""},
-		{"Require behind it accepts", h, "/scoped?api_key={K}", 200, s.key.ID + "true"},
-		{"Handler of another Middleware does not accept what this one did", s.auth.Handler(elsewhere.auth.Handler(whoever)), "/?api_key={K}", 401, ""},
-		{"Optional of another Middleware leaves the identity", s.auth.Handler(elsewhere.auth.Optional(whoever)), "/?api_key={K}", 200, s.key.ID + "true"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			w := get(test.h, s.fill(test.target))
-			assert.Equal(t, test.status, w.Code)
-			if test.status == 200 {
-				assert.Equal(t, test.body, w.Body.String())
-			}
-		})
-	}
-}
-
-func TestPreflight(t *testing.T) {
-	t.Parallel()
-	preflight := []string{"Origin: https://app.example", "Access-Control-Request-Method: GET"}
-	for _, test := range []struct {
-		name   string
-		allow  bool
-		method string
-		lines  []string
-		status int
-	}{
-		{"a preflight passes where that is allowed", true, "OPTIONS", preflight, 200},
-		{"a preflight needs a key elsewhere", false, "OPTIONS", preflight, 401},
-		{"OPTIONS without Origin needs a key", true, "OPTIONS", preflight[1:], 401},
-		{"OPTIONS without Access-Control-Request-Method needs a key", true, "OPTIONS", preflight[:1], 401},
-		{"GET with a preflight's headers needs a key", true, "GET", preflight, 401},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := newService(t, apikey.Options{AllowPreflight: test.allow})
-			r := newRequest("/?api_key=wrong", test.lines...)
-			r.Method = test.method
-			var seen *http.Request
-			w := serve(s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { seen = r })), r)
-			assert.Equal(t, test.status, w.Code)
-			assert.Zero(t, s.store.lookups.Load())
-			if test.status == 200 {
-				_, known := apikey.FromContext(seen.Context())
-				assert.False(t, known, "no identity")
-				assert.Equal(t, "/", seen.RequestURI, "no key")
-			}
-		})
-	}
-}
-
 func TestVerify(t *testing.T) {
 	t.Parallel()
 	var event apikey.Event
@@ -521,56 +302,6 @@ func TestVerify(t *testing.T) {
 			}
 		})
 	}
-}
-
-func TestTouch(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	lastUse := func(s *service) time.Time {
-		key, err := s.store.Get(t.Context(), s.key.ID)
-		require.NoError(t, err)
-		return key.LastUsedAt
-	}
-	t.Run("a refused key is not used", func(t *testing.T) {
-		forbid, err := apikey.New(s.store, apikey.Options{Authorize: func(*http.Request, *apikey.Key) error { return errors.New("no") }})
-		require.NoError(t, err)
-		get(forbid.Handler(http.NotFoundHandler()), "/", "X-API-Key: "+s.good)
-		get(s.handler, "/", "X-API-Key: "+s.good, "X-API-Key: "+s.other)
-		assert.Zero(t, lastUse(s))
-	})
-	t.Run("an accepted key is", func(t *testing.T) {
-		get(s.handler, "/", "X-API-Key: "+s.good)
-		assert.WithinDuration(t, time.Now(), lastUse(s), time.Minute)
-	})
-	t.Run("a wrapper does not hide it", func(t *testing.T) {
-		s := newService(t, apikey.Options{})
-		auth, err := apikey.New(wrapper{wrapper{s.store}}, apikey.Options{})
-		require.NoError(t, err)
-		get(auth.Handler(http.NotFoundHandler()), "/", "X-API-Key: "+s.good)
-		assert.NotZero(t, lastUse(s))
-	})
-}
-
-// A wrapper is a store around another, as a cache or a metric is.
-type wrapper struct{ inner apikey.KeyStore }
-
-func (w wrapper) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
-	return w.inner.Lookup(ctx, d)
-}
-func (w wrapper) Unwrap() apikey.KeyStore { return w.inner }
-
-func TestStoreAs(t *testing.T) {
-	t.Parallel()
-	inner := memstore.New()
-	found, ok := apikey.StoreAs[apikey.KeyManager](wrapper{wrapper{inner}})
-	assert.True(t, ok)
-	assert.Same(t, inner, found)
-	_, ok = apikey.StoreAs[apikey.Auditor](wrapper{inner})
-	assert.False(t, ok, "an interface that nobody has")
-	_, ok = apikey.StoreAs[apikey.Toucher](wrapper{nil})
-	assert.False(t, ok, "a wrapper around nothing")
-	_, ok = apikey.StoreAs[apikey.Toucher](nil)
-	assert.False(t, ok, "nothing")
 }
 
 func TestObserve(t *testing.T) {
@@ -608,45 +339,4 @@ func TestObserve(t *testing.T) {
 		assert.Nil(t, events[2].Key)
 		assert.Empty(t, events[2].Source)
 	})
-}
-
-func TestIdentitiesDoNotMix(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	var wg sync.WaitGroup
-	var mixed atomic.Int64
-	for range 16 {
-		secret, key := s.issue(t, apikey.Key{Name: "Caller", Scopes: []string{"own"}})
-		wg.Go(func() {
-			for i := range 200 {
-				r := newRequest("/?api_key=" + secret)
-				if i%2 == 0 {
-					r = newRequest("/", "X-API-Key: "+secret)
-				}
-				if serve(s.handler, r).Body.String() != key.ID {
-					mixed.Add(1)
-				}
-			}
-		})
-	}
-	wg.Wait()
-	assert.Zero(t, mixed.Load())
-}
-
-func TestTheRequestHoldsNoSecret(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	sum, err := s.issuer.Format().Digest(apikey.NewSecret(s.good))
-	require.NoError(t, err)
-	// A function, so that the dump does not go on into the store.
-	auth, err := apikey.New(storeFunc(s.store.Lookup), apikey.Options{})
-	require.NoError(t, err)
-	h := auth.Conceal(auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		dump := dumpOf(r, &http.Request{})
-		assert.Contains(t, dump, s.key.Name, "the dump shows the identity")
-		assert.NotContains(t, dump, s.good[:33])
-		assert.NotContains(t, dump, fmt.Sprintf("% x", sum[:8]))
-		io.WriteString(w, "served")
-	})))
-	assert.Equal(t, "served", get(h, "/p?a=1&api_key="+s.good).Body.String())
 }
