@@ -25,8 +25,8 @@ type KeyManager interface {
 	Get(ctx context.Context, id string) (Key, error)
 
 	// List returns a page of keys. [ErrInvalid] for a Status, Sort or Limit that
-	// it does not know, and for a Cursor that does not decode or was handed out
-	// for another Owner, Search, Status or Sort.
+	// it does not know, for text that no key can hold, and for a Cursor that does
+	// not decode or was handed out for another Owner, Search, Status or Sort.
 	List(ctx context.Context, o ListOptions) (Page, error)
 
 	// Update changes what the Patch sets and returns the key as it now is.
@@ -120,7 +120,6 @@ const (
 const (
 	defaultLimit = 50
 	maxLimit     = 500
-	maxSearch    = 200 // bytes
 )
 
 // ListOptions selects what List returns. The zero value is the 50 newest keys.
@@ -128,7 +127,7 @@ type ListOptions struct {
 	// Owner selects the keys of this owner; "" those of everyone.
 	Owner string
 	// Search selects keys with this text in Name, ID or Hint: literally, without
-	// regard to case, at most 200 bytes.
+	// regard to case, at most 100 characters.
 	Search string
 	// Status selects "active", "expired" or "revoked" keys; "" all.
 	Status string
@@ -157,8 +156,12 @@ func (o ListOptions) Validate() (ListOptions, error) {
 		return o, invalid("Sort %s: want newest, name or expires", quote(o.Sort))
 	case o.Limit < 0 || o.Limit > maxLimit:
 		return o, invalid("Limit %d: want 1 to %d, or 0 for %d", o.Limit, maxLimit, defaultLimit)
-	case len(o.Search) > maxSearch:
-		return o, invalid("Search: %d bytes; at most %d", len(o.Search), maxSearch)
+	}
+	// What no key can hold is no search: it would be for a database to choke on.
+	for _, f := range [...]struct{ field, text string }{{"Owner", o.Owner}, {"Search", o.Search}} {
+		if problem := textProblem(f.text, maxText); problem != "" {
+			return o, invalid("%s %s: %s", f.field, quote(f.text), problem)
+		}
 	}
 	return o, nil
 }
