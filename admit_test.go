@@ -50,6 +50,10 @@ func TestTheHandlersRequest(t *testing.T) {
 			assert.Equal(t, url, *r.URL, "the request outside is as it was")
 		})
 	}
+	t.Run("an empty parameter beside a header's key is taken out too", func(t *testing.T) {
+		serve(h, newRequest("/p?api_key=&a=1", "X-API-Key: "+s.good))
+		assert.Equal(t, "/p?a=1", seen.RequestURI)
+	})
 	t.Run("a Form that was parsed before loses the key, but not what the body had", func(t *testing.T) {
 		r := httptest.NewRequest("POST", s.fill("/p?api_key={K}&a=1"), strings.NewReader("api_key=body&b=2"))
 		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")

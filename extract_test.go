@@ -41,6 +41,7 @@ func TestDefaultSources(t *testing.T) {
 		{"a blank parameter is no key", "/?api_key=%20+", nil, 401},
 		{"an empty header leaves the query to speak", "/?api_key={K}", []string{"X-Emby-Token: "}, 200},
 		{"an empty parameter leaves the header to speak", "/?api_key=", []string{"X-Emby-Token: {K}"}, 200},
+		{"a blank parameter leaves the header to speak", "/?api_key=%20+", []string{"X-Emby-Token: {K}"}, 200},
 		{"an empty line leaves the other to speak", "/", []string{"X-API-Key: ", "X-API-Key: {K}"}, 200},
 		{"blanks around a header's value are not part of it", "/", []string{"X-API-Key:  {K}\t"}, 200},
 		{"a blank before a parameter's value is part of it", "/?api_key=+{K}", nil, 401},

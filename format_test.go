@@ -186,6 +186,16 @@ func TestDigest(t *testing.T) {
 	}
 }
 
+func TestAKeyHasOneLength(t *testing.T) {
+	t.Parallel()
+	f := newFormat(t, "ak", apikey.FormatOptions{})
+	for n, want := range map[int]error{29: apikey.ErrMalformed, 30: nil, 31: apikey.ErrMalformed, 300: apikey.ErrMalformed} {
+		body := "ak_" + strings.Repeat("x", n)
+		_, err := f.Digest(apikey.NewSecret(body + base62(uint64(crc32.ChecksumIEEE([]byte(body))))))
+		assert.Equal(t, want, err, "%d random characters, with the check characters right", n)
+	}
+}
+
 func TestEachChangeOfOneCharacterIsNoticed(t *testing.T) {
 	t.Parallel()
 	for name, o := range map[string]apikey.FormatOptions{"CRC-32": {}, "HMAC": {Peppers: []apikey.Secret{pepper("1")}}} {

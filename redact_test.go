@@ -153,6 +153,16 @@ func TestRemoveKeys(t *testing.T) {
 	assert.Equal(t, http.Header{"X-Other": {"stays"}}, r.Header, "a key that is not in a field costs no field")
 }
 
+func TestRemoveKeysLeavesNoEmptyField(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{Sources: []apikey.Source{
+		apikey.Bearer(), apikey.SourceFunc("host", func(r *http.Request) (string, error) { return r.Host, nil }),
+	}})
+	r := newRequest("/", "Authorization: Bearer "+s.good, "X-Other: stays")
+	s.auth.RemoveKeys(r)
+	assert.Equal(t, http.Header{"X-Other": {"stays"}}, r.Header, "and none is taken for a key that is in the Host")
+}
+
 func TestBehindAReverseProxyNoKeyArrives(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
