@@ -75,7 +75,7 @@ func Require(scopes ...string) func(http.Handler) http.Handler {
 			if id != nil && id.key != nil {
 				e.Err, e.Key = ErrForbidden, id.key
 			}
-			m.report(r.Context(), e)
+			m.report(r.Context(), &e)
 			m.Refuse(w, r, e.Err)
 		})
 	}

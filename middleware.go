@@ -185,7 +185,7 @@ func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http
 	}
 	if err != nil || m.observe != nil {
 		e.Err, e.Method, e.RemoteAddr = err, r.Method, r.RemoteAddr
-		m.report(r.Context(), e)
+		m.report(r.Context(), &e)
 	}
 	if err != nil {
 		return nil, err
@@ -206,7 +206,7 @@ func (m *Middleware) Verify(ctx context.Context, s Secret) (*Key, error) {
 		e.Key, err = m.decide(ctx, value, nil, &e)
 	}
 	e.Err = err
-	m.report(ctx, e)
+	m.report(ctx, &e)
 	if err != nil {
 		return nil, err
 	}

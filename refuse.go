@@ -152,7 +152,7 @@ func (e Event) Outcome() string {
 }
 
 // report tells Observe and the log of a decision.
-func (m *Middleware) report(ctx context.Context, e Event) {
+func (m *Middleware) report(ctx context.Context, e *Event) {
 	if m.observe != nil {
 		if !e.begin.IsZero() {
 			if e.end.IsZero() {
@@ -160,27 +160,27 @@ func (m *Middleware) report(ctx context.Context, e Event) {
 			}
 			e.Duration = e.end.Sub(e.begin)
 		}
-		m.observe(ctx, e)
+		m.observe(ctx, *e)
 	}
 	if e.Err != nil {
 		m.logRefusal(ctx, e)
 	}
 }
 
-func (m *Middleware) logRefusal(ctx context.Context, e Event) {
+func (m *Middleware) logRefusal(ctx context.Context, e *Event) {
 	logger := m.logger
 	if logger == nil {
 		logger = slog.Default()
 	}
-	level, outcome := slog.LevelDebug, e.Outcome()
-	if outcome == "unavailable" {
+	level := slog.LevelDebug
+	if errors.Is(e.Err, ErrUnavailable) && !errors.Is(e.Err, errCanceled) {
 		level = slog.LevelError
 	}
 	if !logger.Enabled(ctx, level) {
-		return
+		return // as most refusals do, and cheaply
 	}
 	attrs := []slog.Attr{
-		slog.String("outcome", outcome), slog.String("error", e.Err.Error()),
+		slog.String("outcome", e.Outcome()), slog.String("error", e.Err.Error()),
 		slog.String("method", e.Method), slog.String("remote", e.RemoteAddr), slog.String("source", e.Source),
 	}
 	if e.Key != nil {
