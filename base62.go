@@ -1,7 +1,6 @@
 package apikey
 
 import (
-	"crypto/subtle"
 	"encoding/binary"
 	"fmt"
 	"io"
@@ -22,26 +21,55 @@ var base62 = func() (t [256]byte) {
 	return t
 }()
 
-// checkOf returns the check characters of a key with a pepper.
-func checkOf(d Digest) [checkLen]byte {
-	return encodeCheck(binary.BigEndian.Uint64(d[:]) % checkMod)
+// isBase62 reports whether a text of at least eight characters is all of base62. It takes
+// eight at a time, the last of them perhaps twice: one by one, this would cost a request as
+// much as half of its hash.
+func isBase62(s string) bool {
+	for ; len(s) > 8; s = s[min(8, len(s)-8):] {
+		if !isBase62x8(s) {
+			return false
+		}
+	}
+	return isBase62x8(s)
 }
 
-// encodeCheck writes n, which is below checkMod, in base62.
-func encodeCheck(n uint64) (c [checkLen]byte) {
-	for i := checkLen - 1; i >= 0; i-- {
+func isBase62x8(s string) bool {
+	const (
+		each = 0x0101010101010101
+		high = 0x80 * each
+	)
+	_ = s[7] // so that the eight are one load
+	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
+	// The high bit of each byte below 0x80 tells whether the byte is in a range. A byte from
+	// there on may carry into the next, but is not in base62 itself.
+	digit := (x + (0x80-'0')*each) &^ (x + (0x7F-'9')*each)
+	lower := x | 0x20*each // folds the case of letters, and makes letters of nothing else
+	letter := (lower + (0x80-'a')*each) &^ (lower + (0x7F-'z')*each)
+	return (digit|letter)&^x&high == high
+}
+
+// checkOf returns the number that the check characters of a key with a pepper write.
+func checkOf(d Digest) uint64 { return binary.BigEndian.Uint64(d[:]) % checkMod }
+
+// encodeCheck writes n, which is below checkMod, as check characters.
+func encodeCheck(n uint64) string {
+	var c [checkLen]byte
+	for i := len(c) - 1; i >= 0; i-- {
 		c[i] = alphabet[n%62]
 		n /= 62
 	}
-	return c
+	return string(c[:])
 }
 
-// sameCheck compares in constant time: with a pepper, right check characters are
-// what an attacker wants to find out.
-func sameCheck(got string, want [checkLen]byte) bool {
-	var buf [checkLen]byte
-	copy(buf[:], got)
-	return subtle.ConstantTimeCompare(buf[:], want[:]) == 1
+// decodeCheck reads check characters, which are all of base62. Two that differ are two
+// numbers. Numbers are compared at once: right check characters of a key with a pepper are
+// what an attacker would find out one after the other.
+func decodeCheck(s string) (n uint64) {
+	for i := range len(s) {
+		n = n*62 + uint64(base62[s[i]])
+	}
+	return n
 }
 
 // randomText returns n random characters of base62.

@@ -141,16 +141,17 @@ func (f *Format) digest(s string) (Digest, bool) {
 		}
 		return f.foreignDigest(sha256Sum(s)), true
 	}
-	body, check, ok := f.split(s)
-	if !ok {
+	if !f.hasShape(s) {
 		return Digest{}, false
 	}
+	body := s[:len(s)-checkLen]
+	check := decodeCheck(s[len(body):])
 	for _, p := range f.peppers {
-		if d := sum(p, body); sameCheck(check, checkOf(d)) {
+		if d := sum(p, body); check == checkOf(d) {
 			return d, true
 		}
 	}
-	if f.plain && sameCheck(check, encodeCheck(uint64(crc32Update(f.crc, body[len(f.prefix):])))) {
+	if f.plain && check == uint64(crc32Update(f.crc, body[len(f.prefix):])) {
 		return sha256Sum(s), true
 	}
 	return Digest{}, false
@@ -159,18 +160,9 @@ func (f *Format) digest(s string) (Digest, bool) {
 // length is that of every key of this Format.
 func (f *Format) length() int { return len(f.prefix) + randomLen + checkLen }
 
-// split parts a key of this Format into what is signed and the check characters.
-func (f *Format) split(s string) (body, check string, ok bool) {
-	if len(s) != f.length() {
-		return "", "", false
-	}
-	for i := len(f.prefix); i < len(s); i++ {
-		if base62[s[i]] == notBase62 {
-			return "", "", false
-		}
-	}
-	n := len(s) - checkLen
-	return s[:n], s[n:], true
+// hasShape reports whether s, which begins with the prefix, goes on like a key.
+func (f *Format) hasShape(s string) bool {
+	return len(s) == f.length() && isBase62(s[len(f.prefix):])
 }
 
 // validForeign reports whether s may be looked up as a key of another shape.
@@ -204,11 +196,9 @@ func (f *Format) seal(random string) (string, Digest) {
 	body := f.prefix + random
 	if len(f.peppers) > 0 {
 		d := sum(f.peppers[0], body)
-		check := checkOf(d)
-		return body + string(check[:]), d
+		return body + encodeCheck(checkOf(d)), d
 	}
-	check := encodeCheck(uint64(crc32Update(f.crc, random)))
-	s := body + string(check[:])
+	s := body + encodeCheck(uint64(crc32Update(f.crc, random)))
 	return s, sha256Sum(s)
 }
 

@@ -67,3 +67,18 @@ func TestCRC32IsThatOfTheStandardLibrary(t *testing.T) {
 		assert.Equal(t, crc32.ChecksumIEEE([]byte(text)), crc32Update(crc32Update(0, text[:i]), text[i:]))
 	}
 }
+
+func TestIsBase62(t *testing.T) {
+	t.Parallel()
+	for n := 8; n <= 40; n++ {
+		text := strings.Repeat("aZ09mM5x", 5)[:n]
+		require.True(t, isBase62(text))
+		for i := range n {
+			for c := range 256 {
+				b := []byte(text)
+				b[i] = byte(c)
+				require.Equal(t, strings.IndexByte(alphabet, byte(c)) >= 0, isBase62(string(b)), "%q", b)
+			}
+		}
+	}
+}

@@ -19,46 +19,43 @@ const (
 	hiddenPair                 // one of ours in a pair that net/url drops
 )
 
+// isPlain reports whether a query has neither escapes nor semicolons, so that its pairs are
+// what they look like. Most have none, and are read in a fraction of the time.
+func isPlain(query string) bool {
+	return strings.IndexByte(query, '%') < 0 && strings.IndexByte(query, '+') < 0 && strings.IndexByte(query, ';') < 0
+}
+
 // pair reads one pair of a query. source and value are those of a keyPair.
-func (s *sources) pair(pair string) (kind pairKind, source int, value string) {
+func (s *sources) pair(pair string, plain bool) (kind pairKind, source int, value string) {
+	name, value, _ := strings.Cut(pair, "=")
+	if plain {
+		if source = s.named(name); source < 0 {
+			return otherPair, -1, ""
+		}
+		return keyPair, source, value
+	}
 	if strings.IndexByte(pair, ';') >= 0 {
 		// net/url drops the whole pair; older parsers split it here.
 		for part := range strings.SplitSeq(pair, ";") {
-			if source, _ := s.parameter(part); source >= 0 {
+			name, _, _ := strings.Cut(part, "=")
+			if source := s.escaped(name); source >= 0 {
 				return hiddenPair, source, ""
 			}
 		}
 		return otherPair, -1, ""
 	}
-	source, value = s.parameter(pair)
-	if source < 0 {
+	if source = s.escaped(name); source < 0 {
 		return otherPair, -1, ""
 	}
-	if isEscaped(value) {
-		decoded, err := url.QueryUnescape(value)
-		if err != nil {
-			return hiddenPair, source, ""
-		}
-		value = decoded
+	value, err := url.QueryUnescape(value)
+	if err != nil {
+		return hiddenPair, source, ""
 	}
 	return keyPair, source, value
 }
 
-// parameter returns which source a "name=value" belongs to, or -1, and its raw value.
-func (s *sources) parameter(text string) (source int, value string) {
-	name, value, _ := strings.Cut(text, "=")
-	return s.query(name), value
-}
-
-// query returns which source has this name, as it stands in a query, or -1.
-func (s *sources) query(name string) int {
-	if isEscaped(name) {
-		decoded, err := url.QueryUnescape(name)
-		if err != nil {
-			return -1
-		}
-		name = decoded
-	}
+// named returns which source has this name, or -1.
+func (s *sources) named(name string) int {
 	for _, i := range s.queries {
 		if equalFoldASCII(name, s.list[i].key) {
 			return i
@@ -67,9 +64,13 @@ func (s *sources) query(name string) int {
 	return -1
 }
 
-// isEscaped reports whether url.QueryUnescape would change s.
-func isEscaped(s string) bool {
-	return strings.IndexByte(s, '%') >= 0 || strings.IndexByte(s, '+') >= 0
+// escaped returns which source has this name, as it stands in a query, or -1.
+func (s *sources) escaped(name string) int {
+	name, err := url.QueryUnescape(name)
+	if err != nil {
+		return -1
+	}
+	return s.named(name)
 }
 
 // extractQuery adds the keys in a query, and in what Conceal took out of it.
@@ -83,10 +84,10 @@ func (s *sources) extractQuery(c *candidate, query, concealed string) error {
 		if parameters += strings.Count(part, "&") + 1; parameters > maxParameters {
 			return ErrAmbiguous
 		}
-		for part != "" {
+		for plain := isPlain(part); part != ""; {
 			var pair string
 			pair, part, _ = strings.Cut(part, "&")
-			kind, source, value := s.pair(pair)
+			kind, source, value := s.pair(pair, plain)
 			if kind == otherPair {
 				continue
 			}
@@ -116,10 +117,11 @@ func (s *sources) keepOthers(prefix, query string, taken *strings.Builder) strin
 		*first = false
 	}
 	firstKept, firstTaken := true, true
+	plain := isPlain(query)
 	for more := query != ""; more; {
 		var pair string
 		pair, query, more = strings.Cut(query, "&")
-		if kind, _, _ := s.pair(pair); kind == otherPair {
+		if kind, _, _ := s.pair(pair, plain); kind == otherPair {
 			join(&kept, &firstKept, pair)
 		} else if taken != nil {
 			join(taken, &firstTaken, pair)
@@ -130,10 +132,10 @@ func (s *sources) keepOthers(prefix, query string, taken *strings.Builder) strin
 
 // hasKey reports whether a query holds one of our parameters.
 func (s *sources) hasKey(query string) bool {
-	for query != "" {
+	for plain := isPlain(query); query != ""; {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
-		if kind, _, _ := s.pair(pair); kind != otherPair {
+		if kind, _, _ := s.pair(pair, plain); kind != otherPair {
 			return true
 		}
 	}
@@ -168,7 +170,7 @@ func (s *sources) clean(r *http.Request, taken *strings.Builder) {
 func (s *sources) cleanForm(form, body url.Values) url.Values {
 	cleaned := make(url.Values, len(form))
 	for name, values := range form {
-		if s.query(url.QueryEscape(name)) >= 0 {
+		if s.named(name) >= 0 {
 			if values = body[name]; values == nil {
 				continue
 			}

@@ -162,7 +162,7 @@ func (m *Middleware) RedactURI(uri string) string {
 	for i := 0; i < len(uri); i++ {
 		if i == 0 || strings.IndexByte(separators, uri[i-1]) >= 0 {
 			n := strings.IndexAny(uri[i:], "="+separators)
-			if n >= 0 && uri[i+n] == '=' && m.sources.query(uri[i:i+n]) >= 0 {
+			if n >= 0 && uri[i+n] == '=' && m.sources.escaped(uri[i:i+n]) >= 0 {
 				// Up to the next "&", whatever is between: too much rather
 				// than too little.
 				end := len(uri)
@@ -175,7 +175,7 @@ func (m *Middleware) RedactURI(uri string) string {
 			}
 		}
 		if n := m.format.length(); strings.HasPrefix(uri[i:], m.format.prefix) && len(uri)-i >= n {
-			if _, _, ok := m.format.split(uri[i : i+n]); ok {
+			if m.format.hasShape(uri[i : i+n]) {
 				redact(i, i+n)
 				i += n - 1
 			}
