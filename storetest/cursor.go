@@ -81,8 +81,7 @@ var cursorRules = []rule{
 		for _, name := range []string{"long name, the first", "long name, the second", "long name, the third", "long name, the fourth"} {
 			s.add(named(name))
 		}
-		// By name, a cursor may end in the name, and what is left of that is one too.
-		for _, sort := range []string{apikey.SortNewest, apikey.SortExpires} {
+		for _, sort := range sorts {
 			o := apikey.ListOptions{Sort: sort, Limit: 1}
 			first, err := s.List(t.Context(), o)
 			if err != nil || first.Next == "" {

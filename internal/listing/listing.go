@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"strings"
 	"unicode"
+	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -40,6 +41,10 @@ type Position struct {
 
 const version = 1
 
+// maxCursor is more characters than the Cursor of any key has: a Name, which is at most
+// 400 bytes, and 31 bytes before it, in base64.
+const maxCursor = 1024
+
 // Cursor writes a position in the list that validated options select.
 func Cursor(o apikey.ListOptions, p Position) string {
 	if o.Sort != apikey.SortName {
@@ -51,6 +56,7 @@ func Cursor(o apikey.ListOptions, p Position) string {
 	b := append([]byte{version}, queryOf(o)...)
 	b = binary.AppendVarint(b, p.Seq)
 	b = binary.AppendVarint(b, p.Time)
+	b = binary.AppendUvarint(b, uint64(len(p.Text))) // or half a Cursor were another
 	b = append(b, p.Text...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
@@ -61,10 +67,14 @@ func Parse(o apikey.ListOptions) (p Position, ok bool, err error) {
 	if o.Cursor == "" {
 		return Position{}, false, nil
 	}
+	undecoded := fmt.Errorf("%w Cursor: it does not decode; want the Next of a page", apikey.ErrInvalid)
+	if len(o.Cursor) > maxCursor {
+		return Position{}, false, undecoded
+	}
 	query := queryOf(o)
-	b, err := base64.RawURLEncoding.Strict().DecodeString(o.Cursor)
+	b, err := base64.RawURLEncoding.DecodeString(o.Cursor)
 	if err != nil || len(b) < 1+len(query) || b[0] != version {
-		return Position{}, false, fmt.Errorf("%w Cursor: it does not decode; want the Next of a page", apikey.ErrInvalid)
+		return Position{}, false, undecoded
 	}
 	if string(b[1:1+len(query)]) != string(query) {
 		return Position{}, false, fmt.Errorf("%w Cursor: it belongs to another Owner, Search, Status or Sort", apikey.ErrInvalid)
@@ -73,11 +83,21 @@ func Parse(o apikey.ListOptions) (p Position, ok bool, err error) {
 	for _, v := range []*int64{&p.Seq, &p.Time} {
 		n := 0
 		if *v, n = binary.Varint(b); n <= 0 {
-			return Position{}, false, fmt.Errorf("%w Cursor: it does not decode; want the Next of a page", apikey.ErrInvalid)
+			return Position{}, false, undecoded
 		}
 		b = b[n:]
 	}
-	p.Text = string(b)
+	length, n := binary.Uvarint(b)
+	if n <= 0 || length != uint64(len(b)-n) {
+		return Position{}, false, undecoded
+	}
+	p.Text = string(b[n:])
+	// One position has one Cursor, so line breaks, which base64 skips, and numbers in
+	// more bytes than they need are refused. So is text that no Name can be and that
+	// databases answer with errors of their own.
+	if Cursor(o, p) != o.Cursor || !utf8.ValidString(p.Text) || strings.IndexByte(p.Text, 0) >= 0 {
+		return Position{}, false, undecoded
+	}
 	return p, true, nil
 }
 
