@@ -1,0 +1,5 @@
+//go:build !race
+
+package digesttable
+
+const raceDetector = false

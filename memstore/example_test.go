@@ -1,0 +1,53 @@
+package memstore_test
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+// A test of a handler behind keys needs no database and no server.
+func Example() {
+	ctx := context.Background()
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	if err != nil {
+		panic(err)
+	}
+	issuer, err := apikey.NewIssuer(store, nil)
+	if err != nil {
+		panic(err)
+	}
+	secret, key, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+	if err != nil {
+		panic(err)
+	}
+
+	handler := auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		key, _ := apikey.FromContext(r.Context())
+		fmt.Fprintf(w, "hello, %s", key.Name)
+	}))
+	request := func() *httptest.ResponseRecorder {
+		r := httptest.NewRequest("GET", "/library", nil)
+		r.Header.Set("X-API-Key", secret.Reveal())
+		w := httptest.NewRecorder()
+		handler.ServeHTTP(w, r)
+		return w
+	}
+
+	w := request()
+	fmt.Println(w.Code, w.Body)
+
+	if _, err := store.Revoke(ctx, key.ID); err != nil {
+		panic(err)
+	}
+	fmt.Println(request().Code)
+
+	// Output:
+	// 200 hello, Backup job
+	// 401
+}
