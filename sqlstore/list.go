@@ -1,0 +1,163 @@
+package sqlstore
+
+import (
+	"context"
+	"strings"
+	"time"
+	"unicode/utf8"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/internal/listing"
+)
+
+// searchBudget is how many rows one step of a filtered list looks at before it returns what
+// it has found, with a cursor to go on.
+const searchBudget = 20_000
+
+// A span is a run of rows in one order, for which an index serves. A list is one span, or
+// several that follow each other: a condition with OR, or with a row of values, would not be
+// answered from an index on every database.
+type span struct {
+	where string
+	args  []any
+	order string
+}
+
+// spans returns where a list goes on after a position, or all of it.
+func spans(sort string, from listing.Position, follows bool) []span {
+	const (
+		newest  = "seq DESC"
+		oldest  = "seq"
+		name    = "fold, seq"
+		expires = "expires_at, seq"
+	)
+	switch {
+	case sort == apikey.SortNewest && follows:
+		return []span{{"seq < ?", []any{from.Seq}, newest}}
+	case sort == apikey.SortNewest:
+		return []span{{"1 = 1", nil, newest}}
+	case sort == apikey.SortName && follows:
+		return []span{{"fold = ? AND seq > ?", []any{from.Text, from.Seq}, oldest}, {"fold > ?", []any{from.Text}, name}}
+	case sort == apikey.SortName:
+		return []span{{"1 = 1", nil, name}}
+	}
+	never := span{"expires_at = 0", nil, oldest}
+	switch {
+	case follows && from.Time == 0:
+		return []span{{"expires_at = 0 AND seq > ?", []any{from.Seq}, oldest}}
+	case follows:
+		return []span{{"expires_at = ? AND seq > ?", []any{from.Time, from.Seq}, oldest}, {"expires_at > ?", []any{from.Time}, expires}, never}
+	}
+	return []span{{"expires_at > 0", nil, expires}, never}
+}
+
+// List returns a page of keys. Pages cost the same from the first to the last. With a
+// filter, one call looks at some 20,000 keys and may then return a short page, even an empty
+// one, with a Next to go on.
+func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
+	o, err := o.Validate()
+	if err != nil {
+		return apikey.Page{}, err
+	}
+	from, follows, err := listing.Parse(o)
+	if err != nil {
+		return apikey.Page{}, err
+	}
+	if !utf8.ValidString(from.Text) || strings.Contains(from.Text, "\x00") {
+		return apikey.Page{}, apikey.ErrInvalid
+	}
+	var page apikey.Page
+	err = s.read(ctx, func(ctx context.Context) error {
+		page, err = s.list(ctx, o, spans(o.Sort, from, follows))
+		return err
+	})
+	return page, err
+}
+
+func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (apikey.Page, error) {
+	filter, filterArgs := filterOf(o, time.Now())
+	var page apikey.Page
+	var last stored
+	for _, span := range spans {
+		where, args := span.where, span.args
+		if o.Sort == apikey.SortNewest && o.Status != "" {
+			// What can be answered from an index needs no budget.
+			where += " AND dead = " + map[bool]string{true: "1", false: "0"}[o.Status == apikey.StatusRevoked]
+		}
+		inner, want := searchBudget, o.Limit+1-len(page.Keys)
+		if filter == "" {
+			inner = want
+		}
+		// One more than fits tells that there is a next page.
+		query := withUseOf("(SELECT * FROM apikey_keys WHERE "+where+" ORDER BY "+span.order+" LIMIT ?)") +
+			"WHERE 1 = 1" + filter + " ORDER BY " + outer(span.order) + " LIMIT ?"
+		all := append(append(append([]any{}, args...), inner), filterArgs...)
+		rows, err := s.stmts.query(ctx, s.db, query, append(all, want)...)
+		if err != nil {
+			return apikey.Page{}, err
+		}
+		found, err := scanKeys(rows)
+		if err != nil {
+			return apikey.Page{}, err
+		}
+		for _, k := range found {
+			if len(page.Keys) == o.Limit {
+				page.Next = listing.Cursor(o, position(&last))
+				return page, nil
+			}
+			page.Keys = append(page.Keys, k.key)
+			last = k
+		}
+		if filter == "" {
+			continue
+		}
+		// Where the budget ended, if it did.
+		rows, err = s.stmts.query(ctx, s.db, withUseOf("(SELECT * FROM apikey_keys WHERE "+where+" ORDER BY "+span.order+" LIMIT 1 OFFSET ?)"),
+			append(append([]any{}, args...), searchBudget-1)...)
+		if err != nil {
+			return apikey.Page{}, err
+		}
+		end, err := scanKeys(rows)
+		if err != nil {
+			return apikey.Page{}, err
+		}
+		if len(end) > 0 {
+			page.Next = listing.Cursor(o, position(&end[0]))
+			return page, nil
+		}
+	}
+	return page, nil
+}
+
+func withUseOf(keys string) string {
+	return "SELECT " + keyColumns + ", u.at FROM " + keys + " k LEFT JOIN apikey_used u ON u.seq = k.seq "
+}
+
+// outer names the table in an order.
+func outer(order string) string {
+	return "k." + strings.ReplaceAll(order, ", ", ", k.")
+}
+
+// filterOf returns the conditions of a list that have no index.
+func filterOf(o apikey.ListOptions, now time.Time) (filter string, args []any) {
+	if o.Owner != "" {
+		filter, args = filter+" AND k.owner = ?", append(args, o.Owner)
+	}
+	switch o.Status {
+	case apikey.StatusActive:
+		filter, args = filter+" AND k.dead = 0 AND (k.expires_at = 0 OR k.expires_at > ?)", append(args, now.UnixMicro())
+	case apikey.StatusExpired:
+		filter, args = filter+" AND k.dead = 0 AND k.expires_at > 0 AND k.expires_at <= ?", append(args, now.UnixMicro())
+	case apikey.StatusRevoked:
+		filter += " AND k.dead = 1"
+	}
+	if o.Search != "" {
+		pattern := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(listing.Fold(o.Search)) + "%"
+		filter, args = filter+" AND (k.fold LIKE ? ESCAPE '!' OR k.fold_id LIKE ? ESCAPE '!')", append(args, pattern, pattern)
+	}
+	return filter, args
+}
+
+func position(k *stored) listing.Position {
+	return listing.Position{Seq: k.seq, Time: microsOf(k.key.ExpiresAt), Text: listing.Fold(k.key.Name)}
+}

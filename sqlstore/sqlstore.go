@@ -1,0 +1,152 @@
+// Package sqlstore keeps API keys in a database, through database/sql: SQLite, PostgreSQL,
+// MariaDB or MySQL. It imports no driver.
+//
+//	db, err := sql.Open("pgx", dsn)
+//	...
+//	store, err := sqlstore.New(db, sqlstore.Postgres, sqlstore.Options{})
+//	...
+//	err = store.Migrate(ctx)
+//	...
+//	defer store.Close(context.Background())
+//
+// A lookup is one indexed read. Put package cachestore in front, with the Store as its
+// ChangeFeed, for services with more than a few hundred requests a second: revocations
+// then reach every node within the bound that cachestore states.
+//
+// # What is promised
+//
+// A method that writes returns nil only after the database has committed, and then the
+// change survives the end of this process and of the database, as far as the database keeps
+// what it acknowledged: not with asynchronous commit on a failover, and not on a Galera
+// cluster without wsrep_sync_wait. A write that returned an error may have happened if the
+// error came while it was being committed; repeating it is safe. Reads go to the primary:
+// a replica lags behind, so a *sql.DB of replicas must not be used.
+//
+// Every write is in one transaction with a row of the audit trail that tells of it, and
+// with a revision counter, by which [Store.Changes] misses nothing.
+//
+// # Databases
+//
+// SQLite: open the file with [OpenSQLite], or with a busy timeout on every connection.
+// PostgreSQL: behind PgBouncer in transaction mode use pgx with
+// default_query_exec_mode=exec; [Listen] needs a direct connection.
+package sqlstore
+
+import (
+	"context"
+	"database/sql"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// Options configures [New]. The zero value is ready for use.
+type Options struct {
+	// Feed is a pool for the polls of caches alone, so that they never wait behind
+	// lookups; nil is the pool of the store itself, of which lookups then leave two
+	// connections free if it is bounded. Not for SQLite.
+	Feed *sql.DB
+
+	// ReadTimeout bounds each read, besides the caller's own context. 0 is 2 seconds.
+	ReadTimeout time.Duration
+
+	// WriteTimeout bounds each write. 0 is 5 seconds. A write that has begun is not
+	// canceled with the caller's context, since that would leave open what became of it.
+	WriteTimeout time.Duration
+
+	// TouchInterval is how long last uses are collected before they are written, so a key
+	// is written at most once in it and LastUsedAt lags by as much. 0 is 1 minute.
+	TouchInterval time.Duration
+
+	// MaxTouches is how many keys' last uses are held at most; more are dropped and counted
+	// until the next write. 0 is 100,000.
+	MaxTouches int
+
+	// Logger is told when last uses could not be written; nil is slog.Default().
+	Logger *slog.Logger
+}
+
+// A Store is an [apikey.KeyManager] in a database, and also an [apikey.Toucher],
+// [apikey.StampedStore], [apikey.ChangeFeed] and [apikey.Auditor]. It is safe for
+// concurrent use, by many processes on one database. Make it with [New] and end it with
+// Close.
+type Store struct {
+	db      *sql.DB
+	feed    *sql.DB
+	d       *dialect
+	options Options
+
+	reads   chan struct{} // a place for each read at once; nil: unbounded
+	writing chan struct{} // one place: this process writes one thing at a time
+	stmts   statements
+	touches touches
+	subs    subscribers
+
+	stop    context.CancelFunc
+	stopped sync.WaitGroup
+}
+
+// New returns a Store on db, which stays the caller's to close, after the Store. It does
+// not use the database yet: call Migrate next. It starts one goroutine, which writes last
+// uses and ends with Close.
+func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
+	if db == nil {
+		return nil, fmt.Errorf("%w db: nil; want the *sql.DB of sql.Open", apikey.ErrInvalid)
+	}
+	if dialects[d] == nil {
+		return nil, fmt.Errorf("%w dialect %d: want SQLite, Postgres or MySQL", apikey.ErrInvalid, d)
+	}
+	for _, f := range []struct {
+		field   string
+		value   *time.Duration
+		usually time.Duration
+	}{
+		{"ReadTimeout", &o.ReadTimeout, 2 * time.Second},
+		{"WriteTimeout", &o.WriteTimeout, 5 * time.Second},
+		{"TouchInterval", &o.TouchInterval, time.Minute},
+	} {
+		if *f.value < 0 {
+			return nil, fmt.Errorf("%w %s %v: want more than 0, or 0 for %v", apikey.ErrInvalid, f.field, *f.value, f.usually)
+		}
+		if *f.value == 0 {
+			*f.value = f.usually
+		}
+	}
+	if o.MaxTouches < 0 {
+		return nil, fmt.Errorf("%w MaxTouches %d: want more than 0, or 0 for 100000", apikey.ErrInvalid, o.MaxTouches)
+	}
+	if o.MaxTouches == 0 {
+		o.MaxTouches = 100_000
+	}
+	if o.Logger == nil {
+		o.Logger = slog.Default()
+	}
+	s := &Store{db: db, feed: o.Feed, d: dialects[d], options: o, writing: make(chan struct{}, 1)}
+	if s.feed == nil {
+		s.feed = db
+	}
+	if n := db.Stats().MaxOpenConnections; n > 0 {
+		spare := 2 // for a write and a poll
+		s.reads = make(chan struct{}, max(1, n-spare))
+	}
+	s.stmts.init(s.d)
+	s.touches.init(o.MaxTouches)
+	ctx, stop := context.WithCancel(context.Background())
+	s.stop = stop
+	s.stopped.Go(func() { s.flushRegularly(ctx) })
+	return s, nil
+}
+
+// Close writes the last uses that are still held, within ctx, and ends the Store's
+// goroutine. It does not close the database. The Store must not be used afterwards.
+func (s *Store) Close(ctx context.Context) error {
+	s.stop()
+	s.stopped.Wait()
+	err := s.Flush(ctx)
+	s.touches.close()
+	s.stmts.close()
+	return err
+}
