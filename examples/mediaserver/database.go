@@ -1,0 +1,88 @@
+package main
+
+import (
+	"context"
+	"database/sql"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/jackc/pgx/v5"
+	_ "github.com/jackc/pgx/v5/stdlib"
+	_ "modernc.org/sqlite"
+
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+// A database is where keys are kept.
+type database struct {
+	pool   *sql.DB
+	store  *sqlstore.Store
+	listen func(ctx context.Context, wake func()) // nil: nobody tells of changes early
+}
+
+// openDatabase opens what -db names and makes its tables.
+func openDatabase(ctx context.Context, dsn string) (*database, error) {
+	db := &database{}
+	dialect, err := db.connect(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if db.store, err = sqlstore.New(db.pool, dialect, sqlstore.Options{}); err != nil {
+		return nil, errors.Join(err, db.pool.Close())
+	}
+	if err := db.store.Migrate(ctx); err != nil {
+		return nil, errors.Join(err, db.close(ctx))
+	}
+	return db, nil
+}
+
+func (db *database) connect(dsn string) (dialect sqlstore.Dialect, err error) {
+	const connections = 16
+	switch scheme, _, _ := strings.Cut(dsn, "://"); {
+	case scheme == "postgres" || scheme == "postgresql":
+		dialect = sqlstore.Postgres
+		db.pool, err = sql.Open("pgx", dsn)
+		db.listen = func(ctx context.Context, wake func()) { sqlstore.Listen(ctx, pgx.Connect, dsn, wake) }
+	case scheme == "mysql" || strings.Contains(dsn, "@tcp(") || strings.Contains(dsn, "@unix("):
+		dialect = sqlstore.MySQL
+		if scheme == "mysql" {
+			if dsn, err = mysqlDSN(dsn); err != nil {
+				return 0, err
+			}
+		}
+		db.pool, err = sql.Open("mysql", dsn)
+	default:
+		db.pool, err = sqlstore.OpenSQLite("sqlite", dsn)
+		return sqlstore.SQLite, err
+	}
+	if err != nil {
+		return 0, err
+	}
+	db.pool.SetMaxOpenConns(connections)
+	db.pool.SetMaxIdleConns(connections)
+	return dialect, nil
+}
+
+// mysqlDSN turns a URL into what the driver wants.
+func mysqlDSN(text string) (string, error) {
+	u, err := url.Parse(text)
+	if err != nil {
+		// Not the error itself, which shows the password.
+		return "", errors.New("-db: not a URL such as mysql://user:password@host:3306/database")
+	}
+	c := mysql.NewConfig()
+	c.User = u.User.Username()
+	c.Passwd, _ = u.User.Password()
+	c.Net, c.Addr, c.DBName = "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
+	if u.Port() == "" {
+		c.Addr = fmt.Sprintf("%s:3306", u.Host)
+	}
+	return c.FormatDSN(), nil
+}
+
+func (db *database) close(ctx context.Context) error {
+	return errors.Join(db.store.Close(ctx), db.pool.Close())
+}
