@@ -15,6 +15,8 @@ import (
 	"github.com/go-sql-driver/mysql"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey/examples/internal/program"
 )
 
 // lease is within what time a revocation is promised to reach every process.
@@ -71,7 +73,7 @@ func TestProcessesOnOneDatabaseAreAFleet(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			if d.env != "" && os.Getenv(d.env) == "" {
-				t.Skipf("skipped: %s names no server", d.env)
+				program.Skip(t, d.env+" names no server")
 			}
 			dsn := d.create(t)
 			one := first(t, dsn)

@@ -50,11 +50,20 @@ func onEach(t *testing.T, test func(t *testing.T, e engine)) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
 			if e.env != "" && os.Getenv(e.env) == "" {
-				t.Skipf("skipped: %s names no server", e.env)
+				skip(t, e.env+" names no server")
 			}
 			test(t, e)
 		})
 	}
+}
+
+// skip says that a test was skipped, which is a failure where all of them must run.
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("APIKEY_TEST_ALL") != "" {
+		t.Fatalf("must not be skipped: %s", why)
+	}
+	t.Skipf("skipped: %s", why)
 }
 
 // createSchema makes a schema in the database that APIKEY_TEST_POSTGRES, a URL, names.

@@ -3,6 +3,7 @@ package program
 
 import (
 	"bufio"
+	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -67,12 +68,21 @@ func (p *Program) Line(text string) string {
 	return ""
 }
 
+// Skip says that a test was skipped, which is a failure where all of them must run.
+func Skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv("APIKEY_TEST_ALL") != "" {
+		t.Fatalf("must not be skipped: %s", why)
+	}
+	t.Skipf("skipped: %s", why)
+}
+
 // Curl runs a line that the program printed, "curl …", with further arguments, and returns
 // what it printed. Where there is no curl the test says that it was skipped.
 func Curl(t *testing.T, line string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("skipped: no curl on this machine")
+		Skip(t, "no curl on this machine")
 	}
 	if !strings.HasPrefix(line, "curl ") {
 		t.Fatalf("not a line for curl: %q", line)
