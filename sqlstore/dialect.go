@@ -36,11 +36,12 @@ type dialect struct {
 	end           []string
 	notify        string // within the transaction; "" if there is no such thing
 
-	lookup string // a key by digest, with the state it was read from
-	stamp  string // for lookups that found no row: the state alone; "" if lookup always has one
-	health string // in a poll: whether this is no primary that can be relied on
-	touch  string // how a chunk of last uses is written
-	lock   []string
+	lookup string   // a key by digest, with the state it was read from
+	stamp  string   // for lookups that found no row: the state alone; "" if lookup always has one
+	health string   // in a poll: whether this is no primary that can be relied on
+	touch  string   // how a chunk of last uses is written
+	lock   []string // taken to migrate
+	held   string   // whether it was, where that is no error of lock itself; "" elsewhere
 	unlock []string
 
 	numbered bool // parameters are $1, $2 … and not ?
@@ -116,6 +117,7 @@ var dialects = map[Dialect]*dialect{
 			strings.Repeat(" UNION ALL SELECT ?, ?", touchChunk-1) + ") v JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
 			"ON DUPLICATE KEY UPDATE at = GREATEST(apikey_used.at, VALUES(at))",
 		lock:    []string{"SET SESSION lock_wait_timeout = 1", "DO GET_LOCK('apikey_migrate', 1)"},
+		held:    "SELECT COALESCE(IS_USED_LOCK('apikey_migrate') = CONNECTION_ID(), 0)",
 		unlock:  []string{"DO RELEASE_LOCK('apikey_migrate')", "SET SESSION lock_wait_timeout = @@GLOBAL.lock_wait_timeout"},
 		prepare: true,
 	},

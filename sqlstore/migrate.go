@@ -81,7 +81,7 @@ func (t *tx) bringUpToDate() error {
 	if err := t.checkPrimary(); err != nil {
 		return err
 	}
-	if t.d == dialects[MySQL] {
+	if t.d.held != "" {
 		if err := t.checkLock(); err != nil {
 			return err
 		}
@@ -131,7 +131,7 @@ var errLocked = errors.New("another process migrates")
 
 // checkLock makes sure of a lock that tells by a value whether it was had.
 func (t *tx) checkLock() error {
-	rows, err := t.query("SELECT COALESCE(IS_USED_LOCK('apikey_migrate') = CONNECTION_ID(), 0)")
+	rows, err := t.query(t.d.held)
 	if err != nil {
 		return err
 	}

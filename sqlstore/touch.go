@@ -4,6 +4,8 @@ import (
 	"context"
 	"encoding/binary"
 	"fmt"
+	"maps"
+	"slices"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -96,32 +98,16 @@ func (s *Store) flushRegularly(ctx context.Context) {
 func (s *Store) Flush(ctx context.Context) error {
 	uses := s.touches.take()
 	var failed error
-	args := make([]any, 0, 2*touchChunk)
-	var chunk []apikey.Digest
-	write := func() {
-		if failed == nil && len(chunk) > 0 {
-			// Always a whole chunk, so that it is always one statement. The rest of it
-			// is nobody's digest.
-			for len(args) < 2*touchChunk {
-				args = append(args, []byte{}, int64(0))
-			}
-			failed = s.writeTouches(ctx, args)
+	for chunk := range slices.Chunk(slices.Collect(maps.Keys(uses)), touchChunk) {
+		if failed == nil {
+			failed = s.writeTouches(ctx, chunk, uses)
 		}
 		if failed != nil {
 			for _, d := range chunk {
 				s.touches.add(d, uses[d])
 			}
 		}
-		chunk, args = chunk[:0], args[:0]
 	}
-	for d, second := range uses {
-		chunk = append(chunk, d)
-		args = append(args, append([]byte(nil), d[:]...), time.Unix(second, 0).UnixMicro())
-		if len(chunk) == touchChunk {
-			write()
-		}
-	}
-	write()
 	if failed != nil {
 		return fmt.Errorf("sqlstore: writing last uses: %w", failed)
 	}
@@ -130,7 +116,15 @@ func (s *Store) Flush(ctx context.Context) error {
 
 // writeTouches writes one chunk. Its rows are written in the order of seq, or two nodes
 // that write the same keys could wait for each other.
-func (s *Store) writeTouches(ctx context.Context, args []any) error {
+func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses map[apikey.Digest]int64) error {
+	args := make([]any, 0, 2*touchChunk)
+	for _, d := range chunk {
+		args = append(args, d[:], time.Unix(uses[d], 0).UnixMicro())
+	}
+	// Always a whole chunk, so that it is always one statement. The rest is nobody's digest.
+	for len(args) < cap(args) {
+		args = append(args, []byte{}, int64(0))
+	}
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
