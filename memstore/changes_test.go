@@ -287,3 +287,31 @@ func TestSubscribersComeAndGoAmongWriters(t *testing.T) {
 	assert.Empty(t, s.subs)
 	assert.EqualValues(t, writers*writes, s.head().Revision)
 }
+
+func TestOfSubscribersAtOneTimeNoneIsLost(t *testing.T) {
+	t.Parallel()
+	const goroutines, each = 4, 200
+	s := New()
+	told, cancels := 0, make(chan func(), goroutines*each)
+	var wg sync.WaitGroup
+	for range goroutines {
+		wg.Go(func() {
+			for range each {
+				cancels <- s.Subscribe(func(apikey.Digest, apikey.Cursor) { told++ })
+			}
+		})
+	}
+	wg.Wait()
+	add(t, s, apikey.Key{ID: "a"})
+	assert.Equal(t, goroutines*each, told)
+
+	for range goroutines {
+		wg.Go(func() {
+			for range each {
+				(<-cancels)()
+			}
+		})
+	}
+	wg.Wait()
+	assert.Empty(t, s.subs)
+}

@@ -60,6 +60,15 @@ func TestPagesMayEndAmidEquals(t *testing.T) {
 			got := walk(t, s, apikey.ListOptions{Sort: sort, Limit: limit})
 			assert.Equal(t, whole, got, "by %s, pages of %d", sort, limit)
 		}
+		if sort == apikey.SortExpires {
+			for i, id := range whole {
+				key, err := s.Get(t.Context(), id)
+				require.NoError(t, err)
+				if never := i >= n-(n+2)/3; key.ExpiresAt.IsZero() != never {
+					t.Fatalf("number %d of %d, of which a third never expire, expires at %v", i, n, key.ExpiresAt)
+				}
+			}
+		}
 		slices.Sort(whole)
 		assert.Len(t, slices.Compact(whole), n, sort)
 	}

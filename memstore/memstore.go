@@ -1,7 +1,8 @@
 // Package memstore keeps API keys in memory: for tests, for demonstrations, and for
 // services that create their few keys at start.
 //
-// Lookups take no lock and cost some 20 ns. What is kept is gone with the process.
+// Lookups take no lock and cost some 20 ns, or what the memory costs where a key is not in the
+// processor's cache. What is kept is gone with the process.
 package memstore
 
 import (

@@ -162,10 +162,10 @@ func TestParseRefuses(t *testing.T) {
 		{"a line break at the end", byName, good + "\n"},
 		{"a line break in the middle", byName, good[:8] + "\r\n" + good[8:]},
 		{"a blank before it", byName, " " + good},
-		{"bits that are left over", newest, leftover(t, encode(headNewest+"\x0e\x00"))},
+		{"bits that are left over", newest, leftover(t, encode(headNewest+"\x80\x01\x00\x00"))},
 		{"one that is cut in its numbers", byName, encode(string(raw[:10]))},
-		{"one of a megabyte", byName, encode(head + "\x0e\x00" + strings.Repeat("a", 1<<20))},
-		{"one longer than that of any Name", byName, encode(head + "\x0e\x00" + strings.Repeat("a", 800))},
+		{"one of a megabyte", byName, listing.Cursor(byName, listing.Position{Seq: 7, Text: strings.Repeat("a", 1<<20)})},
+		{"one longer than that of any Name", byName, listing.Cursor(byName, listing.Position{Seq: 7, Text: strings.Repeat("a", 800)})},
 		{"two of them", byName, good + good + good},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -182,12 +182,11 @@ func TestParseRefuses(t *testing.T) {
 	}
 }
 
-// Where the list is not by name, a cursor has no end to cut off.
 func TestPartsOfACursorAreRefused(t *testing.T) {
 	t.Parallel()
-	for _, sort := range []string{apikey.SortNewest, apikey.SortExpires} {
+	for _, sort := range sorts {
 		o := options(sort)
-		whole := listing.Cursor(o, listing.Position{Seq: 1_000_000, Time: 1_767_225_600_000_000})
+		whole := listing.Cursor(o, listing.Position{Seq: 1_000_000, Time: 1_767_225_600_000_000, Text: "backup"})
 		for n := 1; n < len(whole); n++ {
 			for _, o.Cursor = range []string{whole[:n], whole[n:]} {
 				if _, ok, err := listing.Parse(o); ok || !errors.Is(err, apikey.ErrInvalid) {
@@ -205,7 +204,7 @@ func FuzzParse(f *testing.F) {
 		f.Add(good, uint8(i), true)
 		f.Add(good+"\n", uint8(i), true)
 		raw := string(decode(f, good))
-		for _, tail := range []string{"\x0e\x00", "\x8e\x00\x00", "\x0e\x02a", "\x0e\x00a\xff", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00"} {
+		for _, tail := range []string{"\x0e\x00\x00", "\x8e\x00\x00\x00", "\x0e\x02\x01a", "\x0e\x00\x02a\xff", "\xff\xff\xff\xff\xff\xff\xff\xff\xff\x01\x00\x00"} {
 			f.Add(raw[9:]+tail, uint8(i), false)
 			f.Add(tail, uint8(i), false)
 		}
