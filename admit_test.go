@@ -70,6 +70,12 @@ func TestTheHandlersRequest(t *testing.T) {
 		assert.Equal(t, "/v1/p?a=1", seen.RequestURI)
 		assert.Equal(t, "/p?a=1&added=1", seen.URL.String())
 	})
+	t.Run("a RequestURI loses the key that somebody took out of the URL alone", func(t *testing.T) {
+		r := newRequest(s.fill("/p?a=1&api_key={K}"), "X-API-Key: "+s.good)
+		r.URL.RawQuery = "a=1"
+		serve(h, r)
+		assert.Equal(t, "/p?a=1", seen.RequestURI)
+	})
 	t.Run("a redirect that a mux makes has no key", func(t *testing.T) {
 		mux := http.NewServeMux()
 		mux.HandleFunc("/dir/", func(http.ResponseWriter, *http.Request) {})

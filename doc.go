@@ -41,6 +41,7 @@
 //
 // # Stores
 //
-// Package memstore keeps keys in memory. A store of one's own implements [KeyStore], one
+// Package memstore keeps keys in memory, sqlstore in a database, and cachestore in front of
+// it makes lookups as cheap as memory and revocations reach every node in time. A store of one's own implements [KeyStore], one
 // method, or [KeyManager], and shows with package storetest that it keeps their rules.
 package apikey

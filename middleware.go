@@ -128,7 +128,7 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 func (m *Middleware) Optional(next http.Handler) http.Handler {
 	return m.handler(next, func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 		admitted, err := m.Authenticate(w, r)
-		if errors.Is(err, ErrMissing) {
+		if err == ErrMissing { // itself: what wraps it is a refusal or an outage
 			if identityOf(r.Context()) != nil {
 				return r, nil // another Middleware's, or NewContext's
 			}
@@ -190,7 +190,7 @@ func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http
 	if err != nil {
 		return nil, err
 	}
-	return m.accept(w, r, e.Key, c.inQuery), nil
+	return m.accept(w, r, e.Key, c.inQuery || m.sources.inURI(r)), nil
 }
 
 // Verify decides about a key that came by another way than HTTP, such as gRPC or a

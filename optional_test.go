@@ -1,11 +1,14 @@
 package apikey_test
 
 import (
+	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -23,6 +26,13 @@ func TestOptional(t *testing.T) {
 	mux.Handle("/scoped", apikey.Require("library:read")(whoever))
 	h := s.auth.Optional(mux)
 	elsewhere := newService(t, apikey.Options{})
+	wrapped := fmt.Errorf("second factor: %w", apikey.ErrMissing)
+	forbidding := newService(t, apikey.Options{Authorize: func(*http.Request, *apikey.Key) error { return wrapped }})
+	broken, err := apikey.New(storeFunc(func(context.Context, apikey.Digest) (*apikey.Key, error) { return nil, wrapped }), apikey.Options{Logger: slog.New(slog.DiscardHandler)})
+	require.NoError(t, err)
+	odd, err := apikey.New(s.store, apikey.Options{Logger: slog.New(slog.DiscardHandler), Sources: []apikey.Source{
+		apikey.Query("api_key"), apikey.SourceFunc("odd", func(*http.Request) (string, error) { return "", apikey.ErrMissing })}})
+	require.NoError(t, err)
 	for _, test := range []struct {
 		name   string
 		h      http.Handler
@@ -34,6 +44,9 @@ func TestOptional(t *testing.T) {
 		{"a valid key is known", h, "/open?api_key={K}", 200, s.key.ID + "true"},
 		{"a wrong key is refused", h, "/open?api_key={W}", 401, ""},
 		{"two keys are refused", h, "/open?api_key={K}&api_key={O}", 400, ""},
+		{"a key that Authorize refuses by an ErrMissing is refused", forbidding.auth.Optional(mustNotServe(t)), "/?api_key=" + forbidding.good, 403, ""},
+		{"an outage that wraps ErrMissing is an outage", broken.Optional(mustNotServe(t)), "/?api_key={K}", 503, ""},
+		{"a SourceFunc that fails with ErrMissing is an outage", odd.Optional(mustNotServe(t)), "/?api_key={K}", 503, ""},
 		{"Handler behind it refuses without a key", h, "/closed", 401, ""},
 		{"Handler behind it accepts the query's key that is already gone", h, "/closed?api_key={K}", 200, s.key.ID + "true"},
 		{"Require behind it refuses without a key", h, "/scoped", 401, ""},

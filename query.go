@@ -142,6 +142,13 @@ func (s *sources) hasKey(query string) bool {
 	return false
 }
 
+// inURI reports whether the RequestURI holds one of our parameters that somebody has taken
+// out of the URL alone.
+func (s *sources) inURI(r *http.Request) bool {
+	_, query, found := strings.Cut(r.RequestURI, "?")
+	return found && query != r.URL.RawQuery && s.hasKey(query)
+}
+
 // clean takes our parameters out of a request whose URL nobody else holds: out of its
 // URL, its RequestURI and a Form that was parsed already. taken is as in keepOthers.
 func (s *sources) clean(r *http.Request, taken *strings.Builder) {

@@ -30,12 +30,13 @@ func concealedIn(ctx context.Context) string {
 }
 
 // Conceal moves a key out of the URL, RequestURI and Form of each request, to where the
-// Middleware inside finds it. Put it around access loggers, which hold the request as
+// Middleware inside finds it, and redacts one in the Referer. Put it around access loggers, which hold the request as
 // it came to them: what Handler takes out further in does not help them. It decides
 // nothing; requests are still refused by Handler alone.
 func (m *Middleware) Conceal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if !m.inURL(r) {
+		referred := m.showsKey(r.Header.Get("Referer"))
+		if !m.inURL(r) && !referred {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -48,6 +49,10 @@ func (m *Middleware) Conceal(next http.Handler) http.Handler {
 			taken.WriteString("&" + outer)
 		}
 		c.query = NewSecret(taken.String())
+		if referred {
+			inner.Header = r.Header.Clone()
+			inner.Header.Set("Referer", m.RedactURI(r.Header.Get("Referer")))
+		}
 		defer handBack(r, inner)
 		next.ServeHTTP(w, inner)
 	})
@@ -55,11 +60,7 @@ func (m *Middleware) Conceal(next http.Handler) http.Handler {
 
 // inURL reports whether the request has a key in its URL or RequestURI.
 func (m *Middleware) inURL(r *http.Request) bool {
-	if m.sources.hasKey(r.URL.RawQuery) {
-		return true
-	}
-	_, query, _ := strings.Cut(r.RequestURI, "?")
-	return query != r.URL.RawQuery && m.sources.hasKey(query)
+	return m.sources.hasKey(r.URL.RawQuery) || m.sources.inURI(r)
 }
 
 // withoutQueryKey returns r, or a copy without a key in its URL.
@@ -87,14 +88,19 @@ func cloneURL(u *url.URL) *url.URL {
 	return &c
 }
 
+// showsKey reports whether RedactURI finds a key.
+func (m *Middleware) showsKey(uri string) bool { return m.RedactURI(uri) != uri }
+
 // RemoveKeys takes every key out of a request before it is sent on, as in
-// httputil.ReverseProxy.Rewrite: out of its URL and out of its header. It changes out,
-// and the URL and Header that it points to. Fields from which a [SourceFunc] reads a key
+// httputil.ReverseProxy.Rewrite: out of its URL, out of its header, and with it a Referer
+// that has one. It changes out, and the URL and Header that it points to. Fields from which a [SourceFunc] reads a key
 // are removed whole; a key that it finds elsewhere stays.
 func (m *Middleware) RemoveKeys(out *http.Request) {
 	if m.inURL(out) || out.Form != nil {
 		m.sources.clean(out, nil)
 	}
+	// A page whose URL has a key sends it with whatever it loads.
+	removeLines(out.Header, "Referer", m.showsKey)
 	for i := range m.sources.list {
 		switch s := &m.sources.list[i]; s.kind {
 		case headerSource:

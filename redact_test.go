@@ -60,6 +60,13 @@ func TestConceal(t *testing.T) {
 		w := get(h, s.fill("/p?api_key={K}"))
 		assert.Equal(t, "no-referrer", w.Header().Get("Referrer-Policy"))
 	})
+	t.Run("a key in the Referer is redacted", func(t *testing.T) {
+		r := newRequest("/p", s.fill("Referer: https://h/page?api_key={K}&a=1"), "X-API-Key: "+s.good)
+		s.auth.Conceal(http.HandlerFunc(func(_ http.ResponseWriter, inner *http.Request) {
+			assert.Equal(t, "https://h/page?api_key=REDACTED&a=1", inner.Referer())
+		})).ServeHTTP(httptest.NewRecorder(), r)
+		assert.Contains(t, r.Referer(), s.good, "the request outside is as it was")
+	})
 	t.Run("two of them find both keys", func(t *testing.T) {
 		twice := s.auth.Conceal(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.URL.RawQuery = s.fill("api_key={O}")
@@ -138,7 +145,7 @@ func TestRemoveKeys(t *testing.T) {
 		apikey.SourceFunc("path", func(r *http.Request) (string, error) { return strings.TrimPrefix(r.URL.Path, "/"), nil }),
 	}})
 	r := newRequest(s.fill("/?a=1&api_key={K}&b=2"), s.fill("X-API-Key: {K}"), "X-Emby-Token: not ours", "Cookie: c=d",
-		s.fill("Authorization: Bearer {K}"), "Authorization: Basic dTpw", "X-Bad: x")
+		s.fill("Authorization: Bearer {K}"), "Authorization: Basic dTpw", "X-Bad: x", s.fill("Referer: https://h/?api_key={K}"))
 	s.auth.RemoveKeys(r)
 	assert.Equal(t, "/?a=1&b=2", r.RequestURI)
 	assert.Equal(t, "a=1&b=2", r.URL.RawQuery)

@@ -39,6 +39,7 @@ type dialect struct {
 	lookup string   // a key by digest, with the state it was read from
 	stamp  string   // for lookups that found no row: the state alone; "" if lookup always has one
 	health string   // in a poll: whether this is no primary that can be relied on
+	force  string   // how a list names its index, where another one would be taken; "" elsewhere
 	touch  string   // how a chunk of last uses is written
 	lock   []string // taken to migrate
 	held   string   // whether it was, where that is no error of lock itself; "" elsewhere
@@ -60,13 +61,17 @@ var mysqlSchema string
 // joined is the lookup in one statement, and so of one snapshot: it always has a row.
 const joined = "SELECT m.epoch, m.rev, " + keyColumns + " FROM apikey_meta m LEFT JOIN apikey_keys k ON k.digest = ? WHERE m.one = 1"
 
+// sqliteWaits has a connection wait for locks as OpenSQLite set it up.
+const sqliteWaits = "PRAGMA busy_timeout = 10000"
+
 var dialects = map[Dialect]*dialect{
 	SQLite: {
 		name:   "SQLite",
 		schema: sqliteSchema,
 		// FULL, or a write that was acknowledged could be lost with the machine.
 		// IMMEDIATE, or a transaction that has read could not go on to write.
-		begin:  []string{"PRAGMA busy_timeout = 5000", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"},
+		// It waits for the lock but shortly; see tx.begin.
+		begin:  []string{"PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 20", "BEGIN IMMEDIATE", sqliteWaits},
 		commit: []string{"COMMIT"},
 		// Twice as fast as the join.
 		lookup: "SELECT (SELECT epoch FROM apikey_meta WHERE one = 1), (SELECT rev FROM apikey_meta WHERE one = 1), " +
@@ -77,7 +82,7 @@ var dialects = map[Dialect]*dialect{
 			"INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +
 			"ON CONFLICT (seq) DO UPDATE SET at = max(at, excluded.at)",
 		lock:    []string{"PRAGMA busy_timeout = 1000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"},
-		unlock:  []string{"COMMIT"},
+		unlock:  []string{"COMMIT", sqliteWaits},
 		prepare: true,
 	},
 	Postgres: {
@@ -107,12 +112,17 @@ var dialects = map[Dialect]*dialect{
 		name:   "MySQL",
 		schema: mysqlSchema,
 		// wait_timeout has the server end a transaction whose client has frozen.
-		begin: []string{"SET SESSION wait_timeout = 3, innodb_lock_wait_timeout = 4",
+		begin: []string{"SET @apikey_wait = @@SESSION.wait_timeout, @apikey_lock = @@SESSION.innodb_lock_wait_timeout, " +
+			"SESSION wait_timeout = 3, SESSION innodb_lock_wait_timeout = 4",
 			"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION READ WRITE"},
 		commit: []string{"COMMIT"},
-		end:    []string{"SET SESSION wait_timeout = @@GLOBAL.wait_timeout, innodb_lock_wait_timeout = @@GLOBAL.innodb_lock_wait_timeout"},
+		end:    []string{"SET SESSION wait_timeout = @apikey_wait, SESSION innodb_lock_wait_timeout = @apikey_lock"},
 		lookup: joined,
-		health: "@@read_only OR NOT @@autocommit",
+		// Dirty reads would show a revision before the change that it counts. A character
+		// set of another kind would change text on its way.
+		health: "@@read_only OR NOT @@autocommit OR @@character_set_client <> 'utf8mb4' OR " +
+			"/*!80000 @@transaction_isolation = */ /*M!100000 @@tx_isolation = */ 'READ-UNCOMMITTED'",
+		force: " FORCE INDEX (%s)",
 		touch: "INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM (SELECT CAST(? AS BINARY) AS digest, CAST(? AS SIGNED) AS at" +
 			strings.Repeat(" UNION ALL SELECT ?, ?", touchChunk-1) + ") v JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
 			"ON DUPLICATE KEY UPDATE at = GREATEST(apikey_used.at, VALUES(at))",
@@ -125,7 +135,8 @@ var dialects = map[Dialect]*dialect{
 
 // unfit is what to say where health has found something.
 func (d *dialect) unfit() error {
-	return fmt.Errorf("%s: this is a replica, read-only, or without autocommit; want the primary", d.name)
+	return fmt.Errorf("%s: this is a replica or read-only, or the connection is without autocommit, without utf8mb4, "+
+		"or reads what is uncommitted; want the primary, and none of these settings", d.name)
 }
 
 func rows(row string) string { return row + strings.Repeat(", "+row, touchChunk-1) }

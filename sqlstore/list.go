@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 	"unicode/utf8"
@@ -21,6 +22,7 @@ type span struct {
 	where string
 	args  []any
 	order string
+	index string // "" is the primary key
 }
 
 // spans returns where a list goes on after a position, or all of it.
@@ -30,25 +32,29 @@ func spans(sort string, from listing.Position, follows bool) []span {
 		oldest  = "seq"
 		name    = "fold, seq"
 		expires = "expires_at, seq"
+
+		byName    = "apikey_keys_name"
+		byExpires = "apikey_keys_expires"
 	)
 	switch {
 	case sort == apikey.SortNewest && follows:
-		return []span{{"seq < ?", []any{from.Seq}, newest}}
+		return []span{{"seq < ?", []any{from.Seq}, newest, ""}}
 	case sort == apikey.SortNewest:
-		return []span{{"1 = 1", nil, newest}}
+		return []span{{"1 = 1", nil, newest, ""}}
 	case sort == apikey.SortName && follows:
-		return []span{{"fold = ? AND seq > ?", []any{from.Text, from.Seq}, oldest}, {"fold > ?", []any{from.Text}, name}}
+		return []span{{"fold = ? AND seq > ?", []any{from.Text, from.Seq}, oldest, byName}, {"fold > ?", []any{from.Text}, name, byName}}
 	case sort == apikey.SortName:
-		return []span{{"1 = 1", nil, name}}
+		return []span{{"1 = 1", nil, name, byName}}
 	}
-	never := span{"expires_at = 0", nil, oldest}
+	never := span{"expires_at = 0", nil, oldest, byExpires}
 	switch {
 	case follows && from.Time == 0:
-		return []span{{"expires_at = 0 AND seq > ?", []any{from.Seq}, oldest}}
+		return []span{{"expires_at = 0 AND seq > ?", []any{from.Seq}, oldest, byExpires}}
 	case follows:
-		return []span{{"expires_at = ? AND seq > ?", []any{from.Time, from.Seq}, oldest}, {"expires_at > ?", []any{from.Time}, expires}, never}
+		return []span{{"expires_at = ? AND seq > ?", []any{from.Time, from.Seq}, oldest, byExpires},
+			{"expires_at > ?", []any{from.Time}, expires, byExpires}, never}
 	}
-	return []span{{"expires_at > 0", nil, expires}, never}
+	return []span{{"expires_at > 0", nil, expires, byExpires}, never}
 }
 
 // List returns a page of keys. Pages cost the same from the first to the last. With a
@@ -79,19 +85,18 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 	var page apikey.Page
 	var last stored
 	for _, span := range spans {
-		where, args := span.where, span.args
 		if o.Sort == apikey.SortNewest && o.Status != "" {
 			// What can be answered from an index needs no budget.
-			where += " AND dead = " + map[bool]string{true: "1", false: "0"}[o.Status == apikey.StatusRevoked]
+			span.where += " AND dead = " + map[bool]string{true: "1", false: "0"}[o.Status == apikey.StatusRevoked]
+			span.index = "apikey_keys_state"
 		}
 		inner, want := searchBudget, o.Limit+1-len(page.Keys)
 		if filter == "" {
 			inner = want
 		}
 		// One more than fits tells that there is a next page.
-		query := withUseOf("(SELECT * FROM apikey_keys WHERE "+where+" ORDER BY "+span.order+" LIMIT ?)") +
-			"WHERE 1 = 1" + filter + " ORDER BY " + outer(span.order) + " LIMIT ?"
-		all := append(append(append([]any{}, args...), inner), filterArgs...)
+		query := span.keys(s.d, "LIMIT ?") + "WHERE 1 = 1" + filter + " ORDER BY " + span.outer() + " LIMIT ?"
+		all := append(append(append([]any{}, span.args...), inner), filterArgs...)
 		rows, err := s.stmts.query(ctx, s.db, query, append(all, want)...)
 		if err != nil {
 			return apikey.Page{}, err
@@ -112,8 +117,7 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 			continue
 		}
 		// Where the budget ended, if it did.
-		rows, err = s.stmts.query(ctx, s.db, withUseOf("(SELECT * FROM apikey_keys WHERE "+where+" ORDER BY "+span.order+" LIMIT 1 OFFSET ?)"),
-			append(append([]any{}, args...), searchBudget-1)...)
+		rows, err = s.stmts.query(ctx, s.db, span.keys(s.d, "LIMIT 1 OFFSET ?"), append(append([]any{}, span.args...), searchBudget-1)...)
 		if err != nil {
 			return apikey.Page{}, err
 		}
@@ -129,13 +133,21 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 	return page, nil
 }
 
-func withUseOf(keys string) string {
-	return "SELECT " + keyColumns + ", u.at FROM " + keys + " k LEFT JOIN apikey_used u ON u.seq = k.seq "
+// keys selects keys by where they stand. What is counted off are positions, which the index holds
+// entirely: were it whole rows, MariaDB would rather read and sort the table than look each up.
+func (s *span) keys(d *dialect, limit string) string {
+	table := "apikey_keys"
+	if s.index != "" && d.force != "" {
+		table += fmt.Sprintf(d.force, s.index)
+	}
+	return "SELECT " + keyColumns + ", u.at FROM (SELECT " + strings.TrimSuffix(s.order, " DESC") +
+		" FROM " + table + " WHERE " + s.where + " ORDER BY " + s.order + " " + limit + ") s " +
+		"JOIN apikey_keys k ON k.seq = s.seq LEFT JOIN apikey_used u ON u.seq = k.seq "
 }
 
-// outer names the table in an order.
-func outer(order string) string {
-	return "k." + strings.ReplaceAll(order, ", ", ", k.")
+// outer is the order of those positions.
+func (s *span) outer() string {
+	return "s." + strings.ReplaceAll(s.order, ", ", ", s.")
 }
 
 // filterOf returns the conditions of a list that have no index.

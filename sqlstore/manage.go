@@ -91,6 +91,7 @@ func (s *Store) change(ctx context.Context, id, action string, f func(now time.T
 		return apikey.Key{}, apikey.ErrNotFound
 	}
 	var result apikey.Key
+	unchanged := func() {}
 	err := s.write(ctx, 1, func(t *tx) ([]change, error) {
 		old, err := t.get(id)
 		if err != nil {
@@ -99,6 +100,10 @@ func (s *Store) change(ctx context.Context, id, action string, f func(now time.T
 		result = old.key
 		detail, err := f(t.now, &result)
 		if errors.Is(err, errUnchanged) {
+			// Another process may have changed it, and this one's caches not know yet. The
+			// state is the one before ours, which is not written.
+			before := apikey.Cursor{Epoch: t.head.Epoch, Revision: t.head.Revision - 1}
+			unchanged = func() { s.subs.publish(old.digest, before) }
 			return nil, nil
 		}
 		if err == nil {
@@ -109,6 +114,7 @@ func (s *Store) change(ctx context.Context, id, action string, f func(now time.T
 	if err != nil {
 		return apikey.Key{}, err
 	}
+	unchanged()
 	return result, nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"fmt"
 	"net/url"
+	"path/filepath"
 	"runtime"
 
 	"github.com/latchkey-dev/apikey"
@@ -29,7 +30,7 @@ func OpenSQLite(driver, file string) (*sql.DB, error) {
 		"_synchronous":  {"FULL"},
 		"_txlock":       {"immediate"},
 	}
-	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: file}).EscapedPath(), RawQuery: settings.Encode()}
+	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(filepath.Clean(file))}).EscapedPath(), RawQuery: settings.Encode()}
 	db, err := sql.Open(driver, dsn.String())
 	if err != nil {
 		return nil, err

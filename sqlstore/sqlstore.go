@@ -19,7 +19,8 @@
 // change survives the end of this process and of the database, as far as the database keeps
 // what it acknowledged: not with asynchronous commit on a failover, and not on a Galera
 // cluster without wsrep_sync_wait. A write that returned an error may have happened if the
-// error came while it was being committed; repeating it is safe. Reads go to the primary:
+// error came while it was being committed. Repeat a Revoke or an Update; whether a Create or Replace
+// has happened Get tells. Reads go to the primary:
 // a replica lags behind, so a *sql.DB of replicas must not be used.
 //
 // Every write is in one transaction with a row of the audit trail that tells of it, and

@@ -140,7 +140,7 @@ func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses ma
 	t := &tx{ctx: ctx, conn: conn, d: s.d}
 	// In a transaction for its settings: with others it could be refused, or it could lock
 	// keys that it only reads.
-	err = t.execAll(s.d.begin)
+	err = t.begin()
 	if err == nil {
 		err = t.exec(s.d.touch, args...)
 	}

@@ -5,9 +5,13 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math/rand/v2"
+	"strings"
 	"time"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -48,14 +52,21 @@ type change struct {
 // writes, and revisions are committed in their order. f may make as many changes as
 // revisions were asked for; with none, nothing is written.
 func (s *Store) write(ctx context.Context, revisions int64, f func(t *tx) ([]change, error)) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
 	// In this process they wait here, where waiting costs no connection.
+	waited := time.NewTimer(s.options.WriteTimeout)
+	defer waited.Stop()
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
 	case <-ctx.Done():
 		return fmt.Errorf("sqlstore: waiting to write: %w", ctx.Err())
+	case <-waited.C:
+		return fmt.Errorf("sqlstore: waiting to write: %w", context.DeadlineExceeded)
 	}
-	actor := apikey.Actor(ctx)
+	actor := actorOf(ctx)
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.WriteTimeout)
 	defer cancel()
 	conn, err := s.db.Conn(ctx)
@@ -88,7 +99,7 @@ func (s *Store) write(ctx context.Context, revisions int64, f func(t *tx) ([]cha
 
 // run does all but the commit.
 func (t *tx) run(actor string, revisions int64, f func(t *tx) ([]change, error)) ([]change, error) {
-	if err := t.execAll(t.d.begin); err != nil {
+	if err := t.begin(); err != nil {
 		return nil, err
 	}
 	tag := rand.Int64()
@@ -118,6 +129,23 @@ func (t *tx) run(actor string, revisions int64, f func(t *tx) ([]change, error))
 		}
 	}
 	return changes, nil
+}
+
+// begin begins, and again for as long as there is time where the lock on the whole database
+// is held by another process. SQLite would look for it ever more rarely, so one that writes
+// much could keep the others from it, and it heeds no context meanwhile.
+func (t *tx) begin() error {
+	for {
+		err := t.execAll(t.d.begin)
+		if err == nil || !isBusy(err) {
+			return err
+		}
+		select {
+		case <-time.After(rand.N(5 * time.Millisecond)):
+		case <-t.ctx.Done():
+			return errors.Join(t.ctx.Err(), err)
+		}
+	}
 }
 
 func (t *tx) readHead() error {
@@ -172,4 +200,24 @@ func (t *tx) release() {
 func (t *tx) discard() {
 	t.conn.Raw(func(any) error { return driver.ErrBadConn })
 	t.conn.Close()
+}
+
+// maxActor is how many characters of an actor are written.
+const maxActor = 200
+
+// actorOf returns who makes a change, as every database can hold it: what somebody is called
+// must not keep them from revoking a key.
+func actorOf(ctx context.Context) string {
+	actor := apikey.Actor(ctx)
+	actor = actor[:min(len(actor), maxActor*utf8.UTFMax)]
+	n := 0
+	return strings.Map(func(r rune) rune {
+		if n++; n > maxActor {
+			return -1
+		}
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r // what is no UTF-8 is a RuneError already
+	}, actor)
 }
