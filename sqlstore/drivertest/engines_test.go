@@ -49,11 +49,27 @@ func bounded(driver string) func(string) (*sql.DB, error) {
 func onEach(t *testing.T, test func(t *testing.T, e engine)) {
 	for _, e := range engines {
 		t.Run(e.name, func(t *testing.T) {
-			if e.env != "" && os.Getenv(e.env) == "" {
-				skip(t, e.env+" names no server")
-			}
+			e.mustBeThere(t)
 			test(t, e)
 		})
+	}
+}
+
+// engineNamed returns the engine of a test that is for one alone.
+func engineNamed(name string) engine {
+	for _, e := range engines {
+		if e.name == name {
+			return e
+		}
+	}
+	panic("no engine " + name)
+}
+
+// mustBeThere skips a test of an engine that is not there.
+func (e engine) mustBeThere(t *testing.T) {
+	t.Helper()
+	if e.env != "" && os.Getenv(e.env) == "" {
+		skip(t, e.env+" names no server")
 	}
 }
 

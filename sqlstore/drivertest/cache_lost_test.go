@@ -1,0 +1,71 @@
+//go:build long
+
+package drivertest
+
+import (
+	"net/http"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+// A firewall forgets the connections: no side is told of their end, and what is sent is lost.
+// When new connections work again, so does the node.
+func TestConnectionsThatAreLostWithoutAWord(t *testing.T) {
+	t.Parallel()
+	atOnceOverNetwork(t, func(t *testing.T, e engine) {
+		dsn := e.openTables(t)
+		l, lossy := overLine(t, e, dsn, 0, 0)
+		other := e.openNode(t, dsn, sqlstore.Options{}, quick)
+		node := e.openNode(t, lossy, sqlstore.Options{}, quick)
+		node.awaitLease(t)
+		const keys = 50
+		for i := range keys {
+			other.issue(t, i)
+		}
+		written := other.issue(t, keys).ID
+		stop := make(chan struct{})
+		var load sync.WaitGroup
+		next := make(chan int)
+		load.Go(func() {
+			defer close(next)
+			for i := 0; ; i++ {
+				select {
+				case next <- i % keys:
+				case <-stop:
+					return
+				}
+			}
+		})
+		node.labelled(func() {
+			for range 20 { // more than there are connections
+				load.Go(func() {
+					for i := range next {
+						node.status(t, foreignSecret(i))
+						<-time.After(time.Millisecond)
+					}
+				})
+			}
+		})
+		for range 2 {
+			l.lose()
+			lost := time.Now()
+			eventually(t, 5*time.Second, "the node notices", func() bool { return node.status(t, foreignSecret(0)) == http.StatusServiceUnavailable })
+			<-time.After(time.Until(lost.Add(2 * quick.Lease)))
+			l.restore()
+			eventually(t, 2*time.Second, "the node recovers", func() bool {
+				return node.status(t, foreignSecret(0)) == http.StatusOK &&
+					errorOf(node.store.Update(t.Context(), written, apikey.Patch{})) == nil
+			})
+		}
+		close(stop)
+		load.Wait()
+		require.NoError(t, node.close())
+		node.requireNothingLeft(t)
+	})
+}

@@ -1,0 +1,80 @@
+//go:build long
+
+package drivertest
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cachestore"
+	"github.com/latchkey-dev/apikey/sqlstore"
+	"github.com/latchkey-dev/apikey/storetest"
+)
+
+// Requests that are answered from memory are uses of the key. They reach the database when the
+// interval is over or the store is closed, and not before.
+func TestHitsAreUses(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		const keys, requests = 3, 300
+		dsn := e.openTables(t)
+		reader := e.openStore(t, dsn, sqlstore.Options{})
+		n := e.openNode(t, dsn, sqlstore.Options{TouchInterval: time.Hour}, cachestore.Options{})
+		var ids []string
+		for i := range keys + 1 { // of which the last is not used
+			ids = append(ids, n.issue(t, i).ID)
+		}
+		// uses returns when the database has them, and none for keys that are not used.
+		uses := func() (all []time.Time) {
+			t.Helper()
+			for i, id := range ids {
+				key, err := reader.Get(t.Context(), id)
+				require.NoError(t, err)
+				if i < keys {
+					all = append(all, key.LastUsedAt)
+				} else {
+					assert.Zero(t, key.LastUsedAt)
+				}
+			}
+			return all
+		}
+		before := uses()
+		for _, end := range []func() error{func() error { return n.store.Flush(t.Context()) }, n.close} {
+			// In another second than the uses that are there.
+			second := time.Now().Truncate(time.Second)
+			eventually(t, 10*time.Second, "a second is over", func() bool { return time.Now().Truncate(time.Second).After(second) })
+			begin, hits := time.Now().Truncate(time.Second), n.cache.Stats().Hits
+			for range requests {
+				for i := range keys {
+					require.Equal(t, http.StatusOK, n.status(t, foreignSecret(i)))
+				}
+			}
+			require.GreaterOrEqual(t, n.cache.Stats().Hits-hits, uint64(keys*requests/2), "hits")
+			require.Equal(t, before, uses(), "before the interval is over")
+			require.NoError(t, end())
+			before = uses()
+			for _, at := range before {
+				assert.WithinRange(t, at, begin, time.Now())
+			}
+		}
+	})
+}
+
+// A cache on a database is as good a store as the database itself.
+func TestConformanceOfTheCache(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		storetest.RunLookup(t, func(t *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore {
+			n := e.openNode(t, e.openTables(t), sqlstore.Options{}, cachestore.Options{})
+			for d, key := range keys {
+				require.NoError(t, n.store.Create(t.Context(), d, key))
+			}
+			return n.cache
+		})
+	})
+}

@@ -1,0 +1,97 @@
+//go:build long
+
+package drivertest
+
+import (
+	"context"
+	"errors"
+	"net/url"
+	"os"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cachestore"
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+// With Listen a revocation comes much sooner than the poll. Without it, however it was lost,
+// it comes with the poll.
+func TestListenWakesTheCache(t *testing.T) {
+	t.Parallel()
+	e := engineNamed("PostgreSQL")
+	e.mustBeThere(t)
+	o := cachestore.Options{Poll: 2 * time.Second, QueryTimeout: time.Second, Lease: 5 * time.Second}
+	// Notifications are for a whole database, so the writes of others would wake this cache, too.
+	name := randomName()
+	admin(t, "pgx", os.Getenv(e.env), "CREATE DATABASE "+name, "DROP DATABASE "+name+" WITH (FORCE)")
+	u, err := url.Parse(os.Getenv(e.env))
+	require.NoError(t, err)
+	u.Path = "/" + name
+	dsn := u.String()
+	e.openStore(t, dsn, sqlstore.Options{})
+	here, there := e.openNode(t, dsn, sqlstore.Options{}, o), e.openNode(t, dsn, sqlstore.Options{}, o)
+	there.awaitLease(t)
+
+	var woken atomic.Int64
+	wake := func() {
+		woken.Add(1)
+		there.cache.Wake()
+	}
+	p, proxied := throughProxy(t, e, dsn)
+	ctx, cancel := context.WithCancel(t.Context())
+	ended := make(chan error, 1)
+	there.labelled(func() {
+		go func() {
+			ended <- sqlstore.Listen(ctx, pgx.Connect, withParameter(t, e, proxied, "application_name", name), wake)
+		}()
+	})
+	heard := func() {
+		t.Helper()
+		eventually(t, 30*time.Second, "it listens", func() bool {
+			return number(t, here.db, "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'idle' AND query = 'LISTEN apikey' AND application_name = '"+name+"'") == 1
+		})
+	}
+	n := 0
+	// refusedWithin revokes a key that the other has in memory.
+	refusedWithin := func(bound time.Duration) {
+		t.Helper()
+		n++
+		key := here.issue(t, n)
+		eventually(t, 30*time.Second, "the key is in memory", func() bool {
+			hits := there.cache.Stats().Hits
+			return errorOf(there.verify(foreignSecret(n))) == nil && there.cache.Stats().Hits > hits
+		})
+		require.NoError(t, errorOf(here.store.Revoke(t.Context(), key.ID)))
+		begin := time.Now()
+		eventually(t, bound, "the key is refused", func() bool {
+			err := errorOf(there.verify(foreignSecret(n)))
+			return errors.Is(err, apikey.ErrRevoked)
+		})
+		t.Logf("refused %v after its revocation", time.Since(begin))
+	}
+	heard()
+	for range 5 {
+		refusedWithin(time.Second)
+	}
+	require.Positive(t, woken.Load())
+
+	// The server ends the connection that listens; it comes back.
+	require.EqualValues(t, 1, number(t, here.db, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
+	refusedWithin(o.Lease)
+	heard()
+	refusedWithin(time.Second)
+
+	p.freeze()
+	refusedWithin(o.Lease)
+	p.heal()
+
+	cancel()
+	require.ErrorIs(t, <-ended, context.Canceled)
+	require.NoError(t, there.close())
+	there.requireNothingLeft(t)
+}

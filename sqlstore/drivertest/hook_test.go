@@ -1,0 +1,120 @@
+package drivertest
+
+import (
+	"context"
+	"database/sql"
+	"database/sql/driver"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// A hook surrounds every statement of a connection: it calls do, or it does not.
+type hook func(ctx context.Context, query string, args []driver.NamedValue, do func() error) error
+
+// openHooked opens a database whose statements go through a hook.
+func (e engine) openHooked(t testing.TB, dsn string, h hook) *sql.DB {
+	plain := e.openDB(t, dsn)
+	if e.name == "SQLite" {
+		dsn = "file:" + (&url.URL{Path: dsn}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_txlock=immediate"
+	}
+	if e.name == "MySQL" {
+		// Else its driver says that it would rather prepare them first.
+		dsn = withParameter(t, e, dsn, "interpolateParams", "true")
+	}
+	db := sql.OpenDB(hookedConnector{plain.Driver(), dsn, h})
+	db.SetMaxOpenConns(8)
+	db.SetMaxIdleConns(8)
+	t.Cleanup(func() { require.NoError(t, db.Close()) })
+	return db
+}
+
+type hookedConnector struct {
+	driver driver.Driver
+	dsn    string
+	hook   hook
+}
+
+func (c hookedConnector) Driver() driver.Driver { return c.driver }
+
+func (c hookedConnector) Connect(context.Context) (driver.Conn, error) {
+	conn, err := c.driver.Open(c.dsn)
+	if err != nil {
+		return nil, err
+	}
+	return &hookedConn{conn, c.hook}, nil
+}
+
+// A hookedConn is a driver's connection. The drivers here all have what it asks of them.
+type hookedConn struct {
+	driver.Conn
+	hook hook
+}
+
+func (c *hookedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
+	err = c.hook(ctx, query, args, func() (err error) {
+		r, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
+		return err
+	})
+	return r, err
+}
+
+func (c *hookedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
+	err = c.hook(ctx, query, args, func() (err error) {
+		r, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
+		return err
+	})
+	if err != nil && r != nil {
+		r.Close()
+	}
+	return r, err
+}
+
+// PrepareContext returns a statement that goes through the hook when it is carried out.
+func (c *hookedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
+	stmt, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
+	if err != nil {
+		return nil, err
+	}
+	return &hookedStmt{stmt, query, c.hook}, nil
+}
+
+type hookedStmt struct {
+	driver.Stmt
+	query string
+	hook  hook
+}
+
+func (s *hookedStmt) QueryContext(ctx context.Context, args []driver.NamedValue) (r driver.Rows, err error) {
+	err = s.hook(ctx, s.query, args, func() (err error) {
+		r, err = s.Stmt.(driver.StmtQueryContext).QueryContext(ctx, args)
+		return err
+	})
+	if err != nil && r != nil {
+		r.Close()
+	}
+	return r, err
+}
+
+func (c *hookedConn) CheckNamedValue(v *driver.NamedValue) (err error) {
+	if checker, ok := c.Conn.(driver.NamedValueChecker); ok {
+		return checker.CheckNamedValue(v)
+	}
+	v.Value, err = driver.DefaultParameterConverter.ConvertValue(v.Value)
+	return err
+}
+
+func (c *hookedConn) ResetSession(ctx context.Context) error {
+	if resetter, ok := c.Conn.(driver.SessionResetter); ok {
+		return resetter.ResetSession(ctx)
+	}
+	return nil
+}
+
+func (c *hookedConn) IsValid() bool {
+	if validator, ok := c.Conn.(driver.Validator); ok {
+		return validator.IsValid()
+	}
+	return true
+}

@@ -1,0 +1,113 @@
+package drivertest
+
+import (
+	"bufio"
+	"context"
+	"flag"
+	"fmt"
+	"math/rand/v2"
+	"os"
+	"os/exec"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/go-sql-driver/mysql"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+var killCycles = flag.Int("kill-cycles", 3, "how many times a writer is killed on each database")
+
+// What names the database of a child process; see TestMain.
+const (
+	childEngine = "APIKEY_TEST_CHILD_ENGINE"
+	childDSN    = "APIKEY_TEST_CHILD_DSN"
+)
+
+// A child of TestRevocationsSurviveKill is this program, but does something else.
+func TestMain(m *testing.M) {
+	mysql.SetLogger(&mysql.NopLogger{}) // tests cut its connections
+	for _, e := range engines {
+		if e.name == os.Getenv(childEngine) {
+			fmt.Fprintln(os.Stderr, revokeUntilKilled(e, os.Getenv(childDSN)))
+			os.Exit(1)
+		}
+	}
+	flag.Set("rapid.checks", "20") // unless the command line says otherwise
+	os.Exit(m.Run())
+}
+
+// revokeUntilKilled creates keys and revokes them, and prints the ID of each when Revoke has
+// returned.
+func revokeUntilKilled(e engine, dsn string) error {
+	db, err := e.open(dsn)
+	if err != nil {
+		return err
+	}
+	store, err := sqlstore.New(db, e.dialect, sqlstore.Options{})
+	if err != nil {
+		return err
+	}
+	for {
+		n := rand.Int()
+		if err := store.Create(context.Background(), digestOf(n), keyOf(n)); err != nil {
+			return err
+		}
+		if _, err := store.Revoke(context.Background(), keyOf(n).ID); err != nil {
+			return err
+		}
+		fmt.Println(n) // not buffered
+	}
+}
+
+func TestRevocationsSurviveKill(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.create(t)
+		e.openStore(t, dsn, sqlstore.Options{})
+		acknowledged := 0
+		for range *killCycles {
+			child := exec.CommandContext(t.Context(), must(os.Executable()))
+			child.Env = append(os.Environ(), childEngine+"="+e.name, childDSN+"="+dsn)
+			var complaint strings.Builder
+			child.Stderr = &complaint
+			stdout, err := child.StdoutPipe()
+			require.NoError(t, err)
+			require.NoError(t, child.Start())
+			// At a random moment after the first.
+			lines := bufio.NewScanner(stdout)
+			require.True(t, lines.Scan(), "the child revoked nothing: %s", &complaint)
+			killer := time.AfterFunc(rand.N(50*time.Millisecond), func() { child.Process.Kill() })
+			var revoked []int
+			for more := true; more; more = lines.Scan() {
+				var n int
+				_, err := fmt.Sscan(lines.Text(), &n)
+				require.NoError(t, err, lines.Text())
+				revoked = append(revoked, n)
+			}
+			child.Wait()
+			killer.Stop()
+			require.Empty(t, complaint.String())
+
+			store := e.openStore(t, dsn, sqlstore.Options{})
+			for _, n := range revoked {
+				key, err := store.Lookup(t.Context(), digestOf(n))
+				require.NoError(t, err)
+				require.ErrorIs(t, key.Check(time.Now()), apikey.ErrRevoked, "%s was acknowledged", key.ID)
+			}
+			acknowledged += len(revoked)
+			addKeys(t, store, acknowledged, acknowledged+1) // it can be written to
+		}
+		assert.Positive(t, acknowledged)
+		t.Logf("%d revocations were acknowledged, none was lost", acknowledged)
+		eventually(t, 10*time.Second, "the server has ended what was begun", func() bool {
+			db := e.openDB(t, dsn)
+			return number(t, db, "SELECT COUNT(*) FROM apikey_audit") == number(t, db, "SELECT rev FROM apikey_meta")
+		})
+		requireSoundRevisions(t, e.openDB(t, dsn))
+	})
+}

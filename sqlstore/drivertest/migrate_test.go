@@ -1,0 +1,197 @@
+package drivertest
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+func TestManyMigrateAtOnce(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		for _, test := range []struct{ name, parameter, value, only string }{
+			{name: "with usual settings"},
+			// A snapshot from before the lock would not show what others did meanwhile.
+			{"in transactions that are serializable", "default_transaction_isolation", "serializable", "PostgreSQL"},
+			{"in transactions that are read-only", "default_transaction_read_only", "on", "PostgreSQL"},
+		} {
+			if test.only != "" && test.only != e.name {
+				continue
+			}
+			t.Run(test.name, func(t *testing.T) {
+				dsn := withParameter(t, e, e.create(t), test.parameter, test.value)
+				const nodes = 8
+				var stores [nodes]*sqlstore.Store
+				for i := range stores {
+					stores[i] = e.newStore(t, e.openDB(t, dsn), sqlstore.Options{})
+				}
+				start := make(chan struct{})
+				var errs [nodes]error
+				var all sync.WaitGroup
+				for i := range stores {
+					all.Go(func() {
+						<-start
+						errs[i] = stores[i].Migrate(t.Context())
+					})
+				}
+				close(start)
+				all.Wait()
+				db := e.openDB(t, dsn)
+				epoch := uint64(number(t, db, "SELECT epoch FROM apikey_meta")) // and not several
+				require.NotZero(t, epoch)
+				for i := range stores {
+					require.NoError(t, errs[i])
+					_, at, err := stores[i].LookupAt(t.Context(), digestOf(1))
+					require.ErrorIs(t, err, apikey.ErrNotFound)
+					assert.Equal(t, apikey.Cursor{Epoch: epoch}, at)
+				}
+				assert.EqualValues(t, 1, number(t, db, "SELECT COUNT(*) FROM apikey_schema WHERE step = 1"))
+			})
+		}
+	})
+}
+
+func TestMigrateAgainChangesNothing(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.create(t)
+		store := e.openStore(t, dsn, sqlstore.Options{})
+		addKeys(t, store, 0, 3)
+		before := head(t, store)
+		require.NoError(t, store.Migrate(t.Context()))
+		again := e.openStore(t, dsn, sqlstore.Options{})
+		assert.Equal(t, before, head(t, again))
+		_, err := again.Lookup(t.Context(), digestOf(2))
+		assert.NoError(t, err)
+	})
+}
+
+func TestTablesOfALaterVersionAreRefused(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.create(t)
+		e.openStore(t, dsn, sqlstore.Options{})
+		db := e.openDB(t, dsn)
+		run(t, db, "INSERT INTO apikey_schema (version, step) VALUES (4711, 1)")
+		err := e.newStore(t, db, sqlstore.Options{}).Migrate(t.Context())
+		require.ErrorContains(t, err, "version 4711")
+		require.ErrorContains(t, err, "knows 1")
+	})
+}
+
+// The connection is lost when any statement of a migration has been carried out; the next one
+// goes on from there.
+func TestAMigrationThatWasInterruptedIsFinished(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		for at := 1; ; at++ {
+			dsn := e.create(t)
+			n, last := 0, ""
+			db := e.openHooked(t, dsn, func(_ context.Context, query string, _ []driver.NamedValue, do func() error) error {
+				if n++; n <= at {
+					if err := do(); err != nil || n < at {
+						return err
+					}
+					last = query
+				}
+				return driver.ErrBadConn
+			})
+			err := e.newStore(t, db, sqlstore.Options{}).Migrate(t.Context())
+			if n < at {
+				require.NoError(t, err)
+				require.Greater(t, at, 10)
+				return
+			}
+			require.Error(t, err)
+			store := e.newStore(t, e.openDB(t, dsn), sqlstore.Options{})
+			require.NoError(t, store.Migrate(t.Context()), "lost after %.60q", last)
+			addKeys(t, store, 0, 1)
+			require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
+		}
+	})
+}
+
+// Who does not get the lock gives up with its context, and lookups go on all the while.
+func TestAMigrationThatWaitsDisturbsNobody(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		dsn := e.create(t)
+		store := e.openStore(t, dsn, sqlstore.Options{})
+		addKeys(t, store, 0, 1)
+		// Not only the lock is held: somebody reads for long, too.
+		conn, err := e.openDB(t, dsn).Conn(t.Context())
+		require.NoError(t, err)
+		defer conn.Close()
+		for _, statement := range map[string][]string{
+			"SQLite":     {"BEGIN IMMEDIATE", "SELECT COUNT(*) FROM apikey_keys"},
+			"PostgreSQL": {"BEGIN", "SELECT COUNT(*) FROM apikey_keys", "LOCK TABLE apikey_schema IN ACCESS EXCLUSIVE MODE"},
+			"MySQL":      {"START TRANSACTION", "SELECT COUNT(*) FROM apikey_keys", "LOCK TABLES apikey_schema WRITE, apikey_keys READ"},
+		}[e.name] {
+			_, err := conn.ExecContext(t.Context(), statement)
+			require.NoError(t, err, statement)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+		defer cancel()
+		ended := make(chan error, 1)
+		go func() { ended <- e.newStore(t, e.openDB(t, dsn), sqlstore.Options{}).Migrate(ctx) }()
+		for lookups := 0; ; lookups++ {
+			key, err := store.Lookup(t.Context(), digestOf(0))
+			require.NoError(t, err)
+			require.Equal(t, keyOf(0).ID, key.ID)
+			select {
+			case err := <-ended:
+				require.ErrorIs(t, err, context.DeadlineExceeded)
+				assert.Greater(t, lookups, 10)
+				return
+			default:
+			}
+		}
+	})
+}
+
+func TestWithoutTablesNothingIsSaidToBeUnknown(t *testing.T) {
+	t.Parallel()
+	onEach(t, func(t *testing.T, e engine) {
+		db := e.openDB(t, e.create(t))
+		store := e.newStore(t, db, sqlstore.Options{})
+		for _, test := range []struct {
+			name, message string
+			prepare       func()
+		}{
+			{"before Migrate", "apikey_", func() {}},
+			{"without the row of apikey_meta", "call Migrate", func() {
+				require.NoError(t, store.Migrate(t.Context()))
+				run(t, db, "DELETE FROM apikey_meta")
+			}},
+		} {
+			t.Run(test.name, func(t *testing.T) {
+				test.prepare()
+				for name, err := range map[string]error{
+					"Lookup":   errorOf(store.Lookup(t.Context(), digestOf(1))),
+					"LookupAt": errorOf3(store.LookupAt(t.Context(), digestOf(1))),
+					"Changes":  errorOf(store.Changes(t.Context(), apikey.Cursor{})),
+					"Create":   store.Create(t.Context(), digestOf(1), keyOf(1)),
+					"Revoke":   errorOf(store.Revoke(t.Context(), keyOf(1).ID)),
+				} {
+					if assert.ErrorContains(t, err, test.message, name) {
+						assert.NotErrorIs(t, err, apikey.ErrNotFound, name)
+						assert.True(t, strings.HasPrefix(err.Error(), "sqlstore: "), "%s: %v", name, err)
+					}
+				}
+			})
+		}
+	})
+}
+
+// errorOf and errorOf3 are the errors of calls that return more.
+func errorOf[T any](_ T, err error) error          { return err }
+func errorOf3[T, U any](_ T, _ U, err error) error { return err }

@@ -1,0 +1,157 @@
+package drivertest
+
+import (
+	"database/sql"
+	"os"
+	"path/filepath"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+// onSQLite are the tests of what only SQLite does.
+var onSQLite = engineNamed("SQLite")
+
+func TestAThousandCallersSeeNoBusyDatabase(t *testing.T) {
+	t.Parallel()
+	e := onSQLite
+	dsn := e.create(t)
+	options := sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute, TouchInterval: 20 * time.Millisecond}
+	// Two pools are like two processes.
+	nodes := []*sqlstore.Store{e.openStore(t, dsn, options), e.openStore(t, dsn, options)}
+	const keys, callers = 50, 1000
+	addKeys(t, nodes[0], 0, keys)
+	start := make(chan struct{})
+	var all sync.WaitGroup
+	for i := range callers {
+		node, n := nodes[i%2], i/2%keys
+		all.Go(func() {
+			<-start
+			switch {
+			case i%10 == 0:
+				assert.NoError(t, node.Create(t.Context(), digestOf(keys+i), keyOf(keys+i)))
+			case i%25 == 1:
+				assert.NoError(t, errorOf(node.Revoke(t.Context(), keyOf(n).ID)))
+			case i%25 == 2:
+				assert.NoError(t, errorOf(node.List(t.Context(), apikey.ListOptions{Search: "system"})))
+			case i%25 == 3:
+				assert.NoError(t, errorOf(node.Changes(t.Context(), apikey.Cursor{})))
+			default:
+				for range 5 {
+					assert.NoError(t, errorOf(node.Lookup(t.Context(), digestOf(n))))
+					node.Touch(digestOf(n), time.Now())
+				}
+			}
+		})
+	}
+	close(start)
+	all.Wait()
+	for _, node := range nodes {
+		require.NoError(t, node.Flush(t.Context()))
+	}
+	requireSoundRevisions(t, e.openDB(t, dsn))
+}
+
+// A transaction that reads first and then finds that another process has written may not go on
+// to write; so a write must not begin by reading.
+func TestAWriteFollowsAForeignOne(t *testing.T) {
+	t.Parallel()
+	e := onSQLite
+	dsn := e.create(t)
+	a, b := e.openStore(t, dsn, sqlstore.Options{}), e.openStore(t, dsn, sqlstore.Options{})
+	addKeys(t, a, 0, 2)
+	foreign, err := e.openDB(t, dsn).Conn(t.Context())
+	require.NoError(t, err)
+	defer foreign.Close()
+	_, err = foreign.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	require.NoError(t, err)
+	_, err = foreign.ExecContext(t.Context(), "UPDATE apikey_keys SET owner = owner")
+	require.NoError(t, err)
+	ended := make(chan error, 2)
+	for _, write := range []func() error{
+		func() error { return errorOf(a.Revoke(t.Context(), keyOf(0).ID)) },
+		func() error { return b.Create(t.Context(), digestOf(2), keyOf(2)) },
+	} {
+		go func() { ended <- write() }()
+	}
+	_, err = a.Lookup(t.Context(), digestOf(0)) // readers do not wait
+	require.NoError(t, err)
+	select {
+	case err := <-ended:
+		t.Fatalf("a write ended amid another one: %v", err)
+	default:
+	}
+	_, err = foreign.ExecContext(t.Context(), "COMMIT")
+	require.NoError(t, err)
+	assert.NoError(t, <-ended)
+	assert.NoError(t, <-ended)
+}
+
+func TestEveryConnectionHasTheSettingsOfOpenSQLite(t *testing.T) {
+	t.Parallel()
+	e := onSQLite
+	dsn := e.create(t)
+	e.openStore(t, dsn, sqlstore.Options{})
+	db := e.openDB(t, dsn)
+	var conns []*sql.Conn
+	for range db.Stats().MaxOpenConnections {
+		conn, err := db.Conn(t.Context())
+		require.NoError(t, err)
+		defer conn.Close()
+		conns = append(conns, conn)
+	}
+	require.Greater(t, len(conns), 1)
+	for _, conn := range conns {
+		for pragma, want := range map[string]string{"busy_timeout": "10000", "synchronous": "2", "journal_mode": "wal"} {
+			var got string
+			require.NoError(t, conn.QueryRowContext(t.Context(), "PRAGMA "+pragma).Scan(&got))
+			assert.Equal(t, want, got, pragma)
+		}
+	}
+}
+
+func TestOpenSQLiteTakesAnyFileName(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{
+		"keys.db", "two words.db", "what?.db", "what?mode=memory", "a#b.db", "100%.db", "%41.db", "a&b=c;d+e.db", "ключи.db", "file:x.db",
+	} {
+		t.Run(name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), name)
+			store := onSQLite.openStore(t, file, sqlstore.Options{})
+			addKeys(t, store, 0, 1)
+			_, err := os.Stat(file)
+			require.NoError(t, err)
+			again := onSQLite.openStore(t, file, sqlstore.Options{})
+			_, err = again.Lookup(t.Context(), digestOf(0))
+			require.NoError(t, err)
+		})
+	}
+	t.Run("in the working directory", func(t *testing.T) {
+		relative, err := filepath.Rel(must(os.Getwd()), filepath.Join(t.TempDir(), "a b?.db"))
+		require.NoError(t, err)
+		addKeys(t, onSQLite.openStore(t, relative, sqlstore.Options{}), 0, 1)
+		_, err = os.Stat(relative)
+		require.NoError(t, err)
+	})
+	// A database in memory is another one for each connection of a pool.
+	for _, name := range []string{"", ":memory:"} {
+		t.Run("but not "+name, func(t *testing.T) {
+			_, err := sqlstore.OpenSQLite("sqlite", name)
+			require.ErrorIs(t, err, apikey.ErrInvalid)
+			require.ErrorContains(t, err, "file")
+		})
+	}
+}
+
+func must[T any](value T, err error) T {
+	if err != nil {
+		panic(err)
+	}
+	return value
+}
