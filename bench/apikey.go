@@ -122,10 +122,11 @@ func apikeySubject(name string, s setting, g *goal) subject {
 	return subject{name: name, setup: s.setup, goal: g}
 }
 
-// apikeyGroup is this package over memstore, one hot key in a thousand.
+// apikeyGroup is this package over memstore, one hot key in a thousand, and once over a
+// cached database.
 func apikeyGroup() group {
 	return group{
-		name: "APIKey", title: "This package over memstore",
+		name: "APIKey", title: "This package, over memstore unless a row says otherwise",
 		note: "Cache-Control is always set, so bare is: no Touch, no expiry. As in net/http's server is " +
 			"everything on, under the four contexts in which that server wraps each request.",
 		subjects: []subject{
@@ -133,6 +134,7 @@ func apikeyGroup() group {
 			floorSubject("floor, by context.WithValue", few, byValue, false),
 			apikeySubject("bare", setting{template: template{forever: true}, bare: true}, nil),
 			apikeySubject("everything on", setting{}, &goal{ratio: 1.4, allocs: 2, bytes: 368}),
+			cachedSubject(engines[0]),
 			apikeySubject("as in net/http's server", setting{server: true}, nil),
 			apikeySubject("and Observe", setting{observe: true}, nil),
 			apikeySubject("key in the query", setting{query: true}, &goal{ratio: 2.4, allocs: 3}),

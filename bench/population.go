@@ -54,8 +54,9 @@ func (t template) format() *apikey.Format {
 	return keyFormat
 }
 
-// A fixture keeps the populations of a group.
+// A fixture keeps the populations of a group, and ends what its subjects began.
 type fixture struct {
+	closer
 	atMost      int // keys in a population, whatever a subject asks for; 0 is no limit
 	populations map[template]*population
 }

@@ -8,10 +8,7 @@ import (
 
 // report writes the table of a group.
 func report(w io.Writer, g group, results []result) {
-	fmt.Fprintf(w, "\n## %s\n\n", g.title)
-	if g.note != "" {
-		fmt.Fprintf(w, "%s\n\n", g.note)
-	}
+	heading(w, g.title, g.note)
 	if g.index(ours) >= 0 {
 		reportPeers(w, g, results)
 		return
@@ -60,13 +57,21 @@ func reportPeers(w io.Writer, g group, results []result) {
 
 // reportMemory writes what keys cost while nobody asks.
 func reportMemory(w io.Writer, p footprint) {
-	fmt.Fprintf(w, "\n## Memory of a memstore with %d keys\n\n", p.keys)
+	heading(w, fmt.Sprintf("Memory of a memstore with %d keys", p.keys), "")
 	row(w, "what", "value")
 	row(w, "---", "---:")
 	row(w, "bytes a key, with its name, a scope, an expiry and all indexes", fmt.Sprintf("%.0f", p.perKey))
 	row(w, "bytes a key of that in the slots of the table", fmt.Sprintf("%.1f", p.perSlot))
 	row(w, "a whole garbage collection, requests going on", fmt.Sprintf("%.1f ms", p.gc.Seconds()*1e3))
 	row(w, "the same before, without the keys", fmt.Sprintf("%.1f ms", p.before.Seconds()*1e3))
+}
+
+// heading begins a table.
+func heading(w io.Writer, title, note string) {
+	fmt.Fprintf(w, "\n## %s\n\n", title)
+	if note != "" {
+		fmt.Fprintf(w, "%s\n\n", note)
+	}
 }
 
 func row(w io.Writer, cells ...string) {

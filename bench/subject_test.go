@@ -14,6 +14,11 @@ import (
 func TestSubjectsDoWhatTheySay(t *testing.T) {
 	for _, g := range groups() {
 		f := newFixture(few)
+		t.Cleanup(func() {
+			if err := f.close(); err != nil {
+				t.Error(err)
+			}
+		})
 		for _, s := range g.subjects {
 			t.Run(g.name+"/"+s.name, func(t *testing.T) {
 				if _, err := s.ready(f); err != nil {
@@ -73,7 +78,7 @@ func TestTables(t *testing.T) {
 	} {
 		t.Run(test.run, func(t *testing.T) {
 			var out bytes.Buffer
-			o := options{pace: calm(2, 100*time.Microsecond), most: few, match: regexp.MustCompile(test.run)}
+			o := options{pace: calm(2, 100*time.Microsecond), most: few, requests: true, match: regexp.MustCompile(test.run)}
 			if err := all(&out, o); err != nil {
 				t.Fatal(err)
 			}
