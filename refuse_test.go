@@ -132,8 +132,7 @@ func TestACanaryIsNowhereToBeFound(t *testing.T) {
 	t.Parallel()
 	var all bytes.Buffer // whatever the package tells anybody
 	text := slog.NewTextHandler(&all, &slog.HandlerOptions{Level: slog.LevelDebug, AddSource: true})
-	var s *service
-	s = newService(t, apikey.Options{
+	s := newService(t, apikey.Options{
 		Logger: slog.New(text),
 		Observe: func(ctx context.Context, e apikey.Event) {
 			fmt.Fprintf(&all, "%v %+v %#v %v %s\n", ctx, e, e, e.Err, e.Outcome())
@@ -141,7 +140,7 @@ func TestACanaryIsNowhereToBeFound(t *testing.T) {
 		},
 	})
 	secret, key := s.issue(t, apikey.Key{Name: "Canary"})
-	_, wrong, _ := func() (string, string, error) { return "", secret[:38] + "x", nil }()
+	wrong := secret[:38] + "x"
 	server := httptest.NewUnstartedServer(s.auth.Conceal(logURL(&all, s.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		fmt.Fprintf(&all, "%s %v\n", r.RequestURI, r.URL)
 		if r.URL.Query().Has("panic") {
