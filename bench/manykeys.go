@@ -74,7 +74,7 @@ func measurePage(store *sqlstore.Store, f filling, o apikey.ListOptions, last bo
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("a page by %s from key %d on: %w", o.Sort, begin, err)
 	}
 	if len(page.Keys) != pageSize || last != (page.Next == "") {
 		return nil, fmt.Errorf("by %s: a page of %d keys and Next %q is not the right one", o.Sort, len(page.Keys), page.Next)
@@ -115,7 +115,7 @@ func measureSearch(store *sqlstore.Store, keys, n int) ([]float64, error) {
 		return err
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("a search: %w", err)
 	}
 	if len(page.Keys) > 0 || (page.Next != "") != (keys > stepRows) {
 		return nil, fmt.Errorf("a search without a hit found %d keys, with Next %q", len(page.Keys), page.Next)
@@ -149,6 +149,7 @@ func measureCache(p *process, f filling) (figure, error) {
 	grown := heap() - start
 	keys := cache.Stats().Keys
 	runtime.KeepAlive(cache)
+	runtime.KeepAlive(f) // or the heap would shrink by the digests meanwhile
 	if keys < min(usual, len(f)) {
 		return figure{}, errors.New("not all keys are in memory")
 	}

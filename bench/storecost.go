@@ -77,11 +77,11 @@ func measureLookups(store *sqlstore.Store, f filling, n int) ([]float64, error) 
 		return err
 	}
 	if _, err := timed(min(n, 100), look); err != nil { // prepares the statement, opens connections
-		return nil, err
+		return nil, fmt.Errorf("a lookup: %w", err)
 	}
 	took, err := timed(n, look)
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("a lookup: %w", err)
 	}
 	for i, k := range got {
 		if k.ID != f.id(asked[i]) {
