@@ -40,6 +40,7 @@ type dialect struct {
 	stamp  string   // for lookups that found no row: the state alone; "" if lookup always has one
 	health string   // in a poll: whether this is no primary that can be relied on
 	force  string   // how a list names its index, where another one would be taken; "" elsewhere
+	keyOf  string   // how a list joins the key k at a position s
 	touch  string   // how a chunk of last uses is written
 	lock   []string // taken to migrate
 	held   string   // whether it was, where that is no error of lock itself; "" elsewhere
@@ -61,6 +62,9 @@ var mysqlSchema string
 // joined is the lookup in one statement, and so of one snapshot: it always has a row.
 const joined = "SELECT m.epoch, m.rev, " + keyColumns + " FROM apikey_meta m LEFT JOIN apikey_keys k ON k.digest = ? WHERE m.one = 1"
 
+// joinKey finds the key at a position by its primary key.
+const joinKey = "JOIN apikey_keys k ON k.seq = s.seq"
+
 // sqliteWaits has a connection wait for locks as OpenSQLite set it up.
 const sqliteWaits = "PRAGMA busy_timeout = 10000"
 
@@ -77,6 +81,7 @@ var dialects = map[Dialect]*dialect{
 		lookup: "SELECT (SELECT epoch FROM apikey_meta WHERE one = 1), (SELECT rev FROM apikey_meta WHERE one = 1), " +
 			keyColumns + " FROM apikey_keys k WHERE k.digest = ?",
 		stamp:  joined,
+		keyOf:  joinKey,
 		health: "0",
 		touch: "WITH v(digest, at) AS (VALUES " + rows("(?, ?)") + ") " +
 			"INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +
@@ -95,6 +100,9 @@ var dialects = map[Dialect]*dialect{
 			"SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"},
 		commit: []string{"COMMIT"},
 		notify: "SELECT pg_notify('apikey', '')",
+		// OFFSET keeps a filter out of it: where few keys would pass, the planner would look
+		// for them in the whole table, and only then at which positions were asked for.
+		keyOf:  "JOIN LATERAL (SELECT * FROM apikey_keys WHERE seq = s.seq OFFSET 0) k ON true",
 		lookup: joined,
 		// On a standby, too.
 		health: "CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END",
@@ -123,6 +131,7 @@ var dialects = map[Dialect]*dialect{
 		health: "@@read_only OR NOT @@autocommit OR @@character_set_client <> 'utf8mb4' OR " +
 			"/*!80000 @@transaction_isolation = */ /*M!100000 @@tx_isolation = */ 'READ-UNCOMMITTED'",
 		force: " FORCE INDEX (%s)",
+		keyOf: joinKey,
 		touch: "INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM (SELECT CAST(? AS BINARY) AS digest, CAST(? AS SIGNED) AS at" +
 			strings.Repeat(" UNION ALL SELECT ?, ?", touchChunk-1) + ") v JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
 			"ON DUPLICATE KEY UPDATE at = GREATEST(apikey_used.at, VALUES(at))",

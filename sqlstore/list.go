@@ -142,7 +142,7 @@ func (s *span) keys(d *dialect, limit string) string {
 	}
 	return "SELECT " + keyColumns + ", u.at FROM (SELECT " + strings.TrimSuffix(s.order, " DESC") +
 		" FROM " + table + " WHERE " + s.where + " ORDER BY " + s.order + " " + limit + ") s " +
-		"JOIN apikey_keys k ON k.seq = s.seq LEFT JOIN apikey_used u ON u.seq = k.seq "
+		d.keyOf + " LEFT JOIN apikey_used u ON u.seq = k.seq "
 }
 
 // outer is the order of those positions.
