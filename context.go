@@ -19,6 +19,7 @@ type identity struct {
 
 type identityKey struct{}
 
+// Value returns the identity itself to identityOf, and to others what is further out.
 func (c *identity) Value(key any) any {
 	if key == (identityKey{}) {
 		return c

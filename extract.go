@@ -149,7 +149,12 @@ type candidate struct {
 	key     string
 	source  int  // index of the first source that had it
 	inQuery bool // the query holds it, so the URL must be cleaned
+	pairs   pairs
 }
+
+// pairs are those of our parameters that stand in the URL's query: how many, and from where
+// to where the last of them.
+type pairs struct{ count, from, to int }
 
 // add takes one more value. All must be the same.
 func (c *candidate) add(value string, source int) error {

@@ -190,7 +190,7 @@ func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http
 	if err != nil {
 		return nil, err
 	}
-	return m.accept(w, r, e.Key, c.inQuery || m.sources.inURI(r)), nil
+	return m.accept(w, r, e.Key, c.inQuery || m.sources.inURI(r), c.pairs), nil
 }
 
 // Verify decides about a key that came by another way than HTTP, such as gRPC or a
@@ -258,7 +258,7 @@ func lookupError(ctx context.Context, err error) error {
 }
 
 // accept returns the request for the handler.
-func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, inQuery bool) *http.Request {
+func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, inQuery bool, known pairs) *http.Request {
 	var id *identity
 	var admitted *http.Request
 	h := w.Header()
@@ -268,7 +268,7 @@ func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, in
 		id.Context = r.Context()
 		admitted = r.WithContext(id)
 		admitted.URL = &both.url
-		m.sources.clean(admitted, nil)
+		m.sources.clean(admitted, known, nil)
 		both.referrerPolicy[0] = "no-referrer"
 		h["Referrer-Policy"] = both.referrerPolicy[:]
 	} else {

@@ -77,6 +77,7 @@ func (s *sources) escaped(name string) int {
 func (s *sources) extractQuery(c *candidate, query, concealed string) error {
 	parameters := 0
 	for _, part := range [...]string{concealed, query} {
+		c.pairs = pairs{} // in the end those of the last part, the URL's
 		if part == "" {
 			continue
 		}
@@ -84,14 +85,17 @@ func (s *sources) extractQuery(c *candidate, query, concealed string) error {
 		if parameters += strings.Count(part, "&") + 1; parameters > maxParameters {
 			return ErrAmbiguous
 		}
-		for plain := isPlain(part); part != ""; {
+		plain, length := isPlain(part), len(part)
+		for part != "" {
 			var pair string
+			from := length - len(part)
 			pair, part, _ = strings.Cut(part, "&")
 			kind, source, value := s.pair(pair, plain)
 			if kind == otherPair {
 				continue
 			}
 			c.inQuery = true
+			c.pairs = pairs{c.pairs.count + 1, from, from + len(pair)}
 			if kind == hiddenPair {
 				return ErrAmbiguous
 			}
@@ -149,13 +153,29 @@ func (s *sources) inURI(r *http.Request) bool {
 	return found && query != r.URL.RawQuery && s.hasKey(query)
 }
 
+// keepOthersThan is keepOthers where there is one pair of ours and it is known which.
+func keepOthersThan(p pairs, prefix, query string) string {
+	if p.to < len(query) {
+		p.to++ // with the "&" behind it
+	} else if p.from > 0 {
+		p.from-- // or else before it
+	}
+	return prefix + query[:p.from] + query[p.to:]
+}
+
 // clean takes our parameters out of a request whose URL nobody else holds: out of its
-// URL, its RequestURI and a Form that was parsed already. taken is as in keepOthers.
-func (s *sources) clean(r *http.Request, taken *strings.Builder) {
+// URL, its RequestURI and a Form that was parsed already. known are the pairs in its query,
+// if they were looked for; taken is as in keepOthers.
+func (s *sources) clean(r *http.Request, known pairs, taken *strings.Builder) {
 	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
 	if hasQuery && query == r.URL.RawQuery {
 		// As the server made them: one string can serve both.
-		uri := s.keepOthers(r.RequestURI[:len(path)+1], query, taken)
+		prefix, uri := r.RequestURI[:len(path)+1], ""
+		if known.count == 1 && taken == nil {
+			uri = keepOthersThan(known, prefix, query) // as in most requests with a key here
+		} else {
+			uri = s.keepOthers(prefix, query, taken)
+		}
 		r.RequestURI, r.URL.RawQuery = uri, uri[len(path)+1:]
 	} else {
 		// Something rewrote one of them.

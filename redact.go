@@ -15,6 +15,7 @@ type concealed struct {
 
 type concealedKey struct{}
 
+// Value returns c itself to concealedIn, and to others what is further out.
 func (c *concealed) Value(key any) any {
 	if key == (concealedKey{}) {
 		return c
@@ -44,7 +45,7 @@ func (m *Middleware) Conceal(next http.Handler) http.Handler {
 		inner := r.WithContext(c)
 		inner.URL = cloneURL(r.URL)
 		var taken strings.Builder
-		m.sources.clean(inner, &taken)
+		m.sources.clean(inner, pairs{}, &taken)
 		if outer := concealedIn(r.Context()); outer != "" {
 			taken.WriteString("&" + outer)
 		}
@@ -70,7 +71,7 @@ func (m *Middleware) withoutQueryKey(r *http.Request) *http.Request {
 	}
 	clean := r.WithContext(r.Context())
 	clean.URL = cloneURL(r.URL)
-	m.sources.clean(clean, nil)
+	m.sources.clean(clean, pairs{}, nil)
 	return clean
 }
 
@@ -97,7 +98,7 @@ func (m *Middleware) showsKey(uri string) bool { return m.RedactURI(uri) != uri 
 // are removed whole; a key that it finds elsewhere stays.
 func (m *Middleware) RemoveKeys(out *http.Request) {
 	if m.inURL(out) || out.Form != nil {
-		m.sources.clean(out, nil)
+		m.sources.clean(out, pairs{}, nil)
 	}
 	// A page whose URL has a key sends it with whatever it loads.
 	removeLines(out.Header, "Referer", m.showsKey)

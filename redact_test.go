@@ -74,6 +74,13 @@ func TestConceal(t *testing.T) {
 		}))
 		assert.Equal(t, 400, get(twice, s.fill("/p?api_key={K}")).Code)
 	})
+	t.Run("a URL that is left with an empty query", func(t *testing.T) {
+		rewritten := s.auth.Conceal(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.RequestURI += "?"
+			s.handler.ServeHTTP(w, r)
+		}))
+		assert.Equal(t, 200, get(rewritten, s.fill("/p?api_key={K}")).Code)
+	})
 	t.Run("another Middleware finds the key too", func(t *testing.T) {
 		other, err := apikey.New(s.store, apikey.Options{Sources: []apikey.Source{apikey.Query("API_KEY")}})
 		require.NoError(t, err)

@@ -18,6 +18,7 @@ type flaw struct {
 	value       any
 }
 
+// String names the flaw in a failure.
 func (f flaw) String() string { return fmt.Sprintf("%s of %s", f.field, f.what) }
 
 // huge is a text of 10 MB.
