@@ -31,6 +31,11 @@
 // SQLite: open the file with [OpenSQLite], or with a busy timeout on every connection.
 // PostgreSQL: behind PgBouncer in transaction mode use pgx with
 // default_query_exec_mode=exec; [Listen] needs a direct connection.
+//
+// Give PostgreSQL and MySQL a time limit for connecting: connect_timeout=1 in a DSN of pgx,
+// timeout=1s&readTimeout=5s in one of go-sql-driver. database/sql sets none when it connects
+// on behalf of callers that wait, so on a network that swallows packets a bounded pool that is
+// shared with other users could stay stuck. Better still is a pool for the keys alone.
 package sqlstore
 
 import (
