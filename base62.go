@@ -25,28 +25,28 @@ var base62 = func() (t [256]byte) {
 // eight at a time, the last of them perhaps twice: one by one, this would cost a request as
 // much as half of its hash.
 func isBase62(s string) bool {
-	for ; len(s) > 8; s = s[min(8, len(s)-8):] {
-		if !isBase62x8(s) {
-			return false
-		}
-	}
-	return isBase62x8(s)
-}
-
-func isBase62x8(s string) bool {
 	const (
 		each = 0x0101010101010101
 		high = 0x80 * each
 	)
-	_ = s[7] // so that the eight are one load
-	x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
-		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
-	// The high bit of each byte below 0x80 tells whether the byte is in a range. A byte from
-	// there on may carry into the next, but is not in base62 itself.
-	digit := (x + (0x80-'0')*each) &^ (x + (0x7F-'9')*each)
-	lower := x | 0x20*each // folds the case of letters, and makes letters of nothing else
-	letter := (lower + (0x80-'a')*each) &^ (lower + (0x7F-'z')*each)
-	return (digit|letter)&^x&high == high
+	last := eightBytes(s[len(s)-8:])
+	all := uint64(high)
+	for {
+		x := last
+		if len(s) > 8 {
+			x = eightBytes(s)
+		}
+		// The high bit of each byte below 0x80 tells whether the byte is in a range. A byte from
+		// there on may carry into the next, but is not in base62 itself.
+		digit := (x + (0x80-'0')*each) &^ (x + (0x7F-'9')*each)
+		lower := x | 0x20*each // folds the case of letters, and makes letters of nothing else
+		letter := (lower + (0x80-'a')*each) &^ (lower + (0x7F-'z')*each)
+		all &= (digit | letter) &^ x
+		if len(s) <= 8 {
+			return all&high == high
+		}
+		s = s[8:]
+	}
 }
 
 // checkOf returns the number that the check characters of a key with a pepper write.
@@ -66,10 +66,9 @@ func encodeCheck(n uint64) string {
 // numbers. Numbers are compared at once: right check characters of a key with a pepper are
 // what an attacker would find out one after the other.
 func decodeCheck(s string) (n uint64) {
-	for i := range len(s) {
-		n = n*62 + uint64(base62[s[i]])
-	}
-	return n
+	_ = s[checkLen-1]
+	return uint64(base62[s[0]])*(62*62*62*62*62) + uint64(base62[s[1]])*(62*62*62*62) + uint64(base62[s[2]])*(62*62*62) +
+		uint64(base62[s[3]])*(62*62) + uint64(base62[s[4]])*62 + uint64(base62[s[5]])
 }
 
 // randomText returns n random characters of base62.

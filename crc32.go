@@ -20,12 +20,22 @@ func crc32Update(crc uint32, s string) uint32 {
 	t := &crc32Tables
 	crc = ^crc
 	for ; len(s) >= 8; s = s[8:] {
-		crc ^= uint32(s[0]) | uint32(s[1])<<8 | uint32(s[2])<<16 | uint32(s[3])<<24
-		crc = t[7][byte(crc)] ^ t[6][byte(crc>>8)] ^ t[5][byte(crc>>16)] ^ t[4][crc>>24] ^
-			t[3][s[4]] ^ t[2][s[5]] ^ t[1][s[6]] ^ t[0][s[7]]
+		x := eightBytes(s) ^ uint64(crc)
+		crc = t[7][byte(x)] ^ t[6][byte(x>>8)] ^ t[5][byte(x>>16)] ^ t[4][byte(x>>24)] ^
+			t[3][byte(x>>32)] ^ t[2][byte(x>>40)] ^ t[1][byte(x>>48)] ^ t[0][x>>56]
 	}
+	// The rest in one step too: its lookups do not wait for each other.
+	var rest uint32
 	for i := range len(s) {
-		crc = t[0][byte(crc)^s[i]] ^ crc>>8
+		rest ^= t[(len(s)-1-i)&7][byte(crc)^s[i]]
+		crc >>= 8
 	}
-	return ^crc
+	return ^(rest ^ crc)
+}
+
+// eightBytes returns the first eight bytes of s, as the processor loads them at once.
+func eightBytes(s string) uint64 {
+	_ = s[7]
+	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |
+		uint64(s[4])<<32 | uint64(s[5])<<40 | uint64(s[6])<<48 | uint64(s[7])<<56
 }

@@ -239,7 +239,14 @@ func trimOWS(s string) string {
 	return s
 }
 
-func isBlankValue(s string) bool { return trimOWS(s) == "" }
+func isBlankValue(s string) bool {
+	for i := range len(s) {
+		if !isOWS(s[i]) {
+			return false
+		}
+	}
+	return true
+}
 
 func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 

@@ -144,15 +144,15 @@ func (f *Format) digest(s string) (Digest, bool) {
 	if !f.hasShape(s) {
 		return Digest{}, false
 	}
-	body := s[:len(s)-checkLen]
-	check := decodeCheck(s[len(body):])
+	body, check := s[:len(s)-checkLen], decodeCheck(s[len(s)-checkLen:])
 	for _, p := range f.peppers {
 		if d := sum(p, body); check == checkOf(d) {
 			return d, true
 		}
 	}
 	if f.plain && check == uint64(crc32Update(f.crc, body[len(f.prefix):])) {
-		return sha256Sum(s), true
+		var buf [maxNative]byte // on the stack, where []byte(s) would be an allocation
+		return sha256.Sum256(buf[:copy(buf[:], s)]), true
 	}
 	return Digest{}, false
 }
@@ -212,12 +212,8 @@ func (f *Format) hint(s string) string {
 	return shown + "…" + s[len(s)-4:]
 }
 
-// sha256Sum is sha256.Sum256 of a string, without an allocation.
+// sha256Sum is sha256.Sum256 of a string of at most maxForeign bytes, without an allocation.
 func sha256Sum(s string) Digest {
-	if len(s) <= maxNative {
-		var buf [maxNative]byte
-		return sha256.Sum256(buf[:copy(buf[:], s)])
-	}
 	var buf [maxForeign]byte
 	return sha256.Sum256(buf[:copy(buf[:], s)])
 }

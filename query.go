@@ -149,6 +149,9 @@ func (s *sources) hasKey(query string) bool {
 // inURI reports whether the RequestURI holds one of our parameters that somebody has taken
 // out of the URL alone.
 func (s *sources) inURI(r *http.Request) bool {
+	if r.RequestURI == r.URL.Path {
+		return false // without a query, as most requests are
+	}
 	_, query, found := strings.Cut(r.RequestURI, "?")
 	return found && query != r.URL.RawQuery && s.hasKey(query)
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync/atomic"
 )
 
 // concealed is the context of a request from whose URL Conceal took something.
@@ -23,7 +24,14 @@ func (c *concealed) Value(key any) any {
 	return c.Context.Value(key)
 }
 
+// concealing is whether anybody ever asked for Conceal. Most programs do not, and looking
+// for what it may have left in a context that nests deep is dear.
+var concealing atomic.Bool
+
 func concealedIn(ctx context.Context) string {
+	if !concealing.Load() {
+		return ""
+	}
 	if c, ok := ctx.Value(concealedKey{}).(*concealed); ok {
 		return c.query.Reveal()
 	}
@@ -35,6 +43,7 @@ func concealedIn(ctx context.Context) string {
 // it came to them: what Handler takes out further in does not help them. It decides
 // nothing; requests are still refused by Handler alone.
 func (m *Middleware) Conceal(next http.Handler) http.Handler {
+	concealing.Store(true)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		referred := m.showsKey(r.Header.Get("Referer"))
 		if !m.inURL(r) && !referred {
