@@ -7,10 +7,11 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
-	_ "github.com/jackc/pgx/v5/stdlib"
+	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite"
 
 	"github.com/latchkey-dev/apikey/sqlstore"
@@ -40,20 +41,14 @@ func openDatabase(ctx context.Context, dsn string) (*database, error) {
 }
 
 func (db *database) connect(dsn string) (dialect sqlstore.Dialect, err error) {
-	const connections = 16
 	switch scheme, _, _ := strings.Cut(dsn, "://"); {
 	case scheme == "postgres" || scheme == "postgresql":
 		dialect = sqlstore.Postgres
-		db.pool, err = sql.Open("pgx", dsn)
+		db.pool, err = openPostgres(dsn)
 		db.listen = func(ctx context.Context, wake func()) { sqlstore.Listen(ctx, pgx.Connect, dsn, wake) }
 	case scheme == "mysql" || strings.Contains(dsn, "@tcp(") || strings.Contains(dsn, "@unix("):
 		dialect = sqlstore.MySQL
-		if scheme == "mysql" {
-			if dsn, err = mysqlDSN(dsn); err != nil {
-				return 0, err
-			}
-		}
-		db.pool, err = sql.Open("mysql", dsn)
+		db.pool, err = openMySQL(dsn)
 	default:
 		db.pool, err = sqlstore.OpenSQLite("sqlite", dsn)
 		return sqlstore.SQLite, err
@@ -61,17 +56,58 @@ func (db *database) connect(dsn string) (dialect sqlstore.Dialect, err error) {
 	if err != nil {
 		return 0, err
 	}
+	const connections = 16
 	db.pool.SetMaxOpenConns(connections)
 	db.pool.SetMaxIdleConns(connections)
 	return dialect, nil
 }
 
-// mysqlDSN turns a URL into what the driver wants.
-func mysqlDSN(text string) (string, error) {
+// Limits of what database/sql waits for without one: that a server answers to a new
+// connection, and then to a statement, which may have to wait for a lock for four seconds.
+const (
+	connectTimeout = time.Second
+	readTimeout    = 5 * time.Second
+)
+
+func openPostgres(dsn string) (*sql.DB, error) {
+	c, err := pgx.ParseConfig(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if c.ConnectTimeout == 0 {
+		c.ConnectTimeout = connectTimeout
+	}
+	return stdlib.OpenDB(*c), nil
+}
+
+// openMySQL takes a URL, or a DSN as the driver has it.
+func openMySQL(dsn string) (*sql.DB, error) {
+	parse := mysql.ParseDSN
+	if strings.HasPrefix(dsn, "mysql://") {
+		parse = parseMySQL
+	}
+	c, err := parse(dsn)
+	if err != nil {
+		return nil, err
+	}
+	if c.Timeout == 0 {
+		c.Timeout = connectTimeout
+	}
+	if c.ReadTimeout == 0 {
+		c.ReadTimeout = readTimeout
+	}
+	connector, err := mysql.NewConnector(c)
+	if err != nil {
+		return nil, err
+	}
+	return sql.OpenDB(connector), nil
+}
+
+func parseMySQL(text string) (*mysql.Config, error) {
 	u, err := url.Parse(text)
 	if err != nil {
 		// Not the error itself, which shows the password.
-		return "", errors.New("-db: not a URL such as mysql://user:password@host:3306/database")
+		return nil, errors.New("-db: not a URL such as mysql://user:password@host:3306/database")
 	}
 	c := mysql.NewConfig()
 	c.User = u.User.Username()
@@ -80,7 +116,7 @@ func mysqlDSN(text string) (string, error) {
 	if u.Port() == "" {
 		c.Addr = fmt.Sprintf("%s:3306", u.Host)
 	}
-	return c.FormatDSN(), nil
+	return c, nil
 }
 
 func (db *database) close(ctx context.Context) error {

@@ -127,7 +127,7 @@ func TestPasswordsAreNotShown(t *testing.T) {
 		assert.NotContains(t, withoutPassword(dsn), "hidden")
 	}
 	assert.Equal(t, "apikeys.db", withoutPassword("apikeys.db"))
-	_, err := mysqlDSN("mysql://u:hidden@h:port/d")
+	_, err := openMySQL("mysql://u:hidden@h:port/d")
 	require.Error(t, err)
 	assert.NotContains(t, err.Error(), "hidden")
 }
