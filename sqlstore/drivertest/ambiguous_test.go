@@ -40,7 +40,7 @@ func TestAWriteThatRunsOutOfTimeAtAnyStep(t *testing.T) {
 			<-ctx.Done()
 			return ctx.Err()
 		})
-		hurried := e.newStore(t, db, sqlstore.Options{WriteTimeout: 150 * time.Millisecond})
+		hurried := e.newStore(t, db, sqlstore.Options{WriteTimeout: 500 * time.Millisecond})
 		var told []apikey.Cursor
 		defer hurried.Subscribe(func(_ apikey.Digest, at apikey.Cursor) { told = append(told, at) })()
 		n, ambiguous := 0, 0

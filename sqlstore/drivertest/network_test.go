@@ -37,7 +37,7 @@ func onNetwork(t *testing.T, o sqlstore.Options, test func(t *testing.T, e engin
 // another node's write is not kept waiting by what is left of it for more than 5 s.
 func TestFrozenAtEveryStepOfAWrite(t *testing.T) {
 	t.Parallel()
-	const timeout = 300 * time.Millisecond
+	const timeout = time.Second // of a write on a busy machine
 	var all sync.WaitGroup
 	places := make(chan struct{}, 8) // they only wait, so many may do it at once
 	for _, passing := range []bool{false, true} {
@@ -49,8 +49,10 @@ func TestFrozenAtEveryStepOfAWrite(t *testing.T) {
 					onNetwork(t, sqlstore.Options{WriteTimeout: timeout}, func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store) {
 						addKeys(t, other, 1, 3)
 						// So that the connection knows the statements, and only this write's
-						// own requests are counted.
-						require.NoError(t, errorOf(node.Revoke(t.Context(), keyOf(0).ID)))
+						// own requests are counted. A busy machine may want more than one try.
+						eventually(t, 20*time.Second, "a write while nothing is wrong", func() bool {
+							return errorOf(node.Revoke(t.Context(), keyOf(0).ID)) == nil
+						})
 						p.freezeAt(step, passing)
 						begin := time.Now()
 						_, err := node.Revoke(t.Context(), keyOf(1).ID)
@@ -88,7 +90,9 @@ func TestReadsThroughABrokenNetworkAreErrors(t *testing.T) {
 			{"refused", p.refuse},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				require.NoError(t, errorOf(node.Lookup(t.Context(), digestOf(0))))
+				eventually(t, 20*time.Second, "a read while nothing is wrong", func() bool {
+					return errorOf(node.Lookup(t.Context(), digestOf(0))) == nil
+				})
 				test.damage()
 				for name, read := range map[string]func() error{
 					"Lookup":   func() error { return errorOf(node.Lookup(t.Context(), digestOf(0))) },
@@ -141,7 +145,9 @@ func TestDeadIdleConnections(t *testing.T) {
 func TestWritesWhileTheServerIsAway(t *testing.T) {
 	t.Parallel()
 	onNetwork(t, sqlstore.Options{WriteTimeout: 300 * time.Millisecond}, func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store) {
-		require.NoError(t, errorOf(node.Update(t.Context(), keyOf(0).ID, apikey.Patch{})))
+		eventually(t, 20*time.Second, "a write while nothing is wrong", func() bool {
+			return errorOf(node.Update(t.Context(), keyOf(0).ID, apikey.Patch{})) == nil
+		})
 		p.refuse()
 		for range 3 {
 			require.Error(t, errorOf(node.Revoke(t.Context(), keyOf(0).ID)))
