@@ -26,7 +26,7 @@ func TestAStepOfAFilteredListReadsNoMoreThanItsBudget(t *testing.T) {
 	}
 	e := engineNamed("PostgreSQL")
 	e.mustBeThere(t)
-	const budget = 20_000
+	const budget = 10_000
 	dsn := e.create(t)
 	e.openStore(t, dsn, sqlstore.Options{})
 	db := e.openDB(t, dsn)
