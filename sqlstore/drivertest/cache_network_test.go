@@ -185,7 +185,7 @@ func TestANodeThatIsCutOffKeepsThePromise(t *testing.T) {
 		p.freeze()
 		begin := time.Now()
 		node.cache.Close()
-		assert.Less(t, time.Since(begin), 2*time.Second, "Close of the cache on a frozen network")
+		assert.Less(t, time.Since(begin), patience*2*time.Second, "Close of the cache on a frozen network")
 		p.heal()
 		require.NoError(t, node.close())
 		node.requireNothingLeft(t)

@@ -68,7 +68,7 @@ func TestRevocationsSurviveKill(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
-		e.openStore(t, dsn, sqlstore.Options{})
+		store := e.openStore(t, dsn, sqlstore.Options{})
 		acknowledged := 0
 		for range *killCycles {
 			child := exec.CommandContext(t.Context(), must(os.Executable()))
@@ -93,7 +93,6 @@ func TestRevocationsSurviveKill(t *testing.T) {
 			killer.Stop()
 			require.Empty(t, complaint.String())
 
-			store := e.openStore(t, dsn, sqlstore.Options{})
 			for _, n := range revoked {
 				key, err := store.Lookup(t.Context(), digestOf(n))
 				require.NoError(t, err)
