@@ -13,8 +13,9 @@ import (
 const schemaVersion = 1
 
 // Migrate makes the tables, or brings them up to date. It may be called by several processes
-// at once, and at every start. It is an error if the tables are of a later version of this
-// package, which an earlier one must not touch.
+// at once, and at every start: with nothing to do it only reads, so a service's own user of
+// the database need not be permitted to make tables once they are there. It is an error if
+// they are of a later version of this package, which an earlier one must not touch.
 func (s *Store) Migrate(ctx context.Context) error {
 	for {
 		err := s.migrate(ctx)
@@ -39,6 +40,10 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	t := &tx{ctx: ctx, conn: conn, d: s.d}
+	if done, err := t.isUpToDate(); done || err != nil {
+		conn.Close()
+		return err
+	}
 	if err := t.execAll(s.d.lock); err != nil {
 		t.discard() // whatever of it was done
 		return err
@@ -52,6 +57,27 @@ func (s *Store) migrate(ctx context.Context) error {
 		return err
 	}
 	conn.Close()
+	return nil
+}
+
+// isUpToDate reports whether there is nothing to do. It needs no lock, since tables only ever
+// become newer.
+func (t *tx) isUpToDate() (bool, error) {
+	version, step, err := t.version()
+	if err != nil {
+		// No tables yet; were it something else, it would show again.
+		return false, t.ctx.Err()
+	}
+	if err := checkVersion(version); err != nil {
+		return false, err
+	}
+	return version == schemaVersion && step == len(statementsOf(t.d.schema)) && t.readHead() == nil && t.checkPrimary() == nil, nil
+}
+
+func checkVersion(version int) error {
+	if version > schemaVersion {
+		return fmt.Errorf("the tables have version %d, and this program knows %d: use a newer one", version, schemaVersion)
+	}
 	return nil
 }
 
@@ -93,8 +119,8 @@ func (t *tx) bringUpToDate() error {
 	if err != nil {
 		return err
 	}
-	if version > schemaVersion {
-		return fmt.Errorf("the tables have version %d, and this program knows %d: use a newer one", version, schemaVersion)
+	if err := checkVersion(version); err != nil {
+		return err
 	}
 	for i, statement := range statementsOf(t.d.schema) {
 		if i < step {
