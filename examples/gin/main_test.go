@@ -1,0 +1,88 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"testing"
+
+	"github.com/gin-gonic/gin"
+	"github.com/stretchr/testify/assert"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/examples/internal/program"
+	"github.com/latchkey-dev/apikey/examples/internal/routertest"
+)
+
+func TestMain(m *testing.M) {
+	gin.SetMode(gin.TestMode)
+	m.Run()
+}
+
+func TestRouter(t *testing.T) {
+	t.Parallel()
+	routertest.Run(t, newRouter)
+}
+
+func TestWhatStandsBehindARefusalDoesNotRun(t *testing.T) {
+	t.Parallel()
+	var ran []string
+	aborted := false
+	s := routertest.New(t, 0, func(auth *apikey.Middleware, _ int, _ io.Writer) http.Handler {
+		router := gin.New()
+		note := func(name string) gin.HandlerFunc {
+			return func(*gin.Context) { ran = append(ran, name) }
+		}
+		router.Use(func(c *gin.Context) {
+			c.Next()
+			aborted = c.IsAborted()
+		})
+		router.GET("/library", wrap(auth.Handler), note("middleware"), wrap(apikey.Require("library:read")), note("handler"))
+		return router
+	})
+	reader, _ := s.Key("Reading room", "library:read")
+	other, _ := s.Key("Nobody")
+	for _, test := range []struct {
+		name, key string
+		status    int
+		ran       []string
+	}{
+		{"no key: nothing", "", http.StatusUnauthorized, nil},
+		{"a key without the scope: not the handler", other, http.StatusForbidden, []string{"middleware"}},
+		{"a key with the scope: all", reader, http.StatusOK, []string{"middleware", "handler"}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			ran = nil
+			status, _ := s.Get("/library", test.key)
+			assert.Equal(t, test.status, status)
+			assert.Equal(t, test.ran, ran)
+			assert.Equal(t, test.status != http.StatusOK, aborted, "aborted")
+		})
+	}
+}
+
+func TestGinsContextIsTheRequestsWithItsFallbackOnly(t *testing.T) {
+	t.Parallel()
+	for fallback, want := range map[bool]string{true: "Reading room", false: ""} {
+		s := routertest.New(t, 0, func(auth *apikey.Middleware, _ int, _ io.Writer) http.Handler {
+			router := gin.New()
+			router.ContextWithFallback = fallback
+			router.GET("/library", wrap(auth.Handler), func(c *gin.Context) {
+				key, _ := apikey.FromContext(c)
+				same, _ := apikey.FromContext(c.Request.Context())
+				assert.Equal(t, "Reading room", same.Name)
+				c.String(http.StatusOK, key.Name)
+			})
+			return router
+		})
+		reader, _ := s.Key("Reading room")
+		_, name := s.Get("/library", reader)
+		assert.Equal(t, want, name)
+	}
+}
+
+func TestTheCurlLinesItPrintsWork(t *testing.T) {
+	t.Parallel()
+	p := program.Start(t, "-addr", "localhost:0")
+	assert.Equal(t, "Hello, Reading room!\n", program.Curl(t, p.Line("curl")))
+	assert.Equal(t, "Written for Backup job.\n", program.Curl(t, p.Line("curl")))
+}
