@@ -1,0 +1,150 @@
+package main
+
+import (
+	"bufio"
+	"bytes"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/examples/internal/program"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+// A path is the way from a client to the upstream.
+type path struct {
+	addr   string // of the proxy
+	secret string
+	key    apikey.Key
+	got    []*http.Request // what the upstream got
+	raw    []string        // as it came over the wire
+}
+
+func newPath(t *testing.T) *path {
+	p := &path{}
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		raw, err := httputil.DumpRequest(r, true)
+		assert.NoError(t, err)
+		p.got, p.raw = append(p.got, r), append(p.raw, string(raw))
+	}))
+	t.Cleanup(upstream.Close)
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	require.NoError(t, err)
+	issuer, err := apikey.NewIssuer(store, nil)
+	require.NoError(t, err)
+	secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "Küche & Co", Scopes: []string{"library:read", "library:write"}})
+	require.NoError(t, err)
+	p.secret, p.key = secret.Reveal(), key
+	target, err := url.Parse(upstream.URL)
+	require.NoError(t, err)
+	proxy := httptest.NewServer(newProxy(auth, target))
+	t.Cleanup(proxy.Close)
+	p.addr = proxy.Listener.Addr().String()
+	return p
+}
+
+// send writes a request as it stands, but for KEY, and returns the status.
+func (p *path) send(t *testing.T, request string) int {
+	t.Helper()
+	p.got, p.raw = nil, nil
+	conn, err := net.Dial("tcp", p.addr)
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = conn.Write(bytes.ReplaceAll(bytes.ReplaceAll([]byte(request), []byte("KEY"), []byte(p.secret)), []byte("\n"), []byte("\r\n")))
+	require.NoError(t, err)
+	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	_, err = io.Copy(io.Discard, response.Body)
+	require.NoError(t, err)
+	return response.StatusCode
+}
+
+func TestTheUpstreamNeverSeesAKey(t *testing.T) {
+	t.Parallel()
+	p := newPath(t)
+	for name, request := range map[string]string{
+		"in the header":              "GET /library HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
+		"in the other header":        "GET /library HTTP/1.1\nHost: h\nx-emby-token: KEY\n\n",
+		"in the query":               "GET /library?limit=5&api_key=KEY&sort=name HTTP/1.1\nHost: h\n\n",
+		"in the query, escaped":      "GET /library?limit=5&Api%5Fkey=KEY&sort=name HTTP/1.1\nHost: h\n\n",
+		"in both":                    "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
+		"in both, and a Referer":     "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\nReferer: http://h/?api_key=KEY\n\n",
+		"in a field of a Connection": "GET /library HTTP/1.1\nHost: h\nConnection: X-API-Key\nX-API-Key: KEY\n\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, http.StatusOK, p.send(t, request))
+			require.Len(t, p.raw, 1)
+			assert.NotContains(t, p.raw[0], p.secret)
+			assert.NotContains(t, p.raw[0], p.secret[4:30])
+			assert.Equal(t, p.key.ID, p.got[0].Header.Get("X-Caller-Id"))
+		})
+	}
+	assert.Equal(t, http.StatusOK, p.send(t, "GET /library?limit=5&api_key=KEY&sort=name HTTP/1.1\nHost: h\n\n"))
+	assert.Equal(t, "/library?limit=5&sort=name", p.got[0].RequestURI, "the rest of the query stays")
+}
+
+func TestTheUpstreamIsToldWhoCalls(t *testing.T) {
+	t.Parallel()
+	p := newPath(t)
+	require.Equal(t, http.StatusOK, p.send(t, "GET / HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n"))
+	h := p.got[0].Header
+	assert.Equal(t, p.key.ID, h.Get("X-Caller-Id"))
+	assert.Equal(t, "library:read library:write", h.Get("X-Caller-Scopes"))
+	name, err := url.PathUnescape(h.Get("X-Caller-Name"))
+	require.NoError(t, err)
+	assert.Equal(t, "Küche & Co", name)
+}
+
+func TestAClientCannotSayWhoItIs(t *testing.T) {
+	t.Parallel()
+	p := newPath(t)
+	for name, lines := range map[string]string{
+		"the field itself":               "X-Caller-Id: forged\nX-Caller-Scopes: forged",
+		"in another case":                "x-caller-ID: forged\nX-CALLER-NAME: forged",
+		"several lines":                  "X-Caller-Id: forged\nX-Caller-Id: forged",
+		"with underscores":               "X_Caller_Id: forged\nx_caller-name: forged",
+		"removed by Connection":          "Connection: X-Caller-Id, X-Caller-Name, X-Caller-Scopes",
+		"forged and listed":              "X-Caller-Id: forged\nConnection: close, x-caller-id",
+		"a name that merely begins same": "X-Caller-Id-2: harmless",
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, http.StatusOK, p.send(t, "GET / HTTP/1.1\nHost: h\nX-API-Key: KEY\n"+lines+"\n\n"))
+			assert.NotContains(t, p.raw[0], "forged")
+			for field, want := range map[string]string{
+				"X-Caller-Id": p.key.ID, "X-Caller-Name": "K%C3%BCche%20&%20Co", "X-Caller-Scopes": "library:read library:write",
+			} {
+				assert.Equal(t, []string{want}, p.got[0].Header.Values(field), field)
+			}
+		})
+	}
+}
+
+func TestARefusalDoesNotReachTheUpstream(t *testing.T) {
+	t.Parallel()
+	p := newPath(t)
+	for request, want := range map[string]int{
+		"GET / HTTP/1.1\nHost: h\nX-Caller-Id: forged\n\n":          http.StatusUnauthorized,
+		"GET /?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: other\n\n": http.StatusBadRequest,
+	} {
+		assert.Equal(t, want, p.send(t, request), request)
+		assert.Empty(t, p.got)
+	}
+}
+
+func TestTheCurlLinesItPrintsWork(t *testing.T) {
+	t.Parallel()
+	p := program.Start(t, "-addr", "localhost:0")
+	got := program.Curl(t, p.Line("curl"))
+	assert.Regexp(t, fmt.Sprintf("^GET /library by %s, Reading%%20room, who may library:read\n$", "[A-Za-z0-9_-]+"), got)
+}
