@@ -1,0 +1,55 @@
+package main
+
+import (
+	"context"
+	"time"
+
+	"github.com/prometheus/client_golang/prometheus"
+	"go.opentelemetry.io/otel/attribute"
+	"go.opentelemetry.io/otel/codes"
+	"go.opentelemetry.io/otel/trace"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// decisions are what Options.Observe tells of, as metrics and traces. The labels are outcomes and
+// places that keys were found in, a handful of each: who calls is in the traces alone, where it
+// does not make a series for every key.
+type decisions struct {
+	total    *prometheus.CounterVec
+	duration *prometheus.HistogramVec
+	tracer   trace.Tracer
+}
+
+func newDecisions(metrics prometheus.Registerer, traces trace.TracerProvider) *decisions {
+	d := &decisions{
+		total: prometheus.NewCounterVec(prometheus.CounterOpts{
+			Name: "apikey_decisions_total", Help: "Requests by what was decided about their key, and where it was.",
+		}, []string{"outcome", "source"}),
+		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
+			Name: "apikey_decision_seconds", Help: "How long the decision took, the store included.",
+			Buckets: prometheus.ExponentialBuckets(1e-6, 10, 7), // from memory to a database that is away
+		}, []string{"outcome"}),
+		tracer: traces.Tracer("github.com/latchkey-dev/apikey"),
+	}
+	metrics.MustRegister(d.total, d.duration)
+	return d
+}
+
+// observe is for Options.Observe.
+func (d *decisions) observe(ctx context.Context, e apikey.Event) {
+	outcome := e.Outcome()
+	d.total.WithLabelValues(outcome, e.Source).Inc()
+	d.duration.WithLabelValues(outcome).Observe(e.Duration.Seconds())
+
+	end := time.Now()
+	_, span := d.tracer.Start(ctx, "apikey", trace.WithTimestamp(end.Add(-e.Duration)))
+	span.SetAttributes(attribute.String("apikey.outcome", outcome), attribute.String("apikey.source", e.Source))
+	if e.Key != nil {
+		span.SetAttributes(attribute.String("apikey.id", e.Key.ID)) // not a secret
+	}
+	if outcome == "unavailable" {
+		span.SetStatus(codes.Error, "the key store could not answer")
+	}
+	span.End(trace.WithTimestamp(end))
+}
