@@ -32,7 +32,7 @@ func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Han
 	r.Get("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	r.Group(func(r chi.Router) {
 		r.Use(auth.Handler)
-		r.Use(httprate.Limit(limit, time.Minute, httprate.WithKeyFuncs(byKey)))
+		r.Use(httprate.LimitBy(limit, time.Minute, byKey))
 		r.With(apikey.Require("library:read")).Get("/library", read)
 		r.With(apikey.Require("library:write")).Post("/library", write)
 	})

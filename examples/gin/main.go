@@ -27,7 +27,7 @@ func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Han
 	router.Use(gin.LoggerWithWriter(accessLog), gin.RecoveryWithWriter(accessLog))
 
 	router.GET("/health", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
-	protected := router.Group("/", wrap(auth.Handler), wrap(httprate.Limit(limit, time.Minute, httprate.WithKeyFuncs(byKey))))
+	protected := router.Group("/", wrap(auth.Handler), wrap(httprate.LimitBy(limit, time.Minute, byKey)))
 	protected.GET("/library", wrap(apikey.Require("library:read")), read)
 	protected.POST("/library", wrap(apikey.Require("library:write")), write)
 
