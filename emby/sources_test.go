@@ -1,0 +1,139 @@
+package emby_test
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+func TestWhereAKeyMayBe(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listen(t, s.auth.Handler(s.mux))
+	for _, test := range []struct {
+		name, request string
+		status        int
+	}{
+		{"X-Emby-Token", "GET /System/Info\nX-Emby-Token: {K}", 200},
+		{"x-emby-token", "GET /System/Info\nx-emby-token: {K}", 200},
+		{"X-MediaBrowser-Token", "GET /System/Info\nX-MediaBrowser-Token: {K}", 200},
+		{"api_key", "GET /System/Info?api_key={K}", 200},
+		{"API_KEY", "GET /System/Info?API_KEY={K}", 200},
+		{"ApiKey", "GET /System/Info?ApiKey={K}", 200},
+		{"apikey", "GET /System/Info?apikey={K}", 200},
+
+		{"MediaBrowser, in quotes", `GET /System/Info` + "\n" + `Authorization: MediaBrowser Token="{K}"`, 200},
+		{"MediaBrowser, without quotes", "GET /System/Info\nAuthorization: MediaBrowser Token={K}", 200},
+		{"mediabrowser in lower case", "GET /System/Info\nAuthorization: mediabrowser Token=\"{K}\"", 200},
+		{"token in lower case", "GET /System/Info\nAuthorization: MediaBrowser token=\"{K}\"", 200},
+		{"Emby", "GET /System/Info\nAuthorization: Emby UserId=\"u\", Token=\"{K}\"", 200},
+		{"all that a client sends", "GET /System/Info\nAuthorization: MediaBrowser Client=\"Web\", Device=\"Firefox\", DeviceId=\"TW96aWxsYQ==\", Version=\"10.11.0\", Token=\"{K}\"", 200},
+		{"the token first", "GET /System/Info\nAuthorization: MediaBrowser Token=\"{K}\", Client=\"Web\"", 200},
+		{"no blank behind commas", "GET /System/Info\nAuthorization: MediaBrowser Client=\"Web\",Token=\"{K}\"", 200},
+		{"blanks around the equals sign", "GET /System/Info\nAuthorization: MediaBrowser Client = \"Web\", Token = \"{K}\"", 200},
+		{"several blanks behind the scheme", "GET /System/Info\nAuthorization: MediaBrowser   Token=\"{K}\"", 200},
+		{"a comma in quotes", "GET /System/Info\nAuthorization: MediaBrowser Client=\"a,b\", Token=\"{K}\"", 200},
+		{"inner quotes", "GET /System/Info\nAuthorization: MediaBrowser Device=\"Dev \"x\", 1\", Token=\"{K}\"", 200},
+		{"Latin-1 bytes", "GET /System/Info\nAuthorization: MediaBrowser Device=\"caf\xe9\", Token=\"{K}\"", 200},
+		{"a value that is encoded", "GET /System/Info\nAuthorization: MediaBrowser Device=\"Bob%22s%2C%20TV\", Token=\"{E}\"", 200},
+		{"a token in the value of another parameter", "GET /System/Info\nAuthorization: MediaBrowser Device=\"Token={K}\"", 401},
+		{"an odd number of quotes before the token", "GET /System/Info\nAuthorization: MediaBrowser Device=\"5\" disk\", Token=\"{K}\"", 401},
+		{"X-Emby-Authorization", "GET /System/Info\nX-Emby-Authorization: MediaBrowser Client=\"Web\", Token=\"{K}\"", 200},
+		{"X-Emby-Authorization with the scheme Emby", "GET /System/Info\nX-Emby-Authorization: Emby Token={K}", 200},
+
+		{"no key", "GET /System/Info", 401},
+		{"a wrong key", "GET /System/Info\nX-Emby-Token: {W}", 401},
+		{"a wrong key in Authorization", "GET /System/Info\nAuthorization: MediaBrowser Token=\"{W}\"", 401},
+		{"a revoked key", "GET /System/Info\nX-Emby-Token: {R}", 401},
+		{"Bearer", "GET /System/Info\nAuthorization: Bearer {K}", 401},
+		{"X-API-Key", "GET /System/Info\nX-API-Key: {K}", 401},
+		{"MediaBrowser and nothing", "GET /System/Info\nAuthorization: MediaBrowser", 401},
+		{"MediaBrowser and a bare key", "GET /System/Info\nAuthorization: MediaBrowser {K}", 401},
+		{"another scheme that begins alike", "GET /System/Info\nAuthorization: MediaBrowserX Token=\"{K}\"", 401},
+
+		{"an empty header beside the query", "GET /System/Info?api_key={K}\nX-Emby-Token:", 200},
+		{"an empty token beside a header", "GET /System/Info\nAuthorization: MediaBrowser Token=\"\"\nX-Emby-Token: {K}", 200},
+		{"a blank token beside a header", "GET /System/Info\nAuthorization: MediaBrowser Token=\" \"\nX-Emby-Token: {K}", 200},
+		{"a proxy's login beside a header", "GET /System/Info\nAuthorization: Basic dTpw\nX-Emby-Token: {K}", 200},
+		{"a proxy's login beside another line", "GET /System/Info\nAuthorization: Basic dTpw\nAuthorization: MediaBrowser Token=\"{K}\"", 200},
+		{"the same key everywhere", "GET /System/Info?api_key={K}&ApiKey={K}\nX-Emby-Token: {K}\nX-MediaBrowser-Token: {K}\nAuthorization: MediaBrowser Token={K}\nX-Emby-Authorization: Emby Token={K}", 200},
+
+		{"two keys, header and query", "GET /System/Info?api_key={W}\nX-Emby-Token: {K}", 400},
+		{"two keys, the two headers", "GET /System/Info\nX-Emby-Token: {K}\nX-MediaBrowser-Token: {W}", 400},
+		{"two keys, the two parameters", "GET /System/Info?api_key={K}&ApiKey={W}", 400},
+		{"two keys in one Authorization", "GET /System/Info\nAuthorization: MediaBrowser Token=\"{K}\", Token=\"{W}\"", 400},
+		{"two keys in two lines of Authorization", "GET /System/Info\nAuthorization: Emby Token={W}\nAuthorization: Emby Token={K}", 400},
+		{"two keys in the two Authorizations", "GET /System/Info\nAuthorization: Emby Token={K}\nX-Emby-Authorization: Emby Token={M}", 400},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			res := raw(t, test.request)
+			assert.Equal(t, test.status, res.StatusCode, res.body)
+			if res.StatusCode == 200 {
+				assert.Equal(t, "Plain /System/Info", res.body, "the handler sees no key")
+			}
+		})
+	}
+}
+
+func TestPreflightsPassWhereTheHostAnswersThem(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{AllowPreflight: true})
+	s.mux.HandleFunc("OPTIONS /", func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Access-Control-Allow-Origin", "*")
+		w.Header().Set("Access-Control-Allow-Headers", "X-Emby-Token")
+	})
+	raw := s.listen(t, s.auth.Handler(s.mux))
+	const preflight = "OPTIONS /System/Info\nOrigin: http://tv\nAccess-Control-Request-Method: GET\nAccess-Control-Request-Headers: x-emby-token"
+	res := raw(t, preflight)
+	assert.Equal(t, 200, res.StatusCode)
+	assert.Equal(t, "*", res.Header.Get("Access-Control-Allow-Origin"))
+	assert.Equal(t, 401, raw(t, "OPTIONS /System/Info").StatusCode, "no preflight")
+	strict := newService(t, apikey.Options{})
+	assert.Equal(t, 401, strict.listen(t, strict.auth.Handler(strict.mux))(t, preflight).StatusCode, "not enabled")
+}
+
+func TestKeysInURLsAreRedacted(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	for _, name := range []string{"api_key", "ApiKey", "API_KEY", "apikey"} {
+		assert.Equal(t, "/emby/System/Info?a=1&"+name+"=REDACTED", s.auth.RedactURI("/emby/System/Info?a=1&"+name+"="+wrong))
+	}
+}
+
+func TestNoKeyIsSentOn(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	r := httptest.NewRequest("GET", "/System/Info?ApiKey="+s.good+"&a=1&api_key="+s.good, nil)
+	token := `MediaBrowser Client="Web", Token="` + s.good + `"`
+	r.Header = http.Header{
+		"X-Emby-Token": {s.good}, "X-Mediabrowser-Token": {s.good},
+		"Authorization": {token}, "X-Emby-Authorization": {token}, "Accept": {"*/*"},
+	}
+	s.auth.RemoveKeys(r)
+	assert.Equal(t, http.Header{"Accept": {"*/*"}}, r.Header)
+	assert.Equal(t, "a=1", r.URL.RawQuery)
+
+	r.Header = http.Header{"Authorization": {"Basic dTpw"}, "X-Emby-Authorization": {`MediaBrowser Client="Web"`}}
+	want := r.Header.Clone()
+	s.auth.RemoveKeys(r)
+	assert.Equal(t, want, r.Header, "fields without a key stay")
+}
+
+func TestEventsNameTheSource(t *testing.T) {
+	t.Parallel()
+	var seen []string
+	s := newService(t, apikey.Options{Observe: observe(&seen)})
+	for field, value := range map[string]string{"Authorization": "MediaBrowser Token=", "X-Emby-Authorization": "Emby Token="} {
+		r := httptest.NewRequest("GET", "/System/Info", nil)
+		r.Header.Set(field, value+s.good)
+		s.auth.Handler(s.mux).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	assert.ElementsMatch(t, []string{"scheme MediaBrowser", "header X-Emby-Authorization"}, seen)
+	assert.NotContains(t, strings.Join(seen, " "), "ak_")
+}

@@ -1,0 +1,119 @@
+package emby_test
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/emby"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+// A service is a small media server and its keys.
+type service struct {
+	store  *memstore.Store
+	issuer *apikey.Issuer
+	auth   *apikey.Middleware
+	mux    *http.ServeMux // behind auth
+
+	good, revoked, manager string
+	goodID, managerID      string
+}
+
+// wrong has the shape of a key; the documentation page writes it so.
+const wrong = "123456789987654321"
+
+func newService(t testing.TB, o apikey.Options) *service {
+	t.Helper()
+	s := &service{store: memstore.New(), mux: http.NewServeMux()}
+	if o.Sources == nil {
+		o.Sources = emby.Sources()
+	}
+	var err error
+	s.auth, err = apikey.New(s.store, o)
+	require.NoError(t, err)
+	s.issuer, err = apikey.NewIssuer(s.store, o.Format)
+	require.NoError(t, err)
+	s.good, s.goodID = s.issue(t, apikey.Key{Name: "Plain"})
+	s.manager, s.managerID = s.issue(t, apikey.Key{Name: "Manager", Scopes: []string{"apikeys:manage"}})
+	var id string
+	s.revoked, id = s.issue(t, apikey.Key{Name: "Revoked"})
+	_, err = s.store.Revoke(t.Context(), id)
+	require.NoError(t, err)
+	s.mux.HandleFunc("GET /System/Info", func(w http.ResponseWriter, r *http.Request) {
+		key, _ := apikey.FromContext(r.Context())
+		io.WriteString(w, key.Name+" "+r.RequestURI)
+	})
+	return s
+}
+
+func (s *service) issue(t testing.TB, key apikey.Key) (secret, id string) {
+	t.Helper()
+	made, key, err := s.issuer.Issue(t.Context(), key)
+	require.NoError(t, err)
+	return made.Reveal(), key.ID
+}
+
+// fill puts keys into a text: {K} a valid one, {M} a manager's, {R} a revoked and {W} a
+// wrong one; {k} and {m} are the IDs of the first two, and {E} is {K} in escapes.
+func (s *service) fill(text string) string {
+	return strings.NewReplacer("{K}", s.good, "{M}", s.manager, "{R}", s.revoked, "{W}", wrong,
+		"{E}", escaped(s.good), "{k}", s.goodID, "{m}", s.managerID).Replace(text)
+}
+
+// A response is what came back by TCP.
+type response struct {
+	*http.Response
+	body string
+}
+
+// listen serves handler on a port and returns what sends a request to it: its first line
+// and header, with \n for the ends of lines, then perhaps an empty line and a body.
+func (s *service) listen(t *testing.T, handler http.Handler) (raw func(t *testing.T, request string) response) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return func(t *testing.T, request string) response {
+		t.Helper()
+		conn, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer conn.Close()
+		head, body, _ := strings.Cut(s.fill(request), "\n\n")
+		line, fields, _ := strings.Cut(head, "\n")
+		lines := []string{line + " HTTP/1.1", "Host: localhost", "Connection: close"}
+		if fields != "" {
+			lines = append(lines, strings.Split(fields, "\n")...)
+		}
+		_, err = io.WriteString(conn, strings.Join(lines, "\r\n")+"\r\n\r\n"+body)
+		require.NoError(t, err)
+		method, _, _ := strings.Cut(line, " ")
+		res, err := http.ReadResponse(bufio.NewReader(conn), &http.Request{Method: method})
+		require.NoError(t, err)
+		defer res.Body.Close()
+		text, err := io.ReadAll(res.Body)
+		require.NoError(t, err)
+		return response{res, string(text)}
+	}
+}
+
+// observe adds the source of each decision to seen.
+func observe(seen *[]string) func(context.Context, apikey.Event) {
+	return func(_ context.Context, e apikey.Event) { *seen = append(*seen, e.Source) }
+}
+
+// escaped writes each byte as an escape.
+func escaped(s string) (e string) {
+	for i := range len(s) {
+		e += fmt.Sprintf("%%%02X", s[i])
+	}
+	return e
+}
