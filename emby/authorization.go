@@ -83,20 +83,23 @@ func unescape(value string) string {
 // trim removes the optional white space of RFC 9110 section 5.6.3.
 func trim(s string) string { return strings.Trim(s, " \t") }
 
-// equalFold reports whether s is lower, a text in lower case, but for the case of ASCII
-// letters. strings.EqualFold takes the Kelvin sign for a k.
-func equalFold(s, lower string) bool {
-	if len(s) != len(lower) {
+// equalFold reports whether two texts differ at most in the case of ASCII letters.
+// strings.EqualFold takes the Kelvin sign for a k.
+func equalFold(a, b string) bool {
+	if len(a) != len(b) {
 		return false
 	}
-	for i := range len(s) {
-		c := s[i]
-		if 'A' <= c && c <= 'Z' {
-			c += 'a' - 'A'
-		}
-		if c != lower[i] {
+	for i := range len(a) {
+		if lower(a[i]) != lower(b[i]) {
 			return false
 		}
 	}
 	return true
+}
+
+func lower(c byte) byte {
+	if 'A' <= c && c <= 'Z' {
+		c += 'a' - 'A'
+	}
+	return c
 }

@@ -1,0 +1,230 @@
+package emby
+
+import (
+	"context"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// keysPath is where Emby and Jellyfin manage keys.
+const keysPath = "/Auth/Keys"
+
+// Paths serves with next the requests of clients that write paths in any case, with
+// slashes too many, or under /emby or /mediabrowser: next sees the path as its routes
+// have it. Put it around everything that looks at a path, access logs included.
+//
+// One prefix is taken off, from any path. Then the first of the patterns that the path
+// matches gives it its spelling, so a [http.ServeMux] with these patterns finds the route:
+//
+//	emby.Paths(mux, "GET /Users/{id}", "/web/")
+//
+// makes /Users/Bob out of /emby/users/Bob. Patterns are those of ServeMux; a method or host
+// before the path is ignored. What stands for a wildcard keeps its bytes, as does a path
+// that matches no pattern. /System/Info, /System/Info/Public and the paths of Keys need not
+// be given. Among patterns that match, a name goes before a wildcard. They are compared
+// one by one, which is for hundreds of them, not for thousands.
+//
+// What follows /Auth/Keys/ may be a key, which belongs in no log. It is taken out of the
+// URL and the RequestURI, in which REDACTED stands for it, and handed to Keys out of
+// sight. So a request to delete a key cannot be forwarded to another server behind Paths.
+//
+// Prefixes are a second way to each path: a rule of a proxy in front that looks at paths
+// has to know them too.
+func Paths(next http.Handler, patterns ...string) http.Handler {
+	all := newPatterns(append([]string{"/System/Info", "/System/Info/Public", keysPath}, patterns...))
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		inner := all.fold(r)
+		if inner != r {
+			// net/http removes the temporary files of the form that it knows, and
+			// middleware outside of us reads the pattern.
+			defer func() { r.MultipartForm, r.Pattern = inner.MultipartForm, inner.Pattern }()
+		}
+		next.ServeHTTP(w, inner)
+	})
+}
+
+// fold returns the request with the path that the patterns have for it, and without a key
+// in it. If there is nothing to change, that is r itself.
+func (p patterns) fold(r *http.Request) *http.Request {
+	given := r.URL.EscapedPath()
+	if !strings.HasPrefix(given, "/") {
+		return r // OPTIONS * or CONNECT
+	}
+	path, key := concealKey(withoutPrefix(given))
+	if key == "" {
+		path = p.spell(path)
+	}
+	if path == given {
+		return r
+	}
+	ctx := r.Context()
+	if key != "" {
+		ctx = context.WithValue(ctx, concealedKey{}, apikey.NewSecret(key))
+	}
+	inner := r.WithContext(ctx)
+	u := *r.URL
+	u.Path, _ = url.PathUnescape(path)
+	u.RawPath = ""
+	if u.EscapedPath() != path {
+		u.RawPath = path
+	}
+	inner.URL = &u
+	if key != "" && r.RequestURI != "" {
+		_, query, found := strings.Cut(r.RequestURI, "?")
+		inner.RequestURI = path
+		if found {
+			inner.RequestURI += "?" + query
+		}
+	}
+	return inner
+}
+
+// withoutPrefix returns a path without /emby or /mediabrowser.
+func withoutPrefix(path string) string {
+	first, rest := cutSegment(path)
+	if !sameName(first, "emby") && !sameName(first, "mediabrowser") {
+		return path
+	}
+	if rest == "" {
+		return "/"
+	}
+	return rest
+}
+
+// concealedKey is where the context has the key that concealKey took out of a path.
+type concealedKey struct{}
+
+// redacted stands in a path for what was taken out of it.
+const redacted = "REDACTED"
+
+// concealKey takes what may be a key out of a path like /Auth/Keys/KEY, and returns both. key
+// is "" if it is another path. Of one that is longer than those of Keys, all is taken
+// away that could be a part of a key.
+func concealKey(path string) (shown, key string) {
+	auth, behind := cutSegment(path)
+	keys, behind := cutSegment(behind)
+	key, behind = cutSegment(behind)
+	if key == "" || !sameName(auth, "Auth") || !sameName(keys, "Keys") {
+		return path, ""
+	}
+	key, _ = url.PathUnescape(key) // a URL was made of it, so it decodes
+	shown = keysPath + "/" + redacted
+	switch last, more := cutSegment(behind); {
+	case last == "":
+	case sameName(last, "Delete") && strings.Trim(more, "/") == "":
+		shown += "/Delete"
+	default:
+		shown += "/" + redacted
+	}
+	return shown, key
+}
+
+// patterns are the routes that a path is compared with, the most particular first.
+type patterns [][]segment
+
+// A segment is what stands between two slashes of a pattern.
+type segment struct {
+	kind  segmentKind
+	name  string // of a literal
+	spelt string // of a literal, as it is written in a URL
+}
+
+type segmentKind uint8
+
+const (
+	literal  segmentKind = iota
+	wildcard             // {name}
+	end                  // {$}
+	rest                 // {name...}, or a slash at the end
+)
+
+func newPatterns(texts []string) (p patterns) {
+	for _, text := range texts {
+		_, path, found := strings.Cut(text, "/")
+		if !found {
+			continue // no path, so nothing matches it
+		}
+		var segments []segment
+		for name := range strings.SplitSeq(path, "/") {
+			segments = append(segments, newSegment(name))
+		}
+		p = append(p, segments)
+	}
+	slices.SortStableFunc(p, func(a, b []segment) int {
+		return slices.CompareFunc(a, b, func(a, b segment) int { return int(a.kind) - int(b.kind) })
+	})
+	return p
+}
+
+func newSegment(text string) segment {
+	switch {
+	case text == "" || strings.HasSuffix(text, "...}"):
+		return segment{kind: rest}
+	case text == "{$}":
+		return segment{kind: end}
+	case strings.HasPrefix(text, "{"):
+		return segment{kind: wildcard}
+	}
+	if decoded, err := url.PathUnescape(text); err == nil {
+		text = decoded
+	}
+	return segment{kind: literal, name: text, spelt: url.PathEscape(text)}
+}
+
+// spell returns an escaped path as the first pattern that it matches has it.
+func (p patterns) spell(path string) string {
+	var buffer [128]byte
+	for _, segments := range p {
+		if spelt, ok := spell(buffer[:0], segments, path); ok {
+			return string(spelt)
+		}
+	}
+	return path
+}
+
+func spell(spelt []byte, segments []segment, path string) ([]byte, bool) {
+	for _, want := range segments {
+		switch want.kind {
+		case end:
+			return append(spelt, '/'), strings.Trim(path, "/") == ""
+		case rest:
+			return append(spelt, path...), true
+		}
+		var got string
+		if got, path = cutSegment(path); got == "" {
+			return nil, false
+		}
+		spelt = append(spelt, '/')
+		if want.kind == wildcard {
+			spelt = append(spelt, got...)
+			continue
+		}
+		if !sameName(got, want.name) {
+			return nil, false
+		}
+		spelt = append(spelt, want.spelt...)
+	}
+	return spelt, strings.Trim(path, "/") == ""
+}
+
+// cutSegment returns the first segment of a path that is not empty, and what follows,
+// which begins with a slash if there is something.
+func cutSegment(path string) (first, rest string) {
+	path = strings.TrimLeft(path, "/")
+	if i := strings.IndexByte(path, '/'); i >= 0 {
+		return path[:i], path[i:]
+	}
+	return path, ""
+}
+
+// sameName reports whether an escaped segment is name, in whatever case.
+func sameName(segment, name string) bool {
+	if strings.IndexByte(segment, '%') >= 0 && len(segment) <= len(name)*len("%41") {
+		segment, _ = url.PathUnescape(segment)
+	}
+	return equalFold(segment, name)
+}
