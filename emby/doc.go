@@ -1,3 +1,24 @@
 // Package emby lets clients that were written for Emby or Jellyfin use a service whose
-// keys are those of package apikey.
+// keys are those of package apikey: it reads a key wherever they put it, finds routes by
+// the paths they ask for, and serves the endpoints by which they manage keys.
+//
+//	auth, err := apikey.New(store, apikey.Options{Sources: emby.Sources()})
+//	...
+//	mux.Handle("/Auth/Keys", emby.Keys(issuer))
+//	mux.Handle("/Auth/Keys/", emby.Keys(issuer))
+//	http.ListenAndServe(":8096", emby.Paths(auth.Conceal(logger(auth.Handler(mux)))))
+//
+// # What differs from those servers
+//
+// In them every key is an administrator's. Here a key may do what its scopes say, and only
+// one with [ScopeManage] may manage keys. They take the first key that they find; here a
+// request with two keys that differ is refused, as package apikey does it. They show keys
+// in lists; here only digests are kept, so a key is shown once, by the answer to the call
+// that made it.
+//
+// # Web pages of other origins
+//
+// A browser asks before it sends a key across origins, by a CORS preflight that carries
+// none. Where the host answers these, set apikey.Options.AllowPreflight, or answer them
+// outside of the Middleware.
 package emby

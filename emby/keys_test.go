@@ -1,0 +1,388 @@
+package emby_test
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"net/url"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/emby"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+// listenKeys serves the endpoints as a host would.
+func (s *service) listenKeys(t *testing.T) func(t *testing.T, request string) response {
+	keys := emby.Keys(s.issuer)
+	s.mux.Handle("/Auth/Keys", keys)
+	s.mux.Handle("/Auth/Keys/", keys)
+	return s.listen(t, emby.Paths(s.auth.Conceal(s.auth.Handler(s.mux))))
+}
+
+type list struct {
+	Items            []map[string]any
+	TotalRecordCount int
+	StartIndex       int
+}
+
+func decode[T any](t *testing.T, res response) (value T) {
+	t.Helper()
+	require.Equal(t, 200, res.StatusCode, res.body)
+	require.NoError(t, json.Unmarshal([]byte(res.body), &value), res.body)
+	return value
+}
+
+func names(l list) (all []any) {
+	for _, item := range l.Items {
+		all = append(all, item["AppName"])
+	}
+	return all
+}
+
+func TestWhoMayManageKeys(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	for _, request := range []string{"GET /Auth/Keys", "POST /Auth/Keys?App=x", "DELETE /Auth/Keys/{m}", "POST /Auth/Keys/{m}/Delete", "PUT /Auth/Keys", "GET /Auth/Keys/x"} {
+		assert.Equal(t, 401, raw(t, request).StatusCode, "%s without a key", request)
+		res := raw(t, request+"\nX-Emby-Token: {K}")
+		assert.Equal(t, 403, res.StatusCode, "%s with a plain key", request)
+		assert.JSONEq(t, `{"type":"about:blank","title":"Forbidden","status":403,"detail":"The API key does not permit this request."}`, res.body)
+	}
+	assert.Equal(t, 401, serveWithout(s).Code, "where the host forgot the Middleware")
+	page, err := s.store.List(t.Context(), apikey.ListOptions{Status: apikey.StatusActive})
+	require.NoError(t, err)
+	assert.Len(t, page.Keys, 2, "nothing was changed")
+}
+
+func serveWithout(s *service) *httptest.ResponseRecorder {
+	w := httptest.NewRecorder()
+	emby.Keys(s.issuer).ServeHTTP(w, httptest.NewRequest("GET", "/Auth/Keys", nil))
+	return w
+}
+
+func TestListing(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	raw(t, "GET /System/Info\nX-Emby-Token: {K}") // so that it was used
+	res := raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}")
+	l := decode[list](t, res)
+	assert.Equal(t, "application/json; charset=utf-8", res.Header.Get("Content-Type"))
+	assert.Equal(t, "no-store", res.Header.Get("Cache-Control"))
+	assert.Equal(t, []any{"Manager", "Plain"}, names(l), "no revoked key")
+	assert.Equal(t, 2, l.TotalRecordCount)
+	assert.Equal(t, 0, l.StartIndex)
+	key, err := s.store.Get(t.Context(), s.goodID)
+	require.NoError(t, err)
+	plain := l.Items[1]
+	id, isNumber := plain["Id"].(float64)
+	assert.True(t, isNumber && id > 0 && id < 1<<53 && id == float64(int64(id)), "Id %v", plain["Id"])
+	delete(plain, "Id")
+	assert.Equal(t, map[string]any{
+		"AccessToken": s.goodID, "AppName": "Plain", "AppVersion": "", "DeviceId": s.goodID, "DeviceName": "Plain",
+		"UserId": "00000000000000000000000000000000", "IsActive": true,
+		"DateCreated": rfc3339(key.CreatedAt), "DateLastActivity": rfc3339(key.LastUsedAt),
+	}, plain)
+	assert.False(t, key.LastUsedAt.IsZero())
+	assert.NotContains(t, res.body, "ak_", "neither a key nor a hint")
+	again := decode[list](t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}"))
+	assert.Equal(t, id, again.Items[1]["Id"], "an Id stays")
+
+	never, _ := s.issue(t, apikey.Key{Name: "Never used"})
+	assert.NotEmpty(t, never)
+	l = decode[list](t, raw(t, "GET /Auth/Keys?Limit=1\nX-Emby-Token: {M}"))
+	assert.Equal(t, "0001-01-01T00:00:00Z", l.Items[0]["DateLastActivity"])
+	assert.Equal(t, 200, raw(t, "HEAD /Auth/Keys\nX-Emby-Token: {M}").StatusCode)
+}
+
+func TestListsByPages(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	const more = 1200 // pages of the store are of 500
+	for i := range more {
+		s.issue(t, apikey.Key{Name: fmt.Sprint(i)})
+	}
+	const total = more + 2
+	for _, test := range []struct {
+		name, query string
+		start, n    int
+		first       string
+	}{
+		{"all", "", 0, total, "1199"},
+		{"a limit", "?Limit=10", 0, 10, "1199"},
+		{"a start", "?StartIndex=1200", 1200, 2, "Manager"},
+		{"both, over the end of a page of the store", "?StartIndex=495&Limit=10", 495, 10, "704"},
+		{"names in lower case", "?startindex=1&limit=1", 1, 1, "1198"},
+		{"a limit of 0 is none", "?Limit=0", 0, total, "1199"},
+		{"empty values", "?Limit=&StartIndex=", 0, total, "1199"},
+		{"a limit above all", "?Limit=9223372036854775807", 0, total, "1199"},
+		{"a start behind the last", "?StartIndex=9223372036854775807", 9223372036854775807, 0, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			res := raw(t, "GET /Auth/Keys"+test.query+"\nX-Emby-Token: {M}")
+			l := decode[list](t, res)
+			assert.Equal(t, total, l.TotalRecordCount)
+			assert.Equal(t, test.start, l.StartIndex)
+			require.Len(t, l.Items, test.n)
+			if test.n > 0 {
+				assert.Equal(t, test.first, l.Items[0]["AppName"])
+			} else {
+				assert.Contains(t, res.body, `"Items":[]`, "never null")
+			}
+		})
+	}
+	for _, query := range []string{"?Limit=-1", "?Limit=x", "?StartIndex=1.5", "?StartIndex=9223372036854775808", "?Limit=1&limit=2"} {
+		assert.Equal(t, 400, raw(t, "GET /Auth/Keys"+query+"\nX-Emby-Token: {M}").StatusCode, query)
+	}
+}
+
+func TestCreating(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	const form = "\nX-Emby-Token: {M}\nContent-Type: application/x-www-form-urlencoded\nContent-Length: "
+	for _, test := range []struct {
+		name, request string
+		status        int
+		app           string
+	}{
+		{"App", "POST /Auth/Keys?App=Backup+job\nX-Emby-Token: {M}", 200, "Backup job"},
+		{"app", "POST /Auth/Keys?app=x\nX-Emby-Token: {M}", 200, "x"},
+		{"a name beyond ASCII", "POST /Auth/Keys?App=%E2%98%83\nX-Emby-Token: {M}", 200, "☃"},
+		{"beside the key", "POST /emby/auth/keys?App=x&api_key={M}", 200, "x"},
+		{"the content type of a form and no body", "POST /Auth/Keys?App=x" + form + "0\n\n", 200, "x"},
+		{"in a form", "POST /Auth/Keys" + form + "5\n\nApp=x", 200, "x"},
+		{"in both, the same", "POST /Auth/Keys?app=x" + form + "5\n\nApp=x", 200, "x"},
+		{"a body of JSON", "POST /Auth/Keys?App=x\nX-Emby-Token: {M}\nContent-Type: application/json\nContent-Length: 2\n\n{}", 200, "x"},
+		{"twice, not the same", "POST /Auth/Keys?App=x&app=y\nX-Emby-Token: {M}", 400, ""},
+		{"no name", "POST /Auth/Keys\nX-Emby-Token: {M}", 400, ""},
+		{"an empty name", "POST /Auth/Keys?App=\nX-Emby-Token: {M}", 400, ""},
+		{"a blank name", "POST /Auth/Keys?App=%20\nX-Emby-Token: {M}", 400, ""},
+		{"a name of 101 characters", "POST /Auth/Keys?App=" + strings.Repeat("x", 101) + "\nX-Emby-Token: {M}", 400, ""},
+		{"a control character", "POST /Auth/Keys?App=a%0Ab\nX-Emby-Token: {M}", 400, ""},
+		{"broken UTF-8", "POST /Auth/Keys?App=%FF\nX-Emby-Token: {M}", 400, ""},
+		{"a broken form", "POST /Auth/Keys?App=x" + form + "3\n\n%zz", 400, ""},
+		{"a form that is too large", "POST /Auth/Keys" + form + "20000\n\nApp=" + strings.Repeat("x", 20000-4), 413, ""},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			res := raw(t, test.request)
+			assert.Equal(t, test.status, res.StatusCode, res.body)
+			assert.Equal(t, "no-store", res.Header.Get("Cache-Control"))
+			if test.status != 200 {
+				assert.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
+				return
+			}
+			item := decode[map[string]any](t, res)
+			assert.Equal(t, test.app, item["AppName"])
+			key, _ := item["AccessToken"].(string)
+			assert.Equal(t, 200, raw(t, "GET /System/Info\nX-Emby-Token: "+key).StatusCode, "the key works")
+			assert.Equal(t, 403, raw(t, "GET /Auth/Keys\nX-Emby-Token: "+key).StatusCode, "and manages nothing")
+			assert.NotContains(t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}").body, key, "and is not shown again")
+		})
+	}
+}
+
+func TestCreatingTwiceMakesTwoKeys(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	one := decode[map[string]any](t, raw(t, "POST /Auth/Keys?app=x\nX-Emby-Token: {M}"))
+	two := decode[map[string]any](t, raw(t, "POST /Auth/Keys?app=x\nX-Emby-Token: {M}"))
+	assert.NotEqual(t, one["AccessToken"], two["AccessToken"])
+	assert.NotEqual(t, one["Id"], two["Id"])
+	assert.Equal(t, []any{"x", "x", "Manager", "Plain"}, names(decode[list](t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}"))))
+}
+
+func TestDeleting(t *testing.T) {
+	t.Parallel()
+	const foreign = "a/b+c=and-16-characters"
+	for _, test := range []struct {
+		name, request string
+		gone          bool // the key named Victim
+	}{
+		{"the key itself", "DELETE /Auth/Keys/{V}", true},
+		{"its ID", "DELETE /Auth/Keys/{v}", true},
+		{"Emby's way", "POST /Auth/Keys/{V}/Delete", true},
+		{"Emby's way, by the ID", "POST /Auth/Keys/{v}/Delete", true},
+		{"a path of lower case, with a prefix", "DELETE /emby/auth/keys/{V}", true},
+		{"Emby's way in lower case", "POST /mediabrowser/auth/keys/{V}/delete", true},
+		{"with a slash at the end", "DELETE /Auth/Keys/{V}/", true},
+		{"an unknown key", "DELETE /Auth/Keys/{W}", false},
+		{"a revoked key", "DELETE /Auth/Keys/{R}", false},
+		{"the hint", "DELETE /Auth/Keys/{H}", false},
+		{"the key in another case", "DELETE /Auth/Keys/{U}", false},
+		{"the digest", "DELETE /Auth/Keys/{D}", false},
+		{"the name", "DELETE /Auth/Keys/Victim", false},
+		{"what is no text", "DELETE /Auth/Keys/%00%FF", false},
+		{"the placeholder", "DELETE /Auth/Keys/REDACTED", false},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, apikey.Options{})
+			raw := s.listenKeys(t)
+			secret, id := s.issue(t, apikey.Key{Name: "Victim"})
+			key, err := s.store.Get(t.Context(), id)
+			require.NoError(t, err)
+			digest, err := s.issuer.Format().Digest(apikey.NewSecret(secret))
+			require.NoError(t, err)
+			request := strings.NewReplacer("{V}", secret, "{v}", id, "{H}", url.PathEscape(key.Hint),
+				"{U}", strings.ToUpper(secret), "{D}", fmt.Sprintf("%x", digest)).Replace(test.request)
+			res := raw(t, request+"\nX-Emby-Token: {M}")
+			assert.Equal(t, 204, res.StatusCode, res.body)
+			assert.Empty(t, res.body)
+			want := 200
+			if test.gone {
+				want = 401
+			}
+			assert.Equal(t, want, raw(t, "GET /System/Info\nX-Emby-Token: "+secret).StatusCode)
+			assert.Equal(t, 200, raw(t, "GET /System/Info\nX-Emby-Token: {K}").StatusCode, "the others go on")
+		})
+	}
+	t.Run("its own key", func(t *testing.T) {
+		t.Parallel()
+		s := newService(t, apikey.Options{})
+		raw := s.listenKeys(t)
+		assert.Equal(t, 204, raw(t, "DELETE /Auth/Keys/{M}\nX-Emby-Token: {M}").StatusCode)
+		assert.Equal(t, 401, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}").StatusCode)
+	})
+	for _, written := range []string{url.PathEscape(foreign), "a%2Fb%2Bc%3Dand-16-characters"} {
+		t.Run("a foreign key written "+written, func(t *testing.T) {
+			t.Parallel()
+			format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowForeign: true})
+			require.NoError(t, err)
+			s := newService(t, apikey.Options{Format: format})
+			raw := s.listenKeys(t)
+			_, err = s.issuer.Import(t.Context(), apikey.NewSecret(foreign), apikey.Key{Name: "Old"})
+			require.NoError(t, err)
+			require.Equal(t, 200, raw(t, "GET /System/Info\nX-Emby-Token: "+foreign).StatusCode)
+			assert.Equal(t, 204, raw(t, "DELETE /Auth/Keys/"+written+"\nX-Emby-Token: {M}").StatusCode)
+			assert.Equal(t, 401, raw(t, "GET /System/Info\nX-Emby-Token: "+foreign).StatusCode)
+		})
+	}
+}
+
+func TestWithoutPathsTheSameKeysAreManaged(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listen(t, s.auth.Handler(emby.Keys(s.issuer)))
+	assert.Equal(t, 204, raw(t, "DELETE /Auth/Keys/{K}\nX-Emby-Token: {M}").StatusCode)
+	assert.Equal(t, []any{"Manager"}, names(decode[list](t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}"))))
+}
+
+func TestOtherMethodsAndPaths(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	for _, test := range []struct {
+		request string
+		status  int
+		allow   string
+	}{
+		{"PUT /Auth/Keys", 405, "GET, HEAD, POST"},
+		{"GET /Auth/Keys/{k}", 405, "DELETE"},
+		{"GET /Auth/Keys/{k}/Delete", 405, "POST"},
+		{"POST /Auth/Keys/{k}/Other", 404, ""},
+	} {
+		res := raw(t, test.request+"\nX-Emby-Token: {M}")
+		assert.Equal(t, test.status, res.StatusCode, test.request)
+		assert.Equal(t, test.allow, res.Header.Get("Allow"), test.request)
+	}
+	assert.Equal(t, 200, raw(t, "GET /System/Info\nX-Emby-Token: {K}").StatusCode, "nothing was deleted")
+}
+
+// A recorder is a KeyManager that tells who made a change, or fails.
+type recorder struct {
+	*memstore.Store
+	actors []string
+	err    error
+	pages  int
+}
+
+func (m *recorder) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	m.actors = append(m.actors, apikey.Actor(ctx))
+	if m.err != nil {
+		return m.err
+	}
+	return m.Store.Create(ctx, d, key)
+}
+
+func (m *recorder) Revoke(ctx context.Context, id string) (apikey.Key, error) {
+	m.actors = append(m.actors, apikey.Actor(ctx))
+	if m.err != nil {
+		return apikey.Key{}, m.err
+	}
+	return m.Store.Revoke(ctx, id)
+}
+
+// List returns pages without keys, without an end.
+func (m *recorder) List(context.Context, apikey.ListOptions) (apikey.Page, error) {
+	m.pages++
+	return apikey.Page{Next: "more"}, m.err
+}
+
+func serveRecorder(t *testing.T, m *recorder, method, target string) *httptest.ResponseRecorder {
+	issuer, err := apikey.NewIssuer(m, nil)
+	require.NoError(t, err)
+	r := httptest.NewRequest(method, target, nil)
+	ctx := apikey.NewContext(r.Context(), apikey.Key{ID: "7", Name: "Hub", Scopes: []string{emby.ScopeManage}})
+	w := httptest.NewRecorder()
+	emby.Keys(issuer).ServeHTTP(w, r.WithContext(ctx))
+	return w
+}
+
+func TestTheAuditTrailNamesTheCaller(t *testing.T) {
+	t.Parallel()
+	m := &recorder{Store: memstore.New()}
+	assert.Equal(t, 200, serveRecorder(t, m, "POST", "/Auth/Keys?App=x").Code)
+	assert.Equal(t, 204, serveRecorder(t, m, "DELETE", "/Auth/Keys/nobody").Code)
+	assert.Equal(t, []string{"API key Hub (7)", "API key Hub (7)"}, m.actors)
+}
+
+func TestAListHasAnEnd(t *testing.T) {
+	t.Parallel()
+	m := &recorder{Store: memstore.New()}
+	w := serveRecorder(t, m, "GET", "/Auth/Keys")
+	assert.Equal(t, 200, w.Code)
+	assert.Equal(t, 100, m.pages)
+	s := newService(t, apikey.Options{})
+	raw := s.listenKeys(t)
+	for i := range 10_000 {
+		s.issue(t, apikey.Key{Name: fmt.Sprint(i)})
+	}
+	l := decode[list](t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}"))
+	assert.Equal(t, 10_000, l.TotalRecordCount)
+	assert.Len(t, l.Items, 10_000)
+}
+
+func TestAKeyManagerThatFailsIs503(t *testing.T) {
+	t.Parallel()
+	for _, request := range []string{"GET /Auth/Keys", "POST /Auth/Keys?App=x", "DELETE /Auth/Keys/nobody"} {
+		m := &recorder{Store: memstore.New(), err: errors.New("connection refused by db.internal")}
+		method, target, _ := strings.Cut(request, " ")
+		w := serveRecorder(t, m, method, target)
+		assert.Equal(t, http.StatusServiceUnavailable, w.Code, request)
+		assert.Equal(t, "1", w.Header().Get("Retry-After"))
+		assert.NotContains(t, w.Body.String(), "db.internal")
+	}
+}
+
+func TestKeysWithoutAnIssuerIsRefusedAtOnce(t *testing.T) {
+	t.Parallel()
+	assert.PanicsWithValue(t, "emby: Keys: the Issuer is nil or was not made by apikey.NewIssuer", func() { emby.Keys(nil) })
+	assert.Panics(t, func() { emby.Keys(&apikey.Issuer{}) })
+}
+
+func rfc3339(t time.Time) string { return t.Format(time.RFC3339Nano) }
