@@ -110,15 +110,15 @@ func TestProcessesOnOneDatabaseAreAFleet(t *testing.T) {
 func command(t *testing.T, dsn, issue, revoke string) string {
 	t.Helper()
 	var out strings.Builder
-	require.NoError(t, run(t.Context(), &out, "", dsn, issue, revoke))
+	require.NoError(t, run(t.Context(), &out, "", dsn, issue, "", revoke))
 	return out.String()
 }
 
 func TestRevokingAnUnknownKeyIsAnError(t *testing.T) {
 	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "keys.db")
-	assert.ErrorContains(t, run(t.Context(), &strings.Builder{}, "", dsn, "", "nobody"), "key nobody: apikey: no such key")
-	assert.ErrorContains(t, run(t.Context(), &strings.Builder{}, "", dsn, "a\nb", ""), "control character")
+	assert.ErrorContains(t, run(t.Context(), &strings.Builder{}, "", dsn, "", "", "nobody"), "key nobody: apikey: no such key")
+	assert.ErrorContains(t, run(t.Context(), &strings.Builder{}, "", dsn, "a\nb", "", ""), "control character")
 }
 
 func TestPasswordsAreNotShown(t *testing.T) {

@@ -7,7 +7,7 @@
 // From the command line keys are issued and revoked, also while a server runs:
 //
 //	mediaserver [-addr HOST:PORT] [-db FILE|DSN]
-//	mediaserver [-db FILE|DSN] -issue NAME
+//	mediaserver [-db FILE|DSN] -issue NAME [-scopes SCOPE,…]
 //	mediaserver [-db FILE|DSN] -revoke ID
 package main
 
@@ -19,27 +19,30 @@ import (
 	"io"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/emby"
 )
 
 func main() {
 	addr := flag.String("addr", "localhost:8096", "address to listen on")
 	db := flag.String("db", "apikeys.db", "where keys are kept: a file of SQLite, postgres://…, mysql://… or the DSN of a MySQL driver")
 	issue := flag.String("issue", "", "issue a key with this name, and exit")
+	scopes := flag.String("scopes", "", "what the issued key may do, separated by commas, such as "+emby.ScopeManage)
 	revoke := flag.String("revoke", "", "revoke the key with this ID, and exit")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, os.Stdout, *addr, *db, *issue, *revoke); err != nil {
+	if err := run(ctx, os.Stdout, *addr, *db, *issue, *scopes, *revoke); err != nil {
 		fmt.Fprintln(os.Stderr, "mediaserver:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, out io.Writer, addr, dsn, issue, revoke string) (err error) {
+func run(ctx context.Context, out io.Writer, addr, dsn, issue, scopes, revoke string) (err error) {
 	db, err := openDatabase(ctx, dsn)
 	if err != nil {
 		return err
@@ -57,7 +60,7 @@ func run(ctx context.Context, out io.Writer, addr, dsn, issue, revoke string) (e
 	ctx = apikey.WithActor(ctx, "command line")
 	switch {
 	case issue != "":
-		secret, key, err := issuer.Issue(ctx, apikey.Key{Name: issue})
+		secret, key, err := issuer.Issue(ctx, apikey.Key{Name: issue, Scopes: scopesIn(scopes)})
 		if err != nil {
 			return err
 		}
@@ -72,4 +75,9 @@ func run(ctx context.Context, out io.Writer, addr, dsn, issue, revoke string) (e
 		return nil
 	}
 	return serve(ctx, out, addr, dsn, db, issuer)
+}
+
+// scopesIn returns what -scopes lists.
+func scopesIn(list string) []string {
+	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
 }

@@ -97,6 +97,6 @@ func TestQuickstart(t *testing.T) {
 
 func TestAnAddressThatCannotBeListenedOnIsTold(t *testing.T) {
 	t.Parallel()
-	err := run(t.Context(), io.Discard, "localhost:99999", filepath.Join(t.TempDir(), "keys.db"), "", "")
+	err := run(t.Context(), io.Discard, "localhost:99999", filepath.Join(t.TempDir(), "keys.db"), "", "", "")
 	assert.ErrorContains(t, err, "99999")
 }

@@ -15,6 +15,7 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
+	"github.com/latchkey-dev/apikey/emby"
 )
 
 // serve answers requests until ctx is done.
@@ -31,7 +32,7 @@ func serve(ctx context.Context, out io.Writer, addr, dsn string, db *database, i
 		defer cancel()
 		listening.Go(func() { db.listen(ctx, cache.Wake) })
 	}
-	auth, err := apikey.New(cache, apikey.Options{Realm: "Media server"})
+	auth, err := apikey.New(cache, apikey.Options{Sources: emby.Sources(), Realm: "Media server"})
 	if err != nil {
 		return err
 	}
@@ -41,7 +42,7 @@ func serve(ctx context.Context, out io.Writer, addr, dsn string, db *database, i
 	}
 	base := "http://" + reachable(addr, listener)
 	server := &http.Server{
-		Handler:           auth.Conceal(accessLog(newMux(auth, base))),
+		Handler:           newAPI(auth, issuer, base),
 		ReadHeaderTimeout: 10 * time.Second,
 	}
 	fmt.Fprintf(out, "Listening on %s, with keys in %s\n\n", base, withoutPassword(dsn))
@@ -84,7 +85,10 @@ Use it in either way:
   curl -H 'X-Emby-Token: %[2]s' %[1]s/emby/System/Info
   curl '%[1]s/emby/System/Info?api_key=%[2]s'
 
-`, base, secret.Reveal(), key.ID)
+It may do no more than that. To list, make and revoke keys at /Auth/Keys, make one with
+-issue NAME -scopes %[4]s
+
+`, base, secret.Reveal(), key.ID, emby.ScopeManage)
 	return nil
 }
 
@@ -109,7 +113,7 @@ func withoutPassword(dsn string) string {
 	return dsn
 }
 
-// accessLog logs each request. It stands inside Conceal, so that no key gets into the log.
+// accessLog logs each request. It stands inside Conceal and Paths, so that no key gets into the log.
 func accessLog(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}

@@ -6,6 +6,7 @@ import (
 	"runtime"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/emby"
 )
 
 // publicInfo is what anybody may know of this server.
@@ -26,8 +27,31 @@ type systemInfo struct {
 	IsShuttingDown    bool
 }
 
-// newMux routes the API, with and without the prefix /emby. What is not public needs a key.
-func newMux(auth *apikey.Middleware, url string) http.Handler {
+// A route is a pattern of a ServeMux and what answers it.
+type route struct {
+	pattern string
+	handler http.Handler
+}
+
+// publicRoutes are for everybody, privateRoutes for callers with a key.
+func publicRoutes(info publicInfo) []route {
+	return []route{{"GET /System/Info/Public", answer(info)}}
+}
+
+func privateRoutes(info publicInfo, issuer *apikey.Issuer) []route {
+	keys := emby.Keys(issuer)
+	return []route{
+		{"GET /System/Info", answer(systemInfo{publicInfo: info})},
+		{"GET /Library/SelectableMediaFolders", answer(mediaFolders)},
+		{"GET /Library/VirtualFolders", answer(virtualFolders)},
+		{"POST /Library/Media/Updated", http.HandlerFunc(updated)},
+		{"/Auth/Keys", keys},
+		{"/Auth/Keys/", keys},
+	}
+}
+
+// newAPI answers at url as a media server does. What is not public needs a key.
+func newAPI(auth *apikey.Middleware, issuer *apikey.Issuer, url string) http.Handler {
 	info := publicInfo{
 		LocalAddress:           url,
 		ServerName:             "Example",
@@ -37,14 +61,18 @@ func newMux(auth *apikey.Middleware, url string) http.Handler {
 		ID:                     "0123456789abcdef0123456789abcdef",
 		StartupWizardCompleted: true,
 	}
-	private := http.NewServeMux()
-	private.Handle("GET /System/Info", answer(systemInfo{publicInfo: info}))
-
-	mux := http.NewServeMux()
+	var patterns []string
+	register := func(mux *http.ServeMux, routes []route) {
+		for _, r := range routes {
+			mux.Handle(r.pattern, r.handler)
+			patterns = append(patterns, r.pattern)
+		}
+	}
+	private, mux := http.NewServeMux(), http.NewServeMux()
+	register(private, privateRoutes(info, issuer))
+	register(mux, publicRoutes(info))
 	mux.Handle("/", auth.Handler(private))
-	mux.Handle("GET /System/Info/Public", answer(info))
-	mux.Handle("/emby/", http.StripPrefix("/emby", mux))
-	return mux
+	return emby.Paths(auth.Conceal(accessLog(mux)), patterns...)
 }
 
 // answer serves a value as JSON.
