@@ -1,0 +1,180 @@
+package admin
+
+import (
+	"errors"
+	"fmt"
+	"html/template"
+	"log/slog"
+	"net/http"
+	"path"
+	"strings"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// A Handler is the dashboard. It is safe for concurrent use. Make it with [New].
+type Handler struct {
+	issuer  *apikey.Issuer
+	keys    apikey.KeyManager
+	audit   apikey.Auditor // nil: the store keeps no audit trail
+	touched bool           // the store remembers when keys were used
+
+	text    *Text
+	pages   map[string]*template.Template
+	name    string
+	example string
+	scopes  []string
+
+	authorize  func(*http.Request) (string, error)
+	passwords  *passwords // this and the next two: nil with authorize
+	attempts   *attempts
+	sessions   *sessions
+	clientAddr func(*http.Request) string
+	origins    http.CrossOriginProtection
+
+	formKey []byte
+	once    *once
+	logger  *slog.Logger
+	now     func() time.Time
+}
+
+// A page is one path of the dashboard and what serves it.
+type page struct {
+	get, post func(*visit)
+	open      bool // also to who is not logged in
+}
+
+// ServeHTTP serves the dashboard. The path of the request is that within the dashboard: see
+// http.StripPrefix.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	v := &visit{h: h, w: w, r: r, root: rootOf(r.URL.Path)}
+	protect(w.Header())
+	if r.URL.Path == "" {
+		// Mounted without the slash at its end: relative links would lead elsewhere.
+		base := path.Base("/" + strings.TrimSuffix(r.RequestURI, "?"+r.URL.RawQuery))
+		v.location("./" + base + "/")
+		return
+	}
+	if asset, ok := assets[r.URL.Path]; ok {
+		v.serve(asset)
+		return
+	}
+	p, ok := h.pageAt(v)
+	switch {
+	case !ok:
+		if v.known() { // so that the page has its frame
+			v.fail(http.StatusNotFound, h.text.NotFoundTitle, h.text.NotFound)
+		}
+	case r.Method == http.MethodGet || r.Method == http.MethodHead:
+		if p.get == nil {
+			v.notAllowed("POST")
+		} else if v.admit(p) {
+			p.get(v)
+		}
+	case r.Method != http.MethodPost || p.post == nil:
+		v.notAllowed("GET, HEAD")
+	default:
+		// First of all: a request of another site learns and does nothing.
+		if err := h.origins.Check(r); err != nil {
+			h.log(slog.LevelWarn, r, "a request from another site was refused", "error", err)
+			v.fail(http.StatusForbidden, h.text.CrossSiteTitle, h.text.CrossSite)
+		} else if v.admit(p) {
+			p.post(v)
+		}
+	}
+}
+
+// pageAt finds the page at a path, and sets the ID in it.
+func (h *Handler) pageAt(v *visit) (page, bool) {
+	switch parts := strings.Split(strings.TrimPrefix(v.r.URL.Path, "/"), "/"); {
+	case len(parts) == 1:
+		switch parts[0] {
+		case "":
+			return page{get: h.list}, true
+		case "add":
+			return page{get: h.addForm, post: h.add}, true
+		case "login":
+			return page{get: h.loginForm, post: h.login, open: true}, h.sessions != nil
+		case "logout":
+			return page{post: h.logout, open: true}, h.sessions != nil
+		}
+	case parts[0] != "keys" || !validID(parts[1]):
+	case len(parts) == 2:
+		v.id = parts[1]
+		return page{get: h.key}, true
+	case len(parts) == 3:
+		v.id = parts[1]
+		switch parts[2] {
+		case "rotate":
+			return page{get: h.rotateForm, post: h.rotate}, true
+		case "revoke":
+			return page{get: h.revokeForm, post: h.revoke}, true
+		}
+	}
+	return page{}, false
+}
+
+// validID reports whether a key may have this ID. Only such ones are ever part of a link.
+func validID(id string) bool {
+	key := apikey.Key{ID: id, Name: "x"}
+	return key.Validate() == nil
+}
+
+// rootOf returns the way from a page to the first one, for links that hold under any prefix.
+func rootOf(path string) string {
+	if n := strings.Count(path, "/") - 1; n > 0 {
+		return strings.Repeat("../", n)
+	}
+	return "./"
+}
+
+// protect sets what holds for every response, errors too. Assets allow themselves to be cached.
+func protect(header http.Header) {
+	for name, value := range map[string]string{
+		"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+		"X-Frame-Options":              "DENY",
+		"X-Content-Type-Options":       "nosniff",
+		"Cross-Origin-Opener-Policy":   "same-origin",
+		"Cross-Origin-Resource-Policy": "same-origin",
+		// Not no-referrer, with which browsers send "Origin: null" with forms.
+		"Referrer-Policy":    "same-origin",
+		"Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
+		"Cache-Control":      "no-store",
+	} {
+		header.Set(name, value)
+	}
+}
+
+func (h *Handler) log(level slog.Level, r *http.Request, message string, args ...any) {
+	logger := h.logger
+	if logger == nil {
+		logger = slog.Default()
+	}
+	logger.Log(r.Context(), level, "admin: "+message, append([]any{"client", h.client(r)}, args...)...)
+}
+
+// storeFailed answers a request for which the store could not do its part.
+func (v *visit) storeFailed(err error) {
+	h := v.h
+	switch {
+	case errors.Is(err, apikey.ErrNotFound):
+		v.fail(http.StatusNotFound, h.text.NoKeyTitle, h.text.NoKey)
+	case errors.Is(err, apikey.ErrRevoked), errors.Is(err, apikey.ErrExpired):
+		v.fail(http.StatusConflict, h.text.EndedTitle, h.text.Ended)
+	case errors.Is(err, apikey.ErrInvalid):
+		v.fail(http.StatusBadRequest, h.text.BadRequestTitle, h.text.BadRequest)
+	default:
+		if v.r.Context().Err() == nil { // else the administrator went away
+			h.log(slog.LevelError, v.r, "the key store failed", "error", err)
+		}
+		v.w.Header().Set("Retry-After", "1")
+		v.fail(http.StatusServiceUnavailable, h.text.UnavailableTitle, h.text.Unavailable)
+	}
+}
+
+func (v *visit) notAllowed(allow string) {
+	v.w.Header().Set("Allow", allow)
+	v.fail(http.StatusMethodNotAllowed, v.h.text.MethodTitle, fmt.Sprintf(v.h.text.Method, v.r.Method))
+}

@@ -1,0 +1,108 @@
+package admin
+
+import (
+	"net/http"
+	"net/url"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+const (
+	expiringSoon = 7 * 24 * time.Hour
+	unusedFor    = 90 * 24 * time.Hour
+)
+
+// listPage is what the list shows.
+type listPage struct {
+	Keys    []keyRow
+	Search  string
+	Status  string
+	Sort    string
+	Used    bool // last uses are known
+	Owners  bool // one of the keys has an owner
+	Filters bool // something narrows the list
+
+	First string // "": this is the first page
+	Next  string // "": this is the last one
+	Short bool   // the search has not looked at all keys, and this page is not full
+	Empty bool   // there are no keys at all
+	Shell string // a command that uses a key
+}
+
+// list shows a page of keys. Its state is in the URL, so that it can be linked to and survives a
+// reload.
+func (h *Handler) list(v *visit) {
+	q := v.r.URL.Query()
+	o := apikey.ListOptions{
+		Search: q.Get("search"), Status: q.Get("status"), Sort: q.Get("sort"), Cursor: q.Get("cursor"), Limit: pageSize,
+	}
+	found, err := h.keys.List(v.r.Context(), o)
+	if err != nil {
+		v.storeFailed(err)
+		return
+	}
+	p := listPage{
+		Search: o.Search, Status: o.Status, Sort: o.Sort, Used: h.touched, Shell: h.example,
+		Filters: o.Search != "" || o.Status != "",
+		Short:   found.Next != "" && len(found.Keys) < pageSize,
+	}
+	for i := range found.Keys {
+		p.Keys = append(p.Keys, v.row(&found.Keys[i]))
+		p.Owners = p.Owners || found.Keys[i].Owner != ""
+	}
+	p.Empty = len(p.Keys) == 0 && !p.Filters && o.Cursor == "" && found.Next == ""
+	here := func(cursor string) string {
+		to := url.Values{}
+		for name, value := range map[string]string{"search": o.Search, "status": o.Status, "sort": o.Sort, "cursor": cursor} {
+			if value != "" {
+				to.Set(name, value)
+			}
+		}
+		return v.root + "?" + to.Encode()
+	}
+	if o.Cursor != "" {
+		p.First = here("")
+	}
+	if found.Next != "" {
+		p.Next = here(found.Next)
+	}
+	v.show(http.StatusOK, "list", h.text.ListTitle, p)
+}
+
+const pageSize = 50
+
+// A keyRow is a key as pages show it.
+type keyRow struct {
+	apikey.Key
+	State   string // active, expiring, expired or revoked
+	Word    string // for it
+	Created moment
+	Used    moment
+	Expires moment
+	Revoked moment
+	Unused  bool // for long, or ever
+	Usable  bool
+}
+
+func (v *visit) row(key *apikey.Key) keyRow {
+	t, now := v.h.text, v.h.now()
+	r := keyRow{
+		Key: *key, State: apikey.StatusActive, Word: t.StatusActive, Usable: key.Check(now) == nil,
+		Created: v.moment(key.CreatedAt), Used: v.moment(key.LastUsedAt), Expires: v.moment(key.ExpiresAt), Revoked: v.moment(key.RevokedAt),
+	}
+	switch {
+	case !key.RevokedAt.IsZero():
+		r.State, r.Word = apikey.StatusRevoked, t.StatusRevoked
+	case !r.Usable:
+		r.State, r.Word = apikey.StatusExpired, t.StatusExpired
+	case !key.ExpiresAt.IsZero() && key.ExpiresAt.Sub(now) <= expiringSoon:
+		r.State, r.Word = "expiring", t.StatusExpiring
+	}
+	last := key.LastUsedAt
+	if last.IsZero() {
+		last = key.CreatedAt
+	}
+	r.Unused = r.Usable && v.h.touched && !key.LastUsedAt.IsZero() && now.Sub(last) >= unusedFor
+	return r
+}

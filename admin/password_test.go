@@ -1,0 +1,103 @@
+package admin
+
+import (
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+func TestAPasswordMatchesItsHashAlone(t *testing.T) {
+	t.Parallel()
+	hash, err := parsePasswordHash(testHash())
+	require.NoError(t, err)
+	assert.True(t, hash.matches(testPassword))
+	for _, other := range []string{"", testPassword + " ", testPassword[1:], strings.ToUpper(testPassword)} {
+		assert.False(t, hash.matches(other), other)
+	}
+	again, err := HashPassword(apikey.NewSecret(testPassword))
+	require.NoError(t, err)
+	assert.NotEqual(t, testHash(), again, "the salt is random")
+}
+
+func TestPasswordsThatAreRefused(t *testing.T) {
+	t.Parallel()
+	for name, password := range map[string]string{
+		"empty": "", "blank": "          ", "short": "1234567", "long": strings.Repeat("x", maxPassword+1), "not UTF-8": "correct\xff horse",
+	} {
+		_, err := HashPassword(apikey.NewSecret(password))
+		assert.ErrorIs(t, err, apikey.ErrInvalid, name)
+	}
+}
+
+func TestHashesThatAreRefused(t *testing.T) {
+	t.Parallel()
+	const tail = "$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg"
+	for name, hash := range map[string]string{
+		"another algorithm":   "$argon2i$v=19$m=32768,t=3,p=1" + tail,
+		"bcrypt":              "$2a$10$N9qo8uLOickgx2ZMRZoMyeIjZAgcfl7p92ldGxad68LJZdL17lhWy",
+		"another version":     "$argon2id$v=16$m=32768,t=3,p=1" + tail,
+		"weaker than OWASP":   "$argon2id$v=19$m=19455,t=2,p=1" + tail,
+		"once over little":    "$argon2id$v=19$m=32768,t=1,p=1" + tail,
+		"too much memory":     "$argon2id$v=19$m=999999999,t=3,p=1" + tail,
+		"too many rounds":     "$argon2id$v=19$m=32768,t=4294967295,p=1" + tail,
+		"too many threads":    "$argon2id$v=19$m=32768,t=3,p=255" + tail,
+		"no threads":          "$argon2id$v=19$m=32768,t=3,p=0" + tail,
+		"a number that wraps": "$argon2id$v=19$m=4295000064,t=3,p=1" + tail,
+		"a sign":              "$argon2id$v=19$m=+32768,t=3,p=1" + tail,
+		"parameters missing":  "$argon2id$v=19$m=32768,t=3" + tail,
+		"a short salt":        "$argon2id$v=19$m=32768,t=3,p=1$c2FsdA$MDEyMzQ1Njc4OWFiY2RlZg",
+		"a short hash":        "$argon2id$v=19$m=32768,t=3,p=1$c2FsdHNhbHQ$MDEy",
+		"a long hash":         "$argon2id$v=19$m=32768,t=3,p=1$c2FsdHNhbHQ$" + strings.Repeat("A", 400),
+		"padding":             "$argon2id$v=19$m=32768,t=3,p=1$c2FsdHNhbHQ=$MDEyMzQ1Njc4OWFiY2RlZg",
+		"more behind it":      "$argon2id$v=19$m=32768,t=3,p=1" + tail + "$x",
+	} {
+		_, err := parsePasswordHash(hash)
+		assert.ErrorIs(t, err, apikey.ErrInvalid, name)
+	}
+	for name, hash := range map[string]string{
+		"OWASP's first": "$argon2id$v=19$m=47104,t=1,p=1" + tail, "OWASP's second": "$argon2id$v=19$m=19456,t=2,p=1" + tail, "OWASP's last": "$argon2id$v=19$m=7168,t=5,p=1" + tail,
+	} {
+		_, err := parsePasswordHash(hash)
+		assert.NoError(t, err, name)
+	}
+}
+
+func FuzzPasswordHash(f *testing.F) {
+	f.Add(testHash())
+	f.Add("$argon2id$v=19$m=7168,t=5,p=1$c2FsdHNhbHQ$MDEyMzQ1Njc4OWFiY2RlZg")
+	f.Fuzz(func(t *testing.T, s string) {
+		p, err := parsePasswordHash(s)
+		if err != nil {
+			return
+		}
+		if p.memory > maxHashMemory || p.time > maxHashTime || p.threads < 1 || p.threads > maxThreads || len(p.sum) < 16 || len(p.salt) < 8 {
+			t.Errorf("%q: %+v is out of bounds", s, p)
+		}
+	})
+}
+
+func TestAttempts(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	a := newAttempts(func() time.Time { return now })
+	for range maxAttempts {
+		assert.Zero(t, a.take("192.0.2.1"))
+	}
+	assert.Equal(t, attemptEvery, a.take("192.0.2.1"), "in a row")
+	assert.Zero(t, a.take("192.0.2.2"), "of another address")
+	assert.Positive(t, a.take("::ffff:192.0.2.1"), "the same, as IPv6 writes it")
+	now = now.Add(attemptEvery)
+	assert.Zero(t, a.take("192.0.2.1"), "one more, after a while")
+	assert.Positive(t, a.take("192.0.2.1"))
+	a.succeeded("192.0.2.1")
+	assert.Zero(t, a.take("192.0.2.1"), "after the right password")
+	for i := range maxAttempts {
+		assert.Zero(t, a.take("2001:db8::"+string(rune('1'+i%9))))
+	}
+	assert.Positive(t, a.take("2001:db8::ffff"), "all addresses of one subscriber")
+}

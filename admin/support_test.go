@@ -1,0 +1,255 @@
+package admin
+
+import (
+	"context"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/cookiejar"
+	"net/http/httptest"
+	"net/url"
+	"regexp"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/alexedwards/scs/v2"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+const testPassword = "correct horse battery staple"
+
+// testHash is made once: hashing takes long by design.
+var testHash = sync.OnceValue(func() string {
+	hash, err := HashPassword(apikey.NewSecret(testPassword))
+	if err != nil {
+		panic(err)
+	}
+	return hash
+})
+
+// An auditedStore is a memstore that keeps a history, of actors and actions alone.
+type auditedStore struct {
+	*memstore.Store
+	mu      sync.Mutex
+	entries []apikey.AuditEntry
+	waits   func() // before the next List answers
+}
+
+func (s *auditedStore) note(ctx context.Context, action, id string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, apikey.AuditEntry{Actor: apikey.Actor(ctx), Action: action, KeyID: id})
+}
+
+func (s *auditedStore) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	err := s.Store.Create(ctx, d, key)
+	if err == nil {
+		s.note(ctx, "create", key.ID)
+	}
+	return err
+}
+
+func (s *auditedStore) Revoke(ctx context.Context, id string) (apikey.Key, error) {
+	key, err := s.Store.Revoke(ctx, id)
+	if err == nil {
+		s.note(ctx, "revoke", id)
+	}
+	return key, err
+}
+
+func (s *auditedStore) Audit(_ context.Context, keyID, _ string, _ int) (found []apikey.AuditEntry, next string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, e := range s.entries {
+		if keyID == "" || e.KeyID == keyID {
+			found = append(found, e)
+		}
+	}
+	return found, "", nil
+}
+
+// A site is a dashboard being served under /admin/ by TLS, and an API beside it at /api.
+type site struct {
+	t       *testing.T
+	handler *Handler
+	store   *auditedStore
+	issuer  *apikey.Issuer
+	server  *httptest.Server
+	log     *strings.Builder
+}
+
+func newSite(t *testing.T, o Options) *site {
+	t.Helper()
+	s := &site{t: t, store: &auditedStore{Store: memstore.New()}, log: &strings.Builder{}}
+	var err error
+	s.issuer, err = apikey.NewIssuer(s.store, nil)
+	require.NoError(t, err)
+	if o.Authorize == nil && o.PasswordHash == "" {
+		o.PasswordHash = testHash()
+	}
+	o.Logger = slog.New(slog.NewTextHandler(&lockedWriter{to: s.log}, nil))
+	s.handler, err = New(s.issuer, o)
+	require.NoError(t, err)
+	auth, err := apikey.New(s.store, apikey.Options{Logger: o.Logger})
+	require.NoError(t, err)
+	mux := http.NewServeMux()
+	mux.Handle("/admin/", http.StripPrefix("/admin", s.handler))
+	mux.Handle("/api", auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	s.server = httptest.NewTLSServer(mux)
+	t.Cleanup(s.server.Close)
+	return s
+}
+
+type lockedWriter struct {
+	mu sync.Mutex
+	to io.Writer
+}
+
+func (w *lockedWriter) Write(b []byte) (int, error) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.to.Write(b)
+}
+
+// keys returns all keys, the oldest first.
+func (s *site) keys() (names []string) {
+	page, err := s.store.List(s.t.Context(), apikey.ListOptions{})
+	require.NoError(s.t, err)
+	for _, key := range page.Keys {
+		names = append([]string{key.Name}, names...)
+	}
+	return names
+}
+
+func (s *site) issue(name string) (secret string, key apikey.Key) {
+	s.t.Helper()
+	made, key, err := s.issuer.Issue(s.t.Context(), apikey.Key{Name: name})
+	require.NoError(s.t, err)
+	return made.Reveal(), key
+}
+
+// A visitor is a browser, as far as HTTP goes: it keeps cookies and does not follow redirects.
+type visitor struct {
+	s      *site
+	client *http.Client
+	header http.Header // that it sends with every request
+}
+
+func (s *site) visitor() *visitor {
+	jar, err := cookiejar.New(nil)
+	require.NoError(s.t, err)
+	client := *s.server.Client()
+	client.Jar = jar
+	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
+	return &visitor{s, &client, http.Header{}}
+}
+
+// An answer is a response that has been read.
+type answer struct {
+	*http.Response
+	body string
+}
+
+func (v *visitor) do(method, path, body string) answer {
+	v.s.t.Helper()
+	r, err := http.NewRequestWithContext(v.s.t.Context(), method, v.s.server.URL+path, strings.NewReader(body))
+	require.NoError(v.s.t, err)
+	r.Header.Set("Sec-Fetch-Site", "same-origin")
+	if body != "" {
+		r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
+	}
+	for name, values := range v.header {
+		r.Header[name] = values
+	}
+	if host := v.header.Get("Host"); host != "" {
+		r.Host = host
+	}
+	response, err := v.client.Do(r)
+	require.NoError(v.s.t, err)
+	defer response.Body.Close()
+	text, err := io.ReadAll(response.Body)
+	require.NoError(v.s.t, err)
+	return answer{response, string(text)}
+}
+
+func (v *visitor) get(path string) answer { v.s.t.Helper(); return v.do("GET", path, "") }
+
+var tokenInPage = regexp.MustCompile(`name="token" value="([^"]+)"`)
+
+// token returns the last form token in a page, which is that of its own form.
+func (a answer) token() string {
+	found := tokenInPage.FindAllStringSubmatch(a.body, -1)
+	if len(found) == 0 {
+		return ""
+	}
+	return found[len(found)-1][1]
+}
+
+// post loads the page with the form and sends it, filled in.
+func (v *visitor) post(path string, fields ...string) answer {
+	v.s.t.Helper()
+	form := url.Values{"token": {v.get(path).token()}}
+	for i := 0; i+1 < len(fields); i += 2 {
+		form.Add(fields[i], fields[i+1])
+	}
+	return v.do("POST", path, form.Encode())
+}
+
+func (v *visitor) login() answer {
+	v.s.t.Helper()
+	a := v.post("/admin/login", "password", testPassword)
+	require.Equal(v.s.t, http.StatusSeeOther, a.StatusCode, a.body)
+	return a
+}
+
+func (v *visitor) loggedIn() bool {
+	v.s.t.Helper()
+	return v.get("/admin/").StatusCode == http.StatusOK
+}
+
+// cookies are those that the visitor sends to the dashboard.
+func (v *visitor) cookies() []*http.Cookie {
+	u, _ := url.Parse(v.s.server.URL + "/admin/")
+	return v.client.Jar.Cookies(u)
+}
+
+// regexpKey finds a key of the default Format.
+var regexpKey = regexp.MustCompile(`ak_[0-9A-Za-z]{36}`)
+
+// recordedSessions remember all that was ever written to a store of sessions.
+type recordedSessions struct {
+	scs.Store
+	mu  sync.Mutex
+	all strings.Builder
+}
+
+func (s *recordedSessions) Commit(token string, data []byte, expiry time.Time) error {
+	s.mu.Lock()
+	s.all.Write(data)
+	s.mu.Unlock()
+	return s.Store.Commit(token, data, expiry)
+}
+
+func (s *recordedSessions) written() string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.all.String()
+}
+
+// regexpNext finds the link to the next page.
+var regexpNext = regexp.MustCompile(`rel="next" href="([^"]+)"`)
+
+// Replace is noted for the old key, as sqlstore does.
+func (s *auditedStore) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
+	key, err := s.Store.Replace(ctx, id, expiresAt, d, successor)
+	if err == nil {
+		s.note(ctx, "create", key.ID)
+		s.note(ctx, "replace", id)
+	}
+	return key, err
+}
