@@ -97,7 +97,7 @@ var english = Text{
 	RevokeTitle: "Revoke “%s”?", RevokeLead: "Whatever uses the key %s is refused from now on. This cannot be undone.", RevokeUsed: "It was last used %s.",
 	RevokeNeverUsed: "It was never used.", RevokeConfirm: "Revoke key", RevokedNotice: "The key was revoked.", AlreadyRevoked: "It is revoked already.",
 	RotateTitle: "Rotate “%s”", RotateExplain: "You get a new key with the same name, owner and scopes, shown once. The old one goes on working for a while, so that you can exchange it.",
-	GraceLabel: "The old key works for", GraceNone: "No longer", GraceHour: "Another hour", GraceDay: "Another day", GraceWeek: "Another week",
+	GraceLabel: "How long should the old key go on working?", GraceNone: "Not at all", GraceHour: "An hour", GraceDay: "A day", GraceWeek: "A week",
 	GraceHint: "Never longer than until its own expiry.", RotateConfirm: "Rotate key", RotatedTitle: "This key was rotated already",
 	RotatedLead: "It has a successor. Rotate that one instead.",
 
