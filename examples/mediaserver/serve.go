@@ -41,11 +41,12 @@ func serve(ctx context.Context, out io.Writer, addr, dsn string, db *database, i
 		return err
 	}
 	base := "http://" + reachable(addr, listener)
-	server := &http.Server{
-		Handler:           newAPI(auth, issuer, base),
-		ReadHeaderTimeout: 10 * time.Second,
-	}
 	fmt.Fprintf(out, "Listening on %s, with keys in %s\n\n", base, withoutPassword(dsn))
+	handler, err := withDashboard(newAPI(auth, issuer, base), issuer, base, out)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	if err := welcome(ctx, out, base, issuer); err != nil {
 		return errors.Join(err, listener.Close())
 	}
