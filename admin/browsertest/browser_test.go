@@ -1,0 +1,259 @@
+package browsertest
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/chromedp/cdproto/audits"
+	"github.com/chromedp/cdproto/browser"
+	"github.com/chromedp/cdproto/emulation"
+	"github.com/chromedp/cdproto/log"
+	"github.com/chromedp/cdproto/runtime"
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/require"
+)
+
+// How the tests find what they need, and where they leave what they made.
+const (
+	axeVariable         = "APIKEY_TEST_AXE"         // the file axe.min.js of axe-core
+	screenshotsVariable = "APIKEY_TEST_SCREENSHOTS" // a folder; no pictures are kept without
+	allVariable         = "APIKEY_TEST_ALL"         // set: what cannot run fails
+)
+
+func skip(t *testing.T, why string) {
+	t.Helper()
+	if os.Getenv(allVariable) != "" {
+		t.Fatalf("must not be skipped: %s", why)
+	}
+	t.Skipf("skipped: %s", why)
+}
+
+// startBrowser returns a context in which tabs can be opened.
+func startBrowser(t *testing.T) context.Context {
+	t.Helper()
+	var binary string
+	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
+		if found, err := exec.LookPath(name); err == nil {
+			binary = found
+			break
+		}
+	}
+	if binary == "" {
+		skip(t, "no Chromium on this machine")
+	}
+	options := []chromedp.ExecAllocatorOption{
+		chromedp.ExecPath(binary), chromedp.UserDataDir(t.TempDir()),
+		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
+	}
+	// None of what a browser does on its own.
+	for _, flag := range []string{"disable-background-networking", "disable-component-update", "disable-sync", "disable-quic", "disable-dev-shm-usage"} {
+		options = append(options, chromedp.Flag(flag, true))
+	}
+	ctx, cancel := chromedp.NewExecAllocator(context.Background(), options...)
+	t.Cleanup(cancel)
+	ctx, cancel = chromedp.NewContext(ctx)
+	t.Cleanup(cancel)
+	require.NoError(t, chromedp.Do(ctx, chromedp.Navigate("about:blank")))
+	return ctx
+}
+
+// A look is how an administrator's browser is set up.
+type look struct {
+	width  int64
+	dark   bool
+	script bool
+}
+
+func (l look) String() string {
+	name := fmt.Sprintf("%d-light", l.width)
+	if l.dark {
+		name = fmt.Sprintf("%d-dark", l.width)
+	}
+	if !l.script {
+		name += "-noscript"
+	}
+	return name
+}
+
+// A tab is one page of the browser. What it complains of fails the test.
+type tab struct {
+	t    *testing.T
+	ctx  context.Context
+	look look
+
+	mu         sync.Mutex
+	complaints []string
+}
+
+func openTab(t *testing.T, chromium context.Context, l look) *tab {
+	t.Helper()
+	ctx, cancel := chromedp.NewContext(chromium)
+	t.Cleanup(cancel)
+	b := &tab{t: t, ctx: ctx, look: l}
+	require.NoError(t, chromedp.Listen(ctx, b.hear))
+	scheme := "light"
+	if l.dark {
+		scheme = "dark"
+	}
+	media := emulation.SetEmulatedMediaParams{Features: []*emulation.MediaFeature{
+		{Name: "prefers-color-scheme", Value: scheme}, {Name: "prefers-reduced-motion", Value: "reduce"},
+	}}
+	_, err := chromedp.Call(ctx, emulation.SetEmulatedMedia, media)
+	require.NoError(t, err)
+	_, err = chromedp.Call(ctx, audits.Enable, struct{}{})
+	require.NoError(t, err)
+	for _, name := range []string{"clipboard-read", "clipboard-write"} {
+		_, err = chromedp.CallBrowser(ctx, browser.SetPermission, browser.SetPermissionParams{
+			Permission: &browser.PermissionDescriptor{Name: name}, Setting: browser.PermissionSettingGranted,
+		})
+		require.NoError(t, err)
+	}
+	b.do(chromedp.EmulateViewport(l.width, 900))
+	b.allowScript(l.script)
+	return b
+}
+
+func (b *tab) allowScript(allow bool) {
+	_, err := chromedp.Call(b.ctx, emulation.SetScriptExecutionDisabled, emulation.SetScriptExecutionDisabledParams{Value: !allow})
+	require.NoError(b.t, err)
+}
+
+// hear notes what a developer would see in red.
+func (b *tab) hear(event any) {
+	complaint := ""
+	switch e := event.(type) {
+	case *log.EventEntryAdded:
+		if e.Entry.Level == log.EntryLevelError || e.Entry.Level == log.EntryLevelWarning {
+			complaint = fmt.Sprintf("%s: %s %s", e.Entry.Source, e.Entry.Text, e.Entry.URL)
+		}
+	case *runtime.EventConsoleAPICalled:
+		if e.Type == runtime.ConsoleAPICalledTypeError || e.Type == runtime.ConsoleAPICalledTypeWarning {
+			complaint = fmt.Sprintf("console: %v", e.Args)
+		}
+	case *runtime.EventExceptionThrown:
+		complaint = "exception: " + e.ExceptionDetails.Text
+	case *audits.EventIssueAdded:
+		if e.Issue.Details.ContentSecurityPolicyIssueDetails != nil {
+			complaint = fmt.Sprintf("Content-Security-Policy: %+v", *e.Issue.Details.ContentSecurityPolicyIssueDetails)
+		}
+	}
+	if complaint != "" {
+		b.mu.Lock()
+		b.complaints = append(b.complaints, complaint)
+		b.mu.Unlock()
+	}
+}
+
+// requireQuiet holds that nothing was complained of, but for what is expected: the browser logs
+// each response with an error's status.
+func (b *tab) requireQuiet(but ...string) {
+	b.t.Helper()
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	for _, complaint := range b.complaints {
+		expected := false
+		for _, part := range but {
+			expected = expected || strings.Contains(complaint, part)
+		}
+		require.True(b.t, expected, complaint)
+	}
+	b.complaints = nil
+}
+
+func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	require.NoError(b.t, chromedp.Do(ctx, steps...))
+}
+
+func value[T any](b *tab, action chromedp.Action[T]) T {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 60*time.Second)
+	defer cancel()
+	v, err := chromedp.Run(ctx, action)
+	require.NoError(b.t, err)
+	return v
+}
+
+// inspect holds what must be so on every page, and takes its picture.
+func (b *tab) inspect(name string) {
+	b.t.Helper()
+	if folder := os.Getenv(screenshotsVariable); folder != "" {
+		require.NoError(b.t, os.MkdirAll(folder, 0o755))
+		picture := value(b, chromedp.FullScreenshot(100))
+		require.NoError(b.t, os.WriteFile(filepath.Join(folder, name+"-"+b.look.String()+".png"), picture, 0o644))
+	}
+	require.LessOrEqual(b.t, value(b, chromedp.Evaluate[int]("document.documentElement.scrollWidth")), int(b.look.width), "%s scrolls sideways", name)
+	if b.look.script { // which axe is; the markup is the same without
+		require.Empty(b.t, b.axe(), "accessibility of %s", name)
+	}
+}
+
+// axe returns what axe-core finds wrong with the page: WCAG 2.2 A and AA, and good practice.
+func (b *tab) axe() []string {
+	b.t.Helper()
+	file := os.Getenv(axeVariable)
+	if file == "" {
+		if os.Getenv(allVariable) != "" {
+			b.t.Fatalf("%s does not name the file axe.min.js", axeVariable)
+		}
+		return nil
+	}
+	source, err := os.ReadFile(file)
+	require.NoError(b.t, err)
+	const run = `axe.run({runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice']})
+		.then(found => found.violations.flatMap(v => v.nodes.map(n => v.id + ' ' + n.target + ': ' + n.failureSummary)))`
+	b.do(chromedp.Evaluate[chromedp.Void](string(source)))
+	return value(b, chromedp.Evaluate[[]string](run, chromedp.EvalAwaitPromise))
+}
+
+// stays is for press: no other page comes.
+const stays = false
+
+func (b *tab) open(url string) {
+	b.t.Helper()
+	b.do(chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+// press clicks on something and waits for the page that comes then.
+func (b *tab) press(selector string, comes ...bool) {
+	b.t.Helper()
+	if len(comes) > 0 {
+		b.do(chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
+		return
+	}
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	_, err := chromedp.RunResponse(ctx, chromedp.Click(chromedp.CSS(selector)))
+	require.NoError(b.t, err, selector)
+	b.do(chromedp.WaitReady(chromedp.CSS("main")))
+}
+
+func (b *tab) fill(selector, text string) {
+	b.t.Helper()
+	b.do(chromedp.Clear(chromedp.CSS(selector)), chromedp.SendKeys(chromedp.CSS(selector), text))
+}
+
+func (b *tab) text(selector string) string {
+	b.t.Helper()
+	return value(b, chromedp.Text(chromedp.CSS(selector)))
+}
+
+// back goes back to a page that may not be kept: the browser then asks whether to send its form
+// again, which nobody answers.
+func (b *tab) back() {
+	b.t.Helper()
+	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)
+	defer cancel()
+	if err := chromedp.Do(ctx, chromedp.NavigateBack()); err != nil {
+		require.ErrorContains(b.t, err, "ERR_CACHE_MISS")
+	}
+}

@@ -1,0 +1,2 @@
+// Package browsertest has the tests of the dashboard in a real browser.
+package browsertest
