@@ -43,12 +43,17 @@ func measureManyKeys(d *database, s scale) ([]figure, error) {
 	if err != nil {
 		return nil, err
 	}
+	shown, err := measureDashboard(p.store, f, s.pages)
+	if err != nil {
+		return nil, err
+	}
 	size, err := p.size(d)
 	if err != nil {
 		return nil, err
 	}
+	figures = append(figures, figure{"one step of a search without a hit, ms", millis(median(search))})
+	figures = append(figures, shown...)
 	figures = append(figures,
-		figure{"one step of a search without a hit, ms", millis(median(search))},
 		figure{"bytes a key on disk, with indexes and audit", fmt.Sprintf("%.0f", float64(size)/float64(len(f)))})
 	if d.env != "" {
 		return figures, nil // what is in memory does not depend on where it comes from
