@@ -80,8 +80,10 @@ var dialects = map[Dialect]*dialect{
 		// Twice as fast as the join.
 		lookup: "SELECT (SELECT epoch FROM apikey_meta WHERE one = 1), (SELECT rev FROM apikey_meta WHERE one = 1), " +
 			keyColumns + " FROM apikey_keys k WHERE k.digest = ?",
-		stamp:  joined,
-		keyOf:  joinKey,
+		stamp: joined,
+		// CROSS has it look up the key at each position, in this order. Without statistics it
+		// would rather begin with all keys of a status, and sort what it finds.
+		keyOf:  "CROSS " + joinKey,
 		health: "0",
 		touch: "WITH v(digest, at) AS (VALUES " + rows("(?, ?)") + ") " +
 			"INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +
