@@ -33,13 +33,15 @@ type Key struct {
 	// 1 to 100 visible ASCII characters other than `"` and `\`, the scope-token
 	// of RFC 6749 section 3.3. At most 100.
 	Scopes []string
-	// Metadata is the host's own, at most 4 KiB of names and values.
+	// Metadata is the host's own, at most 4 KiB of names and values, without control
+	// characters.
 	Metadata map[string]string
 	// Hint is enough of the key to recognise it by, such as "ak_…x7Qd".
 	Hint string
 	// Replaces is the ID of the key that this one was rotated from, if any.
 	Replaces string
 
+	// CreatedAt is when the key was made or imported.
 	CreatedAt time.Time
 	// ExpiresAt is the first moment at which the key is no longer valid.
 	ExpiresAt time.Time
@@ -96,8 +98,8 @@ func (k *Key) times() [4]*time.Time {
 
 // Validate returns nil, or an error that wraps [ErrInvalid] and names the field
 // that is out of its limits. Text must be valid UTF-8 without control characters,
-// line separators and characters that turn the direction of writing, by which one
-// name could be made to look like another. Times lie between 1970 and 9999. Every
+// line separators, characters that cannot be seen and such as turn the direction of
+// writing, by which one name could be made to look like another. Times lie between 1970 and 9999. Every
 // KeyManager calls it before it writes.
 func (k *Key) Validate() error {
 	if !validID(k.ID) {
@@ -193,8 +195,8 @@ func textProblem(s string, most int) string {
 		return "not valid UTF-8"
 	}
 	for _, r := range s {
-		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, bidiControls) {
-			return fmt.Sprintf("holds the control character %U", r)
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp, bidiControls, invisible) {
+			return fmt.Sprintf("holds the control character or invisible character %U", r)
 		}
 	}
 	return ""
@@ -205,9 +207,25 @@ func textProblem(s string, most int) string {
 // The marks (U+200E, U+200F, U+061C) do not, and ordinary names hold them.
 var bidiControls = &unicode.RangeTable{R16: []unicode.Range16{{Lo: 0x202A, Hi: 0x202E, Stride: 1}, {Lo: 0x2066, Hi: 0x2069, Stride: 1}}}
 
+// invisible are characters that have no width or no ink, but for the joiners
+// (U+200C, U+200D), without which Persian, Hindi and emoji cannot be written, and for the
+// marks of direction.
+var invisible = &unicode.RangeTable{
+	R16: []unicode.Range16{
+		{Lo: 0x00AD, Hi: 0x00AD, Stride: 1}, {Lo: 0x115F, Hi: 0x1160, Stride: 1}, {Lo: 0x180E, Hi: 0x180E, Stride: 1},
+		{Lo: 0x200B, Hi: 0x200B, Stride: 1}, {Lo: 0x2060, Hi: 0x2064, Stride: 1}, {Lo: 0x206A, Hi: 0x206F, Stride: 1},
+		{Lo: 0x3164, Hi: 0x3164, Stride: 1}, {Lo: 0xFEFF, Hi: 0xFEFF, Stride: 1}, {Lo: 0xFFA0, Hi: 0xFFA0, Stride: 1},
+		{Lo: 0xFFF9, Hi: 0xFFFB, Stride: 1},
+	},
+	R32:         []unicode.Range32{{Lo: 0x1BCA0, Hi: 0x1BCA3, Stride: 1}, {Lo: 0x1D173, Hi: 0x1D17A, Stride: 1}, {Lo: 0xE0000, Hi: 0xE007F, Stride: 1}},
+	LatinOffset: 1,
+}
+
+// isBlank reports whether nothing of s can be seen: a space, a braille pattern without
+// dots, a joiner with nothing to join.
 func isBlank(s string) bool {
 	for _, r := range s {
-		if !unicode.IsSpace(r) {
+		if !unicode.IsSpace(r) && !unicode.Is(unicode.Cf, r) && r != 0x2800 {
 			return false
 		}
 	}
