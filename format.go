@@ -27,7 +27,7 @@ const (
 // it with [NewFormat].
 //
 // A key is PREFIX_ followed by 30 random characters of base62, which carry 178
-// bits, and 6 check characters; secret scanners know this shape. Without a pepper
+// bits, and 6 check characters, a shape that secret scanners can be taught. Without a pepper
 // the check characters are a CRC-32 and the digest is the SHA-256 of the key: no
 // slow hash is needed where there is nothing to guess (OWASP Password Storage Cheat
 // Sheet speaks of passwords, which people choose). With a pepper, one HMAC-SHA256
@@ -203,13 +203,16 @@ func (f *Format) seal(random string) (string, Digest) {
 }
 
 // hint returns what may be shown of a key. Of our own these are four of the check
-// characters, which tell nothing about the random ones.
+// characters, which tell nothing about the random ones. A foreign key that is short has
+// no four characters to give away.
 func (f *Format) hint(s string) string {
-	shown := ""
-	if strings.HasPrefix(s, f.prefix) {
-		shown = f.prefix
+	switch tail := "…" + s[len(s)-4:]; {
+	case strings.HasPrefix(s, f.prefix):
+		return f.prefix + tail
+	case len(s) >= 2*minForeign:
+		return tail
 	}
-	return shown + "…" + s[len(s)-4:]
+	return ""
 }
 
 // sha256Sum is sha256.Sum256 of a string of at most maxForeign bytes, without an allocation.

@@ -59,8 +59,8 @@ func (i *Issuer) Issue(ctx context.Context, key Key) (Secret, Key, error) {
 // Rotate makes a key that takes the place of key id, which goes on working for the
 // time of grace, and not beyond its own expiry. The new key has the Name, Owner,
 // Scopes and Metadata of the old one and, if that one expires, as long a life from
-// now on as it had; a key that was rotated already has no more than its time of grace, so
-// rotate its successor. [ErrRevoked] or [ErrExpired] if the old key may no longer be
+// now on as that one has from its creation to its end. A key that was rotated already ends
+// with its time of grace; do not rotate it again, but its successor. [ErrRevoked] or [ErrExpired] if the old key may no longer be
 // used: issue a new one instead. A negative grace is [ErrInvalid].
 func (i *Issuer) Rotate(ctx context.Context, id string, grace time.Duration) (Secret, Key, error) {
 	if grace < 0 {

@@ -37,5 +37,5 @@ func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 // LogValue returns "REDACTED".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns "REDACTED", which JSON, XML, gob and others then show.
+// MarshalText returns "REDACTED", which JSON, XML and others then show.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }
