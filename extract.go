@@ -33,8 +33,8 @@ const (
 )
 
 // Header is a header field that holds nothing but the key, in any case. Each line
-// of the field is a candidate. Authorization, Cookie and Host have rules of their own
-// and are refused by [New]; for the first see [Bearer] and [Scheme].
+// of the field is a candidate. Authorization, Proxy-Authorization, Cookie and Host have
+// rules of their own and are refused by [New]; for the first see [Bearer] and [Scheme].
 func Header(name string) Source {
 	return Source{kind: headerSource, name: name, key: textproto.CanonicalMIMEHeaderKey(name)}
 }
@@ -43,7 +43,9 @@ func Header(name string) Source {
 func Bearer() Source { return Scheme("Bearer") }
 
 // Scheme is the field "Authorization: name KEY", with the name in any case, RFC 9110
-// section 11.4. Lines with other schemes are passed over: they may be a proxy's.
+// section 11.4. Lines with other schemes are passed over: they may be a proxy's. One in
+// which the name stands further on, or before a tab, is misshapen: what reads it in another
+// way than we do may see a key there.
 func Scheme(name string) Source {
 	return Source{kind: schemeSource, name: name, key: strings.ToLower(name)}
 }
@@ -95,7 +97,7 @@ func (s Source) validate() error {
 		}
 	case querySource:
 		if !isToken(s.name) || strings.ContainsAny(s.name, "&%+#") {
-			return fmt.Errorf("Query(%s): want a name of letters, digits, - and _", quote(s.name))
+			return fmt.Errorf("Query(%s): want the name of a parameter, in which nothing is escaped: letters, digits, -, _ and the like", quote(s.name))
 		}
 	case funcSource:
 		if s.find == nil || s.name == "" {
@@ -217,13 +219,22 @@ func sourceError(s *Source, err error) error {
 	return fmt.Errorf("%w: source %s: %w", ErrUnavailable, s.name, err)
 }
 
-// cutScheme returns what follows the scheme in a value of Authorization.
+// cutScheme returns what follows the scheme in a value of Authorization. Where the scheme is
+// hidden from us, behind another one or before a tab, that is the whole value, which
+// is no key.
 func cutScheme(value, scheme string) (credentials string, ok bool) {
 	value = trimOWS(value)
-	if len(value) <= len(scheme) || value[len(scheme)] != ' ' || !equalFoldASCII(value[:len(scheme)], scheme) {
-		return "", false
+	n := len(scheme)
+	if len(value) > n && value[n] == ' ' && equalFoldASCII(value[:n], scheme) {
+		return trimOWS(value[n:]), true
 	}
-	return trimOWS(value[len(scheme):]), true
+	for i := 0; i+n < len(value); i++ {
+		begins := i == 0 || isOWS(value[i-1]) || value[i-1] == ','
+		if begins && isOWS(value[i+n]) && equalFoldASCII(value[i:i+n], scheme) {
+			return value, true
+		}
+	}
+	return "", false
 }
 
 // trimOWS removes the optional white space around a field's value, which is no part

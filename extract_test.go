@@ -124,6 +124,9 @@ func TestSchemes(t *testing.T) {
 		{"a key without a scheme is no key", []string{"Authorization: {K}"}, 401},
 		{"a tab does not end a scheme", []string{"Authorization: Bearer\t{K}"}, 401},
 		{"a comma does not part credentials", []string{"Authorization: Basic dTpw, Bearer {K}"}, 401},
+		{"a key that a tab hides beside a valid one", []string{"Authorization: Bearer {K}", "Authorization: Bearer\t{O}"}, 400},
+		{"a key behind another scheme beside a valid one", []string{"Authorization: Bearer {K}", "Authorization: Basic dTpw, bearer {O}"}, 400},
+		{"a scheme's name in another one's parameters is passed over", []string{"Authorization: Bearer {K}", `Authorization: Digest username="bearer", realm=bearer`}, 200},
 		{"two lines that differ", []string{"Authorization: Bearer {K}", "Authorization: Bearer {O}"}, 400},
 		{"two schemes that differ", []string{"Authorization: Bearer {K}", "Authorization: ApiKey {O}"}, 400},
 	} {
@@ -133,6 +136,16 @@ func TestSchemes(t *testing.T) {
 			}
 			assert.Equal(t, test.status, get(s.handler, "/", test.lines...).Code)
 		})
+	}
+}
+
+func TestEachParameterOfSeveralIsLookedAt(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{Sources: []apikey.Source{apikey.Query("api_key"), apikey.Query("ApiKey"), apikey.Query("token")}})
+	for target, status := range map[string]int{
+		"/?api_key={K}": 200, "/?apikey={K}": 200, "/?token={K}": 200, "/?token={K}&apikey={K}": 200, "/?api_key={K}&token={O}": 400, "/?x=1;token={K}": 400,
+	} {
+		assert.Equal(t, status, get(s.handler, s.fill(target)).Code, target)
 	}
 }
 

@@ -28,6 +28,8 @@ func FuzzExtract(f *testing.F) {
 		{"", "", "api_key=%zz&APIKEY={K}", "bearer  {K} "},
 		{" ", "\t", "api%5Fkey={K}&&=&api_key", "Bearer"},
 		{"{R}", "{W}", "%61pi_key=%20", "Bearer {K} {K}"},
+		{"{K}\n{O}", "", "ApiKey={K}", "Bearer {K}\nBasic x, bearer {O}"},
+		{"{K}\n", "", "", "Bearer\t{K}\nBasic bearer"},
 	} {
 		f.Add(s.fill(seed[0]), s.fill(seed[1]), s.fill(seed[2]), s.fill(seed[3]))
 	}
@@ -38,9 +40,9 @@ func FuzzExtract(f *testing.F) {
 		r := httptest.NewRequest(http.MethodGet, "/p", nil)
 		r.URL.RawQuery = query
 		r.RequestURI = "/p?" + query
-		r.Header["X-Api-Key"] = []string{first}
+		r.Header["X-Api-Key"] = strings.Split(first, "\n")
 		r.Header["X-Emby-Token"] = []string{second}
-		r.Header["Authorization"] = []string{authorization}
+		r.Header["Authorization"] = strings.Split(authorization, "\n")
 
 		keys, readable := keysIn(first, second, query, authorization)
 		want := readable && len(keys) == 1 && (keys[s.good] || keys[s.other])
@@ -84,15 +86,22 @@ func FuzzExtract(f *testing.F) {
 // where net/url drops a pair with one of our parameters.
 func keysIn(first, second, query, authorization string) (keys map[string]bool, readable bool) {
 	keys, readable = keysInQuery(query)
-	for _, value := range []string{first, second} {
+	for _, value := range append(strings.Split(first, "\n"), second) {
 		keys[strings.Trim(value, " \t")] = true
 	}
-	if scheme, key, ok := strings.Cut(strings.Trim(authorization, " \t"), " "); ok && isFold(scheme, "bearer") {
-		keys[strings.Trim(key, " \t")] = true
+	for line := range strings.SplitSeq(authorization, "\n") {
+		line = strings.Trim(line, " \t")
+		if scheme, key, ok := strings.Cut(line, " "); ok && isFold(scheme, "bearer") {
+			keys[strings.Trim(key, " \t")] = true
+		} else if hiddenBearer.MatchString(line) {
+			keys[line] = true // which no key is
+		}
 	}
 	delete(keys, "")
 	return keys, readable
 }
+
+var hiddenBearer = regexp.MustCompile("(?i)(^|[ \t,])bearer[ \t]")
 
 func keysInQuery(query string) (keys map[string]bool, readable bool) {
 	keys, readable = map[string]bool{}, strings.Count(query, "&") < 10000
@@ -180,14 +189,21 @@ func FuzzRedactURI(f *testing.F) {
 	const canary = "CANARY"
 	for _, seed := range []string{
 		"/p?api_key={C}", "/p?a=1;API%5fKEY={C}&b", "/{K}/x", "?api_key={C}#{K}", "a?b?api_key={C}&api_key={C}", "/p?%zz&api_key=a={C}",
+		"/p?next=%2Fq%3Fapi_key%3D{K}", "/p?next=%252Fq%253F{K}%2526", "/%61k%5F{K}",
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, template string) {
 		uri := s.fill(strings.ReplaceAll(template, "{C}", canary))
 		redacted := s.auth.RedactURI(uri)
-		if strings.Contains(redacted, s.good) {
-			t.Fatalf("%q shows a key", redacted)
+		for decoded, n := redacted, 0; n <= 4; n++ {
+			if strings.Contains(decoded, s.good) {
+				t.Fatalf("%q shows a key", redacted)
+			}
+			decoded = anyEscape.ReplaceAllStringFunc(decoded, func(escape string) string {
+				c, _ := url.PathUnescape(escape)
+				return c
+			})
 		}
 		if again := s.auth.RedactURI(redacted); again != redacted {
 			t.Fatalf("%q becomes %q", redacted, again)
@@ -205,6 +221,8 @@ func FuzzRedactURI(f *testing.F) {
 	})
 }
 
+var anyEscape = regexp.MustCompile("%[0-9A-Fa-f]{2}")
+
 // FuzzValidate holds that whatever Validate lets through survives a store's columns.
 func FuzzValidate(f *testing.F) {
 	f.Add("id", "name", "scope", "key", "value")
@@ -218,7 +236,7 @@ func FuzzValidate(f *testing.F) {
 			return
 		}
 		for _, text := range []string{id, name, scope, metaName, metaValue} {
-			if strings.ContainsAny(text, "\x00\r\n\u2028\u202e") || strings.ToValidUTF8(text, "") != text {
+			if strings.ContainsAny(text, "\x00\r\n\u2028\u202e\u200b\u3164") || strings.ToValidUTF8(text, "") != text {
 				t.Fatalf("%q was let through", text)
 			}
 		}

@@ -38,15 +38,20 @@ func concealedIn(ctx context.Context) string {
 	return ""
 }
 
+// uriFields are fields that hold the URI of a page or of the request itself, and with it a
+// key: the client's Referer, and what proxies tell of what they were asked for.
+var uriFields = [...]string{"Referer", "X-Forwarded-Uri", "X-Original-Uri", "X-Original-Url", "X-Rewrite-Url"}
+
 // Conceal moves a key out of the URL, RequestURI and Form of each request, to where the
-// Middleware inside finds it, and redacts one in the Referer. Put it around access loggers, which hold the request as
-// it came to them: what Handler takes out further in does not help them. It decides
-// nothing; requests are still refused by Handler alone.
+// Middleware inside finds it, and redacts one in the Referer and in the fields in which
+// proxies hand on the URI that they were asked for. Put it around access loggers, which
+// hold the request as it came to them: what Handler takes out further in does not help
+// them. It decides nothing; requests are still refused by Handler alone.
 func (m *Middleware) Conceal(next http.Handler) http.Handler {
 	concealing.Store(true)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		referred := m.showsKey(r.Header.Get("Referer"))
-		if !m.inURL(r) && !referred {
+		header := m.redactFields(r.Header)
+		if !m.inURL(r) && header == nil {
 			next.ServeHTTP(w, r)
 			return
 		}
@@ -59,13 +64,29 @@ func (m *Middleware) Conceal(next http.Handler) http.Handler {
 			taken.WriteString("&" + outer)
 		}
 		c.query = NewSecret(taken.String())
-		if referred {
-			inner.Header = r.Header.Clone()
-			inner.Header.Set("Referer", m.RedactURI(r.Header.Get("Referer")))
+		if header != nil {
+			inner.Header = header
 		}
 		defer handBack(r, inner)
 		next.ServeHTTP(w, inner)
 	})
+}
+
+// redactFields returns a copy of a header without keys in its URIs, or nil if there are none.
+func (m *Middleware) redactFields(h http.Header) (clean http.Header) {
+	for _, name := range uriFields {
+		for i, line := range h[name] {
+			redacted := m.RedactURI(line)
+			if redacted == line {
+				continue
+			}
+			if clean == nil {
+				clean = h.Clone()
+			}
+			clean[name][i] = redacted
+		}
+	}
+	return clean
 }
 
 // inURL reports whether the request has a key in its URL or RequestURI.
@@ -102,15 +123,17 @@ func cloneURL(u *url.URL) *url.URL {
 func (m *Middleware) showsKey(uri string) bool { return m.RedactURI(uri) != uri }
 
 // RemoveKeys takes every key out of a request before it is sent on, as in
-// httputil.ReverseProxy.Rewrite: out of its URL, out of its header, and with it a Referer
-// that has one. It changes out, and the URL and Header that it points to. Fields from which a [SourceFunc] reads a key
-// are removed whole; a key that it finds elsewhere stays.
+// httputil.ReverseProxy.Rewrite: out of its URL and out of the fields of its sources, and with
+// them a Referer, or a URI that a proxy before this one was asked for, that has one. It
+// changes out, and the URL and Header that it points to. Fields from which a [SourceFunc]
+// reads a key are removed whole; a key that it finds elsewhere stays.
 func (m *Middleware) RemoveKeys(out *http.Request) {
 	if m.inURL(out) || out.Form != nil {
 		m.sources.clean(out, pairs{}, nil)
 	}
-	// A page whose URL has a key sends it with whatever it loads.
-	removeLines(out.Header, "Referer", m.showsKey)
+	for _, name := range uriFields {
+		removeLines(out.Header, name, m.showsKey)
+	}
 	for i := range m.sources.list {
 		switch s := &m.sources.list[i]; s.kind {
 		case headerSource:
@@ -162,44 +185,3 @@ func removeFound(out *http.Request, find func(*http.Request) (string, error)) {
 	}
 }
 
-// RedactURI returns a URI, or a part of one, in which REDACTED stands for every key: the
-// values of our query parameters, and whatever looks like a key of the [Format]
-// wherever it stands. It is for loggers that get the URL from elsewhere than a request
-// that [Middleware.Conceal] has seen.
-func (m *Middleware) RedactURI(uri string) string {
-	const separators = "?&;#"
-	var out strings.Builder
-	done := 0 // how much of uri is in out
-	redact := func(from, to int) {
-		out.WriteString(uri[done:from])
-		out.WriteString(redacted)
-		done = to
-	}
-	for i := 0; i < len(uri); i++ {
-		if i == 0 || strings.IndexByte(separators, uri[i-1]) >= 0 {
-			n := strings.IndexAny(uri[i:], "="+separators)
-			if n >= 0 && uri[i+n] == '=' && m.sources.escaped(uri[i:i+n]) >= 0 {
-				// Up to the next "&", whatever is between: too much rather
-				// than too little.
-				end := len(uri)
-				if amp := strings.IndexByte(uri[i:], '&'); amp >= 0 {
-					end = i + amp
-				}
-				redact(i+n+1, end)
-				i = end
-				continue
-			}
-		}
-		if n := m.format.length(); strings.HasPrefix(uri[i:], m.format.prefix) && len(uri)-i >= n {
-			if m.format.hasShape(uri[i : i+n]) {
-				redact(i, i+n)
-				i += n - 1
-			}
-		}
-	}
-	if done == 0 {
-		return uri
-	}
-	out.WriteString(uri[done:])
-	return out.String()
-}

@@ -67,6 +67,23 @@ func TestConceal(t *testing.T) {
 		})).ServeHTTP(httptest.NewRecorder(), r)
 		assert.Contains(t, r.Referer(), s.good, "the request outside is as it was")
 	})
+	t.Run("a key in each field that holds a URI is redacted, on each line", func(t *testing.T) {
+		for _, name := range []string{"Referer", "X-Forwarded-Uri", "X-Original-URI", "X-Original-URL", "X-Rewrite-URL"} {
+			r := newRequest("/p", name+": /clean", name+s.fill(": /p?api_key={K}"), "X-API-Key: "+s.good)
+			s.auth.Conceal(http.HandlerFunc(func(_ http.ResponseWriter, inner *http.Request) {
+				assert.Equal(t, []string{"/clean", "/p?api_key=REDACTED"}, inner.Header.Values(name))
+				assert.Equal(t, s.good, inner.Header.Get("X-API-Key"), "the key itself is for Handler to find")
+			})).ServeHTTP(httptest.NewRecorder(), r)
+			assert.Contains(t, r.Header.Values(name)[1], s.good, "the request outside is as it was")
+		}
+	})
+	t.Run("a key that somebody took out of the URL alone", func(t *testing.T) {
+		r := newRequest(s.fill("/p?a=1&api_key={K}"))
+		r.URL.RawQuery = "a=1"
+		s.auth.Conceal(http.HandlerFunc(func(_ http.ResponseWriter, inner *http.Request) {
+			assert.Equal(t, "/p?a=1", inner.RequestURI)
+		})).ServeHTTP(httptest.NewRecorder(), r)
+	})
 	t.Run("two of them find both keys", func(t *testing.T) {
 		twice := s.auth.Conceal(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			r.URL.RawQuery = s.fill("api_key={O}")
@@ -126,10 +143,19 @@ func TestRedactURI(t *testing.T) {
 		{"a key in the path, with more behind it", "/Auth/Keys/{K}/Delete", "/Auth/Keys/REDACTED/Delete"},
 		{"what looks like a key in another parameter", "/p?next={W}&a=1", "/p?next=REDACTED&a=1"},
 		{"less than a key in the path", "/ak_0123", "/ak_0123"},
+		{"an escaped key in the path", "/%61k%5f{k}/x", "/REDACTED/x"},
+		{"a URI that is escaped in another one", "/p?next=%2Fq%3Fb%3D1%26api_key%3Dlegacy&a=1", "/p?next=%2Fq%3Fb%3D1%26api_key%3DREDACTED&a=1"},
+		{"a URI that is escaped twice", "/p?next=%252Fq%253Fapi_key%253Dlegacy", "/p?next=%252Fq%253Fapi_key%253DREDACTED"},
+		{"an escaped name and value", "/p?%61pi_key%3dlegacy&a=1", "/p?%61pi_key%3dREDACTED&a=1"},
+		{"an escaped name without a value", "/p?#API%5fKEY=", "/p?#API%5fKEY=REDACTED"},
+		{"an escaped separator in a value hides nothing of it", "/p?api_key=a%26b&c=d", "/p?api_key=REDACTED&c=d"},
+		{"escapes that are none", "/p?a=%zz%2&b=%", "/p?a=%zz%2&b=%"},
+		{"escapes of escapes without end", "/p?a=%" + strings.Repeat("25", 1<<16) + "&api_key={K}", "/p?a=%" + strings.Repeat("25", 1<<16) + "&api_key=REDACTED"},
 		{"the prefix twice", "/ak_ak_0123456789012345678901234567890123456789", "/ak_REDACTED6789"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			assert.Equal(t, test.want, s.auth.RedactURI(s.fill(test.uri)))
+			uri := strings.ReplaceAll(s.fill(test.uri), "{k}", s.good[len("ak_"):])
+			assert.Equal(t, test.want, s.auth.RedactURI(uri))
 		})
 	}
 }
@@ -158,6 +184,16 @@ func TestRemoveKeys(t *testing.T) {
 	assert.Equal(t, "a=1&b=2", r.URL.RawQuery)
 	assert.Equal(t, http.Header{"X-Emby-Token": {"not ours"}, "Cookie": {"c=d"}, "Authorization": {"Basic dTpw"}}, r.Header)
 
+	r = newRequest("/", s.fill("Authorization: Bearer\t{K}"), s.fill("Authorization: Basic dTpw, Bearer {K}"), s.fill("X-Original-URI: /p?api_key={K}"),
+		"X-Forwarded-Uri: /p", "X-Other: stays")
+	s.auth.RemoveKeys(r)
+	assert.Equal(t, http.Header{"X-Forwarded-Uri": {"/p"}, "X-Other": {"stays"}}, r.Header, "keys that we did not take for keys, but others may")
+
+	r = newRequest("/?a=1", "X-Other: stays")
+	r.Form = url.Values{"api_key": {s.good}, "a": {"1"}}
+	s.auth.RemoveKeys(r)
+	assert.Equal(t, url.Values{"a": {"1"}}, r.Form, "a Form that still holds the key")
+
 	r = newRequest("/", s.fill(`Authorization: MediaBrowser Token="{K}"`), "X-Other: stays")
 	s.auth.RemoveKeys(r)
 	assert.Equal(t, http.Header{"X-Other": {"stays"}}, r.Header, "the field a SourceFunc reads is removed, others are not")
@@ -165,6 +201,37 @@ func TestRemoveKeys(t *testing.T) {
 	r = newRequest("/"+s.good, "X-Other: stays")
 	s.auth.RemoveKeys(r)
 	assert.Equal(t, http.Header{"X-Other": {"stays"}}, r.Header, "a key that is not in a field costs no field")
+}
+
+// A SourceFunc that reads more than the header must not make RemoveKeys take it for the key's place.
+func TestRemoveKeysAsksSourceFuncsForFieldsAlone(t *testing.T) {
+	t.Parallel()
+	places := map[string]func(*http.Request) string{
+		"the path":        func(r *http.Request) string { return strings.TrimPrefix(r.URL.Path, "/") },
+		"the query":       func(r *http.Request) string { return r.URL.Query().Get("k") },
+		"the request URI": func(r *http.Request) string { return strings.TrimPrefix(r.RequestURI, "/") },
+		"the form":        func(r *http.Request) string { return r.Form.Get("k") },
+		"the body": func(r *http.Request) string {
+			body, _ := io.ReadAll(r.Body)
+			return string(body)
+		},
+	}
+	for name, place := range places {
+		s := newService(t, apikey.Options{Sources: []apikey.Source{apikey.SourceFunc(name, func(r *http.Request) (string, error) {
+			if key := r.Header.Get("X-Token"); key != "" {
+				return key, nil
+			}
+			return place(r), nil
+		})}})
+		r := httptest.NewRequest("POST", "/key?k=key", strings.NewReader("key"))
+		r.Header = http.Header{"X-Token": {"key"}, "X-Other": {"stays"}}
+		r.Form = url.Values{"k": {"key"}}
+		s.auth.RemoveKeys(r)
+		assert.Equal(t, http.Header{"X-Other": {"stays"}}, r.Header, name)
+		body, err := io.ReadAll(r.Body)
+		require.NoError(t, err)
+		assert.Equal(t, "key", string(body), "the body is left for the upstream")
+	}
 }
 
 func TestRemoveKeysLeavesNoEmptyField(t *testing.T) {
