@@ -12,7 +12,7 @@ import (
 // one allocation besides the copy of the request.
 type identity struct {
 	context.Context
-	key          *Key        // nil: let in by Optional without a key
+	key          *Key        // nil: let in without one, by Optional or as a preflight
 	middleware   *Middleware // nil: put there by NewContext
 	cacheControl [1]string   // see Middleware.accept
 }
@@ -59,13 +59,17 @@ func FromContext(ctx context.Context) (Key, bool) {
 // Require lets requests through whose key has all of these scopes, or any key if there
 // are none. It stands behind the [Middleware], in the chain of one route or of many.
 // Others get 403, or 401 if the request has no key, by the Refuse of the Middleware that
-// let them in, which observes that as a decision of its own.
+// let them in, which observes that as a decision of its own, of no Duration. Preflights that
+// a Middleware let in by AllowPreflight pass.
 func Require(scopes ...string) func(http.Handler) http.Handler {
 	scopes = slices.Clone(scopes)
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			id := identityOf(r.Context())
-			if id != nil && id.key != nil && id.key.HasScopes(scopes...) {
+			switch {
+			case id == nil:
+			case id.key != nil && id.key.HasScopes(scopes...),
+				id.key == nil && id.middleware.preflight && isPreflight(r):
 				next.ServeHTTP(w, r)
 				return
 			}

@@ -7,11 +7,12 @@ import (
 	"log/slog"
 	"net/http"
 	"reflect"
+	"sync/atomic"
 	"time"
 )
 
-// A Middleware decides which requests carry a valid key. It is immutable and safe for
-// concurrent use. Make it with [New].
+// A Middleware decides which requests carry a valid key. What it decides by never changes,
+// and it is safe for concurrent use. Make it with [New]; do not copy it.
 type Middleware struct {
 	store      KeyStore
 	toucher    Toucher // nil: the store does not remember when keys were used
@@ -23,6 +24,10 @@ type Middleware struct {
 	logger     *slog.Logger
 	challenges []string // values of WWW-Authenticate
 	preflight  bool
+
+	// nested is whether anybody ever asked for Optional, behind which a second decision
+	// may follow the first. Looking for that in a context that nests deep is dear.
+	nested atomic.Bool
 }
 
 // Options configures [New]. The zero value is ready for use.
@@ -36,9 +41,9 @@ type Options struct {
 	Format *Format
 
 	// Authorize is the host's own rule, asked about each valid key; nil permits
-	// all. An error refuses with 403, or with 503 if it wraps [ErrUnavailable]. The
-	// request it gets carries no key, neither in the URL nor in a header; its body
-	// must be left alone. Called concurrently.
+	// all. An error refuses with 403, or with 503 if it wraps [ErrUnavailable]; it is
+	// logged. The request it gets carries no key, neither in the URL nor in a header;
+	// its body must be left alone. Called concurrently.
 	Authorize func(r *http.Request, key *Key) error
 
 	// OnRefuse writes the response of a refused request; nil is problem+json, as
@@ -58,8 +63,10 @@ type Options struct {
 	Realm string
 
 	// AllowPreflight lets CORS preflights through without a key and without an
-	// identity: requests with method OPTIONS, an Origin and an
-	// Access-Control-Request-Method. Browsers send them without credentials.
+	// identity, also where [Require] stands behind: requests with method OPTIONS, an
+	// Origin and an Access-Control-Request-Method. Browsers send them without
+	// credentials. So can anybody else: whatever stands behind must do nothing on
+	// OPTIONS but answer the preflight, and nothing may turn it into another method.
 	AllowPreflight bool
 }
 
@@ -117,15 +124,18 @@ func isNil(store KeyStore) bool {
 // ResponseWriter is passed on as it is.
 //
 // The decision is made once, when the request begins: streams and WebSockets outlive
-// the revocation of their key.
+// the revocation of their key. A Handler of another Middleware behind this one finds a
+// key in a header, and none that was in the query.
 func (m *Middleware) Handler(next http.Handler) http.Handler {
 	return m.handler(next, m.Authenticate)
 }
 
-// Optional is Handler, but also serves requests without any key, for which FromContext
-// finds nothing. A wrong key is still refused. [Require] and Handler may stand behind it,
-// on the routes that need a key.
+// Optional is Handler, but also serves requests without any key, for which it puts no
+// identity into the context. A wrong key is still refused. [Require] and Handler may stand
+// behind it, on the routes that need a key. Such a Handler decides again, but observes
+// nothing if it comes to the same.
 func (m *Middleware) Optional(next http.Handler) http.Handler {
+	m.nested.Store(true)
 	return m.handler(next, func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 		admitted, err := m.Authenticate(w, r)
 		if err == ErrMissing { // itself: what wraps it is a refusal or an outage
@@ -166,7 +176,9 @@ func handBack(original, served *http.Request) {
 // request as it was. The error wraps one of this package's outcomes.
 func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	if m.preflight && isPreflight(r) {
-		return m.withoutQueryKey(r), nil
+		r = m.withoutQueryKey(r)
+		// So that a Require behind this knows whose preflight it is.
+		return r.WithContext(&identity{Context: r.Context(), middleware: m}), nil
 	}
 	var e Event
 	if m.observe != nil {
@@ -183,7 +195,7 @@ func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http
 		e.Source = m.sources.names[c.source]
 		e.Key, err = m.decide(r.Context(), c.key, r, &e)
 	}
-	if err != nil || m.observe != nil {
+	if err != nil || m.observe != nil && !m.decidedBefore(r.Context(), e.Key) {
 		e.Err, e.Method, e.RemoteAddr = err, r.Method, r.RemoteAddr
 		m.report(r.Context(), &e)
 	}
@@ -191,6 +203,16 @@ func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http
 		return nil, err
 	}
 	return m.accept(w, r, e.Key, c.inQuery || m.sources.inURI(r), c.pairs), nil
+}
+
+// decidedBefore reports whether this Middleware, further out, has let the request in by the
+// same key.
+func (m *Middleware) decidedBefore(ctx context.Context, key *Key) bool {
+	if !m.nested.Load() {
+		return false
+	}
+	id := identityOf(ctx)
+	return id != nil && id.middleware == m && id.key != nil && id.key.ID == key.ID
 }
 
 // Verify decides about a key that came by another way than HTTP, such as gRPC or a
@@ -232,7 +254,9 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 	}
 	if m.authorize != nil && r != nil {
 		e.end = time.Time{} // only after this
-		if err := m.authorize(m.withoutKeys(r), key); err != nil {
+		if err := m.authorize(m.withoutKeys(r), key); isCanceled(ctx, err) {
+			return key, canceled(ctx)
+		} else if err != nil {
 			return key, fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 	}
@@ -245,16 +269,28 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 // lookupError tells "there is no such key" from "the store could not answer".
 func lookupError(ctx context.Context, err error) error {
 	switch {
+	case isCanceled(ctx, err):
+		return canceled(ctx)
 	case errors.Is(err, ErrUnavailable):
 		return err
 	case errors.Is(err, ErrNotFound):
 		return ErrNotFound
 	case errors.Is(ctx.Err(), context.Canceled):
-		return fmt.Errorf("%w: %w: %w", ErrUnavailable, errCanceled, context.Cause(ctx))
+		return canceled(ctx)
 	case err == nil:
 		return fmt.Errorf("%w: Lookup returned neither a key nor an error", ErrUnavailable)
 	}
 	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+// isCanceled reports whether err says no more than that the client has gone, however it was
+// wrapped on its way: that is no outage.
+func isCanceled(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled)
+}
+
+func canceled(ctx context.Context) error {
+	return fmt.Errorf("%w: %w: %w", ErrUnavailable, errCanceled, context.Cause(ctx))
 }
 
 // accept returns the request for the handler.

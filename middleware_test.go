@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -103,6 +104,28 @@ func TestDecision(t *testing.T) {
 	}
 }
 
+// What a thief of the database has opens nothing, also where any 64 characters may be a key.
+func TestADigestOpensNothingWhereForeignKeysAreAllowed(t *testing.T) {
+	t.Parallel()
+	for name, o := range map[string]apikey.FormatOptions{
+		"without a pepper": {AllowForeign: true},
+		"with a pepper":    {AllowForeign: true, Peppers: []apikey.Secret{pepper("1")}},
+	} {
+		s := newService(t, apikey.Options{Format: newFormat(t, "ak", o)})
+		const legacy = "Legacy0123456789"
+		_, err := s.issuer.Import(t.Context(), apikey.NewSecret(legacy), apikey.Key{Name: "Old hub"})
+		require.NoError(t, err)
+		require.Equal(t, 200, get(s.handler, "/", "X-API-Key: "+legacy).Code)
+		assert.Equal(t, 401, get(s.handler, "/", "X-API-Key: "+strings.ToLower(legacy)).Code, "%s: the other case", name)
+		for _, key := range []string{s.good, legacy} {
+			d, err := s.issuer.Format().Digest(apikey.NewSecret(key))
+			require.NoError(t, err)
+			assert.Equal(t, 401, get(s.handler, "/", fmt.Sprintf("X-API-Key: %x", d)).Code, name)
+			assert.Equal(t, 401, get(s.handler, "/", fmt.Sprintf("X-API-Key: %X", d)).Code, name)
+		}
+	}
+}
+
 func TestRefusalsOfKeysAreByteIdentical(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{Realm: "media"})
@@ -174,24 +197,56 @@ func TestStoreThatCannotAnswer(t *testing.T) {
 		require.NoError(t, err)
 		assert.Panics(t, func() { get(auth.Handler(mustNotServe(t)), "/", "X-API-Key: "+good) })
 	})
-	t.Run("a client that goes away", func(t *testing.T) {
-		var log bytes.Buffer
-		var event apikey.Event
-		ctx, cancel := context.WithCancel(t.Context())
-		auth, err := apikey.New(storeFunc(func(ctx context.Context, _ apikey.Digest) (*apikey.Key, error) {
-			cancel()
-			return nil, ctx.Err()
-		}), apikey.Options{
-			Logger:  slog.New(slog.NewTextHandler(&log, nil)),
-			Observe: func(_ context.Context, e apikey.Event) { event = e },
+}
+
+func TestAClientThatGoesAwayIsNoOutage(t *testing.T) {
+	t.Parallel()
+	good := newService(t, apikey.Options{}).good
+	hungUp := errors.New("hung up")
+	for _, test := range []struct {
+		name      string
+		lookup    func(context.Context) error // once the client has gone
+		authorize func(context.Context) error
+		outcome   string
+	}{
+		{"a store that returns the context's error", context.Context.Err, nil, "canceled"},
+		{"a store that returns an error of its own", func(context.Context) error { return errors.New("connection closed") }, nil, "canceled"},
+		{"a store that wraps it in ErrUnavailable", func(ctx context.Context) error { return fmt.Errorf("%w: %w", apikey.ErrUnavailable, ctx.Err()) }, nil, "canceled"},
+		{"Authorize that returns it", nil, context.Context.Err, "canceled"},
+		{"a store that is down all the same", func(context.Context) error { return fmt.Errorf("%w: down", apikey.ErrUnavailable) }, nil, "unavailable"},
+		{"Authorize that refuses all the same", nil, func(context.Context) error { return errors.New("not you") }, "forbidden"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			var log bytes.Buffer
+			var event apikey.Event
+			ctx, cancel := context.WithCancelCause(t.Context())
+			o := apikey.Options{
+				Logger:  slog.New(slog.NewTextHandler(&log, nil)),
+				Observe: func(_ context.Context, e apikey.Event) { event = e },
+			}
+			if test.authorize != nil {
+				o.Authorize = func(r *http.Request, _ *apikey.Key) error {
+					cancel(hungUp)
+					return test.authorize(r.Context())
+				}
+			}
+			auth, err := apikey.New(storeFunc(func(ctx context.Context, _ apikey.Digest) (*apikey.Key, error) {
+				if test.lookup == nil {
+					return &apikey.Key{ID: "x"}, nil
+				}
+				cancel(hungUp)
+				return nil, test.lookup(ctx)
+			}), o)
+			require.NoError(t, err)
+			serve(auth.Handler(mustNotServe(t)), newRequest("/", "X-API-Key: "+good).WithContext(ctx))
+			assert.Equal(t, test.outcome, event.Outcome())
+			if test.outcome == "canceled" {
+				assert.ErrorIs(t, event.Err, apikey.ErrUnavailable)
+				assert.ErrorIs(t, event.Err, hungUp, "the cause")
+				assert.Empty(t, log.String())
+			}
 		})
-		require.NoError(t, err)
-		w := serve(auth.Handler(mustNotServe(t)), newRequest("/", "X-API-Key: "+good).WithContext(ctx))
-		assert.Equal(t, 503, w.Code)
-		assert.Equal(t, "canceled", event.Outcome())
-		assert.ErrorIs(t, event.Err, apikey.ErrUnavailable)
-		assert.Empty(t, log.String(), "no outage")
-	})
+	}
 }
 
 func mustNotServe(t *testing.T) http.Handler {
@@ -271,6 +326,11 @@ func TestAuthorize(t *testing.T) {
 		assert.NotContains(t, fmt.Sprintf("%v %v %v", seen.URL, seen.RequestURI, seen.Header), s.good)
 		assert.Equal(t, "/p?a=1&b=2", seen.RequestURI)
 		assert.Equal(t, []string{"Basic dTpw"}, seen.Header.Values("Authorization"))
+	})
+	t.Run("the handler's request keeps its header", func(t *testing.T) {
+		s.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, s.good, r.Header.Get("X-API-Key"))
+		})).ServeHTTP(httptest.NewRecorder(), newRequest("/", "X-API-Key: "+s.good))
 	})
 }
 

@@ -64,6 +64,60 @@ func TestOptional(t *testing.T) {
 	}
 }
 
+func TestASecondDecisionIsObservedOnlyIfItDiffers(t *testing.T) {
+	t.Parallel()
+	var outcomes []string
+	s := newService(t, apikey.Options{Observe: func(_ context.Context, e apikey.Event) { outcomes = append(outcomes, e.Outcome()) }})
+	h := s.auth.Optional(s.auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	swapped := s.auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		r.Header.Set("X-API-Key", s.other) // by whatever stands between
+		s.handler.ServeHTTP(w, r)
+	}))
+	for _, test := range []struct {
+		name, target, line string
+		h                  http.Handler
+		want               []string
+	}{
+		{"the same key in a header", "/", "X-API-Key: {K}", h, []string{"accepted"}},
+		{"the same key in the query", "/?api_key={K}", "X-None: x", h, []string{"accepted"}},
+		{"no key", "/", "X-None: x", h, []string{"missing", "missing"}},
+		{"another key", "/", "X-API-Key: {K}", swapped, []string{"accepted", "accepted"}},
+	} {
+		outcomes = nil
+		get(test.h, s.fill(test.target), s.fill(test.line))
+		assert.Equal(t, test.want, outcomes, test.name)
+	}
+}
+
+func TestAPreflightPassesRequire(t *testing.T) {
+	t.Parallel()
+	for _, allow := range []bool{true, false} {
+		refused := 0
+		s := newService(t, apikey.Options{AllowPreflight: allow, OnRefuse: func(w http.ResponseWriter, _ *http.Request, err error) {
+			refused++
+			w.WriteHeader(apikey.StatusCode(err))
+		}})
+		served := 0
+		h := apikey.Require("library:read")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
+		r := newRequest("/", "Origin: https://app.example", "Access-Control-Request-Method: GET")
+		r.Method = "OPTIONS"
+		want := map[bool]int{true: 200, false: 401}[allow]
+		assert.Equal(t, want, serve(s.auth.Handler(h), r).Code)
+		assert.Equal(t, want, serve(s.auth.Optional(h), r).Code)
+		assert.Equal(t, 401, serve(s.auth.Optional(h), newRequest("/")).Code, "what is no preflight")
+		assert.Equal(t, 401, serve(s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			r.Method = "DELETE" // a method override behind the Middleware
+			h.ServeHTTP(w, r)
+		})), r.Clone(t.Context())).Code, "what is no preflight any more")
+		if allow {
+			assert.Equal(t, 2, served)
+			assert.Equal(t, 2, refused, "by the Refuse of the Middleware")
+		} else {
+			assert.Zero(t, served)
+		}
+	}
+}
+
 func TestPreflight(t *testing.T) {
 	t.Parallel()
 	preflight := []string{"Origin: https://app.example", "Access-Control-Request-Method: GET"}

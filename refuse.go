@@ -134,7 +134,8 @@ type Event struct {
 	Source string
 	// Method and RemoteAddr are those of the request; "" for Verify.
 	Method, RemoteAddr string
-	// Duration is how long the decision took, the store included.
+	// Duration is how long the decision took, the store included; 0 for Require, which
+	// asks nobody.
 	Duration time.Duration
 
 	begin, end time.Time
@@ -186,5 +187,5 @@ func (m *Middleware) logRefusal(ctx context.Context, e *Event) {
 	if e.Key != nil {
 		attrs = append(attrs, slog.String("key", e.Key.ID))
 	}
-	logger.LogAttrs(ctx, level, "apikey: request refused", attrs...)
+	logger.LogAttrs(ctx, level, "apikey: request not accepted", attrs...)
 }

@@ -199,6 +199,19 @@ func TestOurLogHasNoPath(t *testing.T) {
 	assert.NotContains(t, log.String(), s.good)
 }
 
+func TestTheLogTellsWhoseKeyWasRefused(t *testing.T) {
+	t.Parallel()
+	var log bytes.Buffer
+	s := newService(t, apikey.Options{Logger: slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug}))})
+	key, identity := s.issue(t, apikey.Key{Name: "Phone"})
+	_, err := s.store.Revoke(t.Context(), identity.ID)
+	require.NoError(t, err)
+	get(s.handler, "/", "X-Emby-Token: "+key)
+	assert.Contains(t, log.String(), "outcome=revoked")
+	assert.Contains(t, log.String(), "key="+identity.ID)
+	assert.Contains(t, log.String(), `source="header X-Emby-Token"`)
+}
+
 func TestLineBreaksAreEscapedInLogs(t *testing.T) {
 	t.Parallel()
 	var log bytes.Buffer
