@@ -8,8 +8,8 @@ import (
 )
 
 // identity is the context of a request that a Middleware let in. It is the context
-// itself, not a value in one, and holds the value of a header, so that a request costs
-// one allocation besides the copy of the request.
+// itself, not a value in one, and holds the value of a header, so that it can be one
+// allocation together with the request.
 type identity struct {
 	context.Context
 	key          *Key        // nil: let in without one, by Optional or as a preflight
@@ -27,12 +27,26 @@ func (c *identity) Value(key any) any {
 	return c.Context.Value(key)
 }
 
-// identityWithURL is an identity together with the URL of a request from which the key
-// was taken out, in one allocation.
-type identityWithURL struct {
+// admission is an identity together with the request that was let in by it, in one
+// allocation.
+type admission struct {
 	identity
+	request http.Request
+}
+
+// admissionWithURL is the same for a request from whose URL the key was taken out.
+type admissionWithURL struct {
+	admission
 	url            url.URL
 	referrerPolicy [1]string
+}
+
+// admit returns a copy of r whose context is the identity. WithContext is inlined, and what
+// it allocates is not kept, so it stays on the stack.
+func (a *admission) admit(r *http.Request, key *Key, m *Middleware) *http.Request {
+	a.identity = identity{Context: r.Context(), key: key, middleware: m}
+	a.request = *r.WithContext(&a.identity)
+	return &a.request
 }
 
 func identityOf(ctx context.Context) *identity {

@@ -24,7 +24,13 @@ func crc32Update(crc uint32, s string) uint32 {
 		crc = t[7][byte(x)] ^ t[6][byte(x>>8)] ^ t[5][byte(x>>16)] ^ t[4][byte(x>>24)] ^
 			t[3][byte(x>>32)] ^ t[2][byte(x>>40)] ^ t[1][byte(x>>48)] ^ t[0][x>>56]
 	}
-	// The rest in one step too: its lookups do not wait for each other.
+	// The rest in one step too: its lookups do not wait for each other. Six bytes are left of
+	// the random part of a key, and those without a loop.
+	if len(s) == 6 {
+		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40
+		x ^= uint64(crc)
+		return ^(t[5][byte(x)] ^ t[4][byte(x>>8)] ^ t[3][byte(x>>16)] ^ t[2][byte(x>>24)] ^ t[1][byte(x>>32)] ^ t[0][byte(x>>40)])
+	}
 	var rest uint32
 	for i := range len(s) {
 		rest ^= t[(len(s)-1-i)&7][byte(crc)^s[i]]

@@ -172,42 +172,42 @@ func (c *candidate) add(value string, source int) error {
 
 // extract finds the one key of a request: ErrMissing, ErrAmbiguous, or what a
 // SourceFunc had to say. concealed is the part of the query that Conceal took away.
-func (s *sources) extract(r *http.Request, concealed string) (c candidate, err error) {
+func (s *sources) extract(r *http.Request, concealed string, c *candidate) error {
 	for i := range s.list {
 		switch source := &s.list[i]; source.kind {
 		case headerSource:
 			for _, value := range r.Header[source.key] {
 				if err := c.add(trimOWS(value), i); err != nil {
-					return c, err
+					return err
 				}
 			}
 		case schemeSource:
 			for _, value := range r.Header["Authorization"] {
 				if credentials, ok := cutScheme(value, source.key); ok {
 					if err := c.add(credentials, i); err != nil {
-						return c, err
+						return err
 					}
 				}
 			}
 		case funcSource:
 			value, err := source.find(r)
 			if err != nil {
-				return c, sourceError(source, err)
+				return sourceError(source, err)
 			}
 			if err := c.add(value, i); err != nil {
-				return c, err
+				return err
 			}
 		}
 	}
 	if len(s.queries) > 0 && (r.URL.RawQuery != "" || concealed != "") {
-		if err := s.extractQuery(&c, r.URL.RawQuery, concealed); err != nil {
-			return c, err
+		if err := s.extractQuery(c, r.URL.RawQuery, concealed); err != nil {
+			return err
 		}
 	}
 	if c.key == "" {
-		return c, ErrMissing
+		return ErrMissing
 	}
-	return c, nil
+	return nil
 }
 
 func sourceError(s *Source, err error) error {

@@ -101,7 +101,7 @@ func NewFormat(prefix string, o FormatOptions) (*Format, error) {
 			return nil, invalid("Peppers[%d]: the same HMAC key as Peppers[%d]", i, first)
 		}
 		seen[block] = i
-		f.peppers = append(f.peppers, newPepper(p))
+		f.peppers = append(f.peppers, newPepper(block))
 	}
 	return f, nil
 }

@@ -2,6 +2,8 @@ package apikey
 
 import (
 	"context"
+	"crypto/hmac"
+	"crypto/sha256"
 	"errors"
 	"hash/crc32"
 	"strings"
@@ -57,6 +59,20 @@ func TestRandomTextIsFair(t *testing.T) {
 	}
 	_, err = randomText(strings.NewReader(string(bytes)), 249)
 	assert.Error(t, err)
+}
+
+func TestAPeppersSumIsTheHMACOfTheStandardLibrary(t *testing.T) {
+	t.Parallel()
+	text := strings.Repeat("0123456789abcdef", 4)
+	for _, key := range []string{strings.Repeat("a", 32), strings.Repeat("b", 33), strings.Repeat("c", 63) + "\x00", strings.Repeat("d", 64), strings.Repeat("e", 65), strings.Repeat("f", 1000)} {
+		f, err := NewFormat("ak", FormatOptions{Peppers: []Secret{NewSecret(key)}})
+		require.NoError(t, err)
+		for n := range len(text) + 1 {
+			h := hmac.New(sha256.New, []byte(key))
+			h.Write([]byte(text[:n]))
+			assert.Equal(t, Digest(h.Sum(nil)), sum(f.peppers[0], text[:n]), "a pepper of %d bytes, a text of %d", len(key), n)
+		}
+	}
 }
 
 func TestCRC32IsThatOfTheStandardLibrary(t *testing.T) {

@@ -127,7 +127,14 @@ func isNil(store KeyStore) bool {
 // the revocation of their key. A Handler of another Middleware behind this one finds a
 // key in a header, and none that was in the query.
 func (m *Middleware) Handler(next http.Handler) http.Handler {
-	return m.handler(next, m.Authenticate)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		admitted, err := m.Authenticate(w, r)
+		if err != nil {
+			m.Refuse(w, r, err)
+			return
+		}
+		serveAdmitted(w, r, admitted, next)
+	})
 }
 
 // Optional is Handler, but also serves requests without any key, for which it puts no
@@ -136,31 +143,28 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 // nothing if it comes to the same.
 func (m *Middleware) Optional(next http.Handler) http.Handler {
 	m.nested.Store(true)
-	return m.handler(next, func(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
-		admitted, err := m.Authenticate(w, r)
-		if err == ErrMissing { // itself: what wraps it is a refusal or an outage
-			if identityOf(r.Context()) != nil {
-				return r, nil // another Middleware's, or NewContext's
-			}
-			// So that a Require behind this refuses as this Middleware does.
-			return r.WithContext(&identity{Context: r.Context(), middleware: m}), nil
-		}
-		return admitted, err
-	})
-}
-
-func (m *Middleware) handler(next http.Handler, authenticate func(http.ResponseWriter, *http.Request) (*http.Request, error)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		admitted, err := authenticate(w, r)
-		if err != nil {
+		admitted, err := m.Authenticate(w, r)
+		switch {
+		case err == ErrMissing: // itself: what wraps it is a refusal or an outage
+			admitted = r // with another Middleware's identity, or NewContext's
+			if identityOf(r.Context()) == nil {
+				// So that a Require behind this refuses as this Middleware does.
+				admitted = r.WithContext(&identity{Context: r.Context(), middleware: m})
+			}
+		case err != nil:
 			m.Refuse(w, r, err)
 			return
 		}
-		if admitted != r {
-			defer handBack(r, admitted)
-		}
-		next.ServeHTTP(w, admitted)
+		serveAdmitted(w, r, admitted, next)
 	})
+}
+
+func serveAdmitted(w http.ResponseWriter, r, admitted *http.Request, next http.Handler) {
+	if admitted != r {
+		defer handBack(r, admitted)
+	}
+	next.ServeHTTP(w, admitted)
 }
 
 // handBack tells the original request what became of its copy: net/http removes the
@@ -180,29 +184,32 @@ func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http
 		// So that a Require behind this knows whose preflight it is.
 		return r.WithContext(&identity{Context: r.Context(), middleware: m}), nil
 	}
-	var e Event
+	var begin time.Time
 	if m.observe != nil {
-		e.begin = time.Now()
+		begin = time.Now()
 	}
-	c, err := m.sources.extract(r, concealedIn(r.Context()))
+	var c candidate
+	err := m.sources.extract(r, concealedIn(r.Context()), &c)
 	if err == ErrMissing {
 		// An outer handler of this Middleware may have taken the key out of the URL.
 		if id := identityOf(r.Context()); id != nil && id.middleware == m && id.key != nil {
 			return r, nil
 		}
 	}
+	var key *Key
+	var end time.Time
+	source := ""
 	if err == nil {
-		e.Source = m.sources.names[c.source]
-		e.Key, err = m.decide(r.Context(), c.key, r, &e)
+		source = m.sources.names[c.source]
+		key, end, err = m.decide(r.Context(), c.key, r)
 	}
-	if err != nil || m.observe != nil && !m.decidedBefore(r.Context(), e.Key) {
-		e.Err, e.Method, e.RemoteAddr = err, r.Method, r.RemoteAddr
-		m.report(r.Context(), &e)
+	if err != nil || m.observe != nil && !m.decidedBefore(r.Context(), key) {
+		m.report(r.Context(), &Event{Err: err, Key: key, Source: source, Method: r.Method, RemoteAddr: r.RemoteAddr, begin: begin, end: end})
 	}
 	if err != nil {
 		return nil, err
 	}
-	return m.accept(w, r, e.Key, c.inQuery || m.sources.inURI(r), c.pairs), nil
+	return m.accept(w, r, key, c.inQuery || m.sources.inURI(r), c.pairs), nil
 }
 
 // decidedBefore reports whether this Middleware, further out, has let the request in by the
@@ -223,47 +230,49 @@ func (m *Middleware) Verify(ctx context.Context, s Secret) (*Key, error) {
 	if m.observe != nil {
 		e.begin = time.Now()
 	}
-	value, err := s.Reveal(), ErrMissing
-	if !isBlankValue(value) {
-		e.Key, err = m.decide(ctx, value, nil, &e)
+	value := s.Reveal()
+	if isBlankValue(value) {
+		e.Err = ErrMissing
+	} else {
+		e.Key, e.end, e.Err = m.decide(ctx, value, nil)
 	}
-	e.Err = err
 	m.report(ctx, &e)
-	if err != nil {
-		return nil, err
+	if e.Err != nil {
+		return nil, e.Err
 	}
 	return e.Key, nil
 }
 
 // decide finds out whose key it is and whether it may be used now. With an error it
-// returns the key too, where there is one. r is nil where there is no request.
-func (m *Middleware) decide(ctx context.Context, presented string, r *http.Request, e *Event) (*Key, error) {
+// returns the key too, where there is one, and the time if that is when it had decided. r is
+// nil where there is no request.
+func (m *Middleware) decide(ctx context.Context, presented string, r *http.Request) (*Key, time.Time, error) {
 	d, ok := m.format.digest(presented)
 	if !ok {
-		return nil, ErrMalformed
+		return nil, time.Time{}, ErrMalformed
 	}
 	key, err := m.store.Lookup(ctx, d)
 	if err != nil || key == nil {
-		return nil, lookupError(ctx, err)
+		return nil, time.Time{}, lookupError(ctx, err)
 	}
 	// After the lookup, which may have taken long.
 	now := time.Now()
-	e.end = now
+	end := now
 	if err := key.Check(now); err != nil {
-		return key, err
+		return key, end, err
 	}
 	if m.authorize != nil && r != nil {
-		e.end = time.Time{} // only after this
+		end = time.Time{} // only after this
 		if err := m.authorize(m.withoutKeys(r), key); isCanceled(ctx, err) {
-			return key, canceled(ctx)
+			return key, end, canceled(ctx)
 		} else if err != nil {
-			return key, fmt.Errorf("%w: %w", ErrForbidden, err)
+			return key, end, fmt.Errorf("%w: %w", ErrForbidden, err)
 		}
 	}
 	if m.toucher != nil {
 		m.toucher.Touch(d, now)
 	}
-	return key, nil
+	return key, end, nil
 }
 
 // lookupError tells "there is no such key" from "the store could not answer".
@@ -295,30 +304,28 @@ func canceled(ctx context.Context) error {
 
 // accept returns the request for the handler.
 func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, inQuery bool, known pairs) *http.Request {
-	var id *identity
+	var a *admission
 	var admitted *http.Request
 	h := w.Header()
 	if inQuery {
-		both := &identityWithURL{url: *r.URL}
-		id = &both.identity
-		id.Context = r.Context()
-		admitted = r.WithContext(id)
+		both := &admissionWithURL{url: *r.URL}
+		a = &both.admission
+		admitted = a.admit(r, key, m)
 		admitted.URL = &both.url
 		m.sources.clean(admitted, known, nil)
 		both.referrerPolicy[0] = "no-referrer"
 		h["Referrer-Policy"] = both.referrerPolicy[:]
 	} else {
-		id = &identity{Context: r.Context()}
-		admitted = r.WithContext(id)
+		a = new(admission)
+		admitted = a.admit(r, key, m)
 	}
-	id.key, id.middleware = key, m
 
 	// A shared cache must not give one caller's response to another: RFC 9111
 	// section 3.5 protects only requests with Authorization. The slices are this
 	// request's own, since whoever comes later may write to them.
 	if h["Cache-Control"] == nil {
-		id.cacheControl[0] = "private"
-		h["Cache-Control"] = id.cacheControl[:]
+		a.cacheControl[0] = "private"
+		h["Cache-Control"] = a.cacheControl[:]
 	}
 	return admitted
 }

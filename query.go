@@ -149,9 +149,11 @@ func (s *sources) hasKey(query string) bool {
 // inURI reports whether the RequestURI holds one of our parameters that somebody has taken
 // out of the URL alone.
 func (s *sources) inURI(r *http.Request) bool {
-	if r.RequestURI == r.URL.Path {
-		return false // without a query, as most requests are
-	}
+	// Without a query, as most requests are, the one is the other.
+	return r.RequestURI != r.URL.Path && s.inQueryOf(r)
+}
+
+func (s *sources) inQueryOf(r *http.Request) bool {
 	_, query, found := strings.Cut(r.RequestURI, "?")
 	return found && query != r.URL.RawQuery && s.hasKey(query)
 }

@@ -32,6 +32,10 @@ func concealedIn(ctx context.Context) string {
 	if !concealing.Load() {
 		return ""
 	}
+	return concealedBy(ctx)
+}
+
+func concealedBy(ctx context.Context) string {
 	if c, ok := ctx.Value(concealedKey{}).(*concealed); ok {
 		return c.query.Reveal()
 	}
@@ -184,4 +188,3 @@ func removeFound(out *http.Request, find func(*http.Request) (string, error)) {
 		}
 	}
 }
-

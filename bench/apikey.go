@@ -66,7 +66,7 @@ func (s setting) setup(f *fixture) (trial, error) {
 		e.request, _ = served(e.request)
 	}
 	right := accepted(e, e.with(s.request(unknown)), s.identifies)
-	t := trial{once: e.once, check: func() error {
+	t := trial{once: e.once, rewind: e.rewind, check: func() error {
 		if err := right(); err != nil {
 			return err
 		}

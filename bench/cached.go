@@ -42,7 +42,7 @@ func cachedTrial(p *process, keys *population) (trial, error) {
 	var s setting
 	e := newExchange(auth.Handler(http.HandlerFunc(serve)), s.request(keys.keys[0]))
 	right := accepted(e, e.with(s.request(unknown)), s.identifies)
-	return trial{once: e.once, check: func() error {
+	return trial{once: e.once, rewind: e.rewind, check: func() error {
 		if err := right(); err != nil {
 			return err
 		}

@@ -99,7 +99,7 @@ func floorSubject(name string, n int, attach func(context.Context, *account) con
 		wrong := *h
 		wrong.key = unknown
 		right := accepted(e, newExchange(&wrong, e.request), hasAccount)
-		t := trial{once: e.once, check: func() error {
+		t := trial{once: e.once, rewind: e.rewind, check: func() error {
 			if clock = (time.Time{}); right() != nil || clock.IsZero() {
 				return errors.New("something is missing from the floor")
 			}

@@ -64,13 +64,21 @@ func measure(trials []trial, p pace) []result {
 	return results
 }
 
-// run makes n requests.
-func run(t trial, n int) time.Duration {
-	begin := time.Now()
-	for range n {
-		t.once()
+// run makes n requests, and stops the clock after each batch.
+func run(t trial, n int) (took time.Duration) {
+	for n > 0 {
+		m := min(n, batch)
+		begin := time.Now()
+		for range m {
+			t.once()
+		}
+		took += time.Since(begin)
+		if t.rewind != nil {
+			t.rewind()
+		}
+		n -= m
 	}
-	return time.Since(begin)
+	return took
 }
 
 // calibrate returns how many requests fill a slot, by the fastest of some tries.

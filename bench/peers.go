@@ -41,7 +41,7 @@ func (f *fixture) plainAccounts() (accounts map[string]*account, key, wrong stri
 func barePeer(name string, h http.Handler) subject {
 	return subject{name: name, setup: func(*fixture) (trial, error) {
 		e := newExchange(h, newRequest("/library"))
-		return trial{once: e.once, check: accepted(e, nil, nil)}, nil
+		return trial{once: e.once, rewind: e.rewind, check: accepted(e, nil, nil)}, nil
 	}}
 }
 
@@ -56,7 +56,7 @@ func headerPeer(name, bare string, told identity, identify func(*http.Request) b
 		}
 		e := newExchange(wrap(accounts), newRequest("/library", "X-API-Key: "+key))
 		return trial{
-			once:  e.once,
+			once: e.once, rewind: e.rewind,
 			check: accepted(e, e.with(newRequest("/library", "X-API-Key: "+wrong)), identify),
 		}, nil
 	}}

@@ -69,7 +69,7 @@ func jwtPeer() subject {
 		}
 		e := newExchange(newJWT(secret), newRequest("/library", "Authorization: Bearer "+right))
 		return trial{
-			once:  e.once,
+			once: e.once, rewind: e.rewind,
 			check: accepted(e, e.with(newRequest("/library", "Authorization: Bearer "+wrong)), hasAccount),
 		}, nil
 	}}
@@ -119,7 +119,7 @@ func sessionPeer() subject {
 		}))
 		e := newExchange(h, newRequest("/library", "Cookie: session="+right))
 		return trial{
-			once: e.once,
+			once: e.once, rewind: e.rewind,
 			check: accepted(e, e.with(newRequest("/library", "Cookie: session="+strings.Repeat("A", len(right)))),
 				func(r *http.Request) bool { return sessions.GetString(r.Context(), "account") == "Backup job" }),
 		}, nil

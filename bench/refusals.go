@@ -90,7 +90,7 @@ func (x refusal) whole() subject {
 		if err != nil {
 			return trial{}, err
 		}
-		return trial{once: e.once, check: func() error {
+		return trial{once: e.once, rewind: e.rewind, check: func() error {
 			escaped = nil
 			if err := e.status(http.StatusUnauthorized); err != nil {
 				return err

@@ -29,8 +29,9 @@ const (
 
 // A trial is a subject that is ready to be measured.
 type trial struct {
-	once  func()       // one request
-	check func() error // whether once does what its name says; a fast 401 must not pass for a fast 200
+	once   func()       // one request
+	rewind func()       // what is done after a batch of them, and is not measured; nil is nothing
+	check  func() error // whether once does what its name says; a fast 401 must not pass for a fast 200
 }
 
 // A goal is what DESIGN asks of a subject.
