@@ -42,6 +42,12 @@
 // # Stores
 //
 // Package memstore keeps keys in memory, sqlstore in a database, and cachestore in front of
-// it makes lookups as cheap as memory and revocations reach every node in time. A store of one's own implements [KeyStore], one
-// method, or [KeyManager], and shows with package storetest that it keeps their rules.
+// it makes lookups as cheap as memory and revocations reach every node in time. A store of
+// one's own implements [KeyStore], one method, or [KeyManager], and shows with package
+// storetest that it keeps their rules.
+//
+// # Around it
+//
+// Package admin is the page on which an administrator adds, rotates and revokes keys.
+// Package emby serves clients that were written for Emby and Jellyfin.
 package apikey
