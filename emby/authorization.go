@@ -9,17 +9,20 @@ import (
 )
 
 // tokenOf returns the key in the lines of a field, "" if there is none, or ErrAmbiguous.
+//
+// Servers do not agree about quotes: some split at every comma, and some join the lines of
+// a field before they read it. A text in which one of them would find another key than we
+// do is ambiguous, since it may be sent on to one.
 func tokenOf(lines []string) (key string, err error) {
+	ours := false
 	for _, line := range lines {
-		scheme, text, _ := strings.Cut(trim(line), " ")
-		if !equalFold(scheme, "mediabrowser") && !equalFold(scheme, "emby") {
+		text, ok := cutScheme(line)
+		if !ok {
 			continue
 		}
+		ours = true
 		for name, value := range parameters(text) {
-			if !equalFold(name, "token") {
-				continue
-			}
-			switch token := unescape(unquote(value)); {
+			switch token := tokenIn(name, value); {
 			case token == "":
 			case key == "":
 				key = token
@@ -28,12 +31,39 @@ func tokenOf(lines []string) (key string, err error) {
 			}
 		}
 	}
+	if !ours {
+		return "", nil // a field for others
+	}
+	for _, line := range lines {
+		text, _ := cutScheme(line)
+		for name, value := range apparent(text) {
+			if token := tokenIn(name, value); token != "" && token != key {
+				return "", apikey.ErrAmbiguous
+			}
+		}
+	}
 	return key, nil
 }
 
-// parameters yields the names and values of `Client="a, b", Token=K`, as they stand there
-// but for blanks around them. Each byte is looked at a fixed number of times, whatever
-// the text.
+// cutScheme returns what follows the scheme in a line, or all of it, and false, if the
+// scheme is not ours.
+func cutScheme(line string) (text string, ours bool) {
+	scheme, text, _ := strings.Cut(trim(line), " ")
+	if equalFold(scheme, "mediabrowser") || equalFold(scheme, "emby") {
+		return text, true
+	}
+	return line, false
+}
+
+// tokenIn returns the key in a parameter, "" if it has none.
+func tokenIn(name, value string) string {
+	if !equalFold(trim(name), "token") {
+		return ""
+	}
+	return unescape(unquote(trim(value)))
+}
+
+// parameters yields the names and values of `Client="a, b", Token=K`, as they stand there.
 func parameters(text string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for text != "" {
@@ -41,7 +71,7 @@ func parameters(text string) iter.Seq2[string, string] {
 			parameter, text = cutParameter(text)
 			// At the first "=", since a key may end in some.
 			name, value, found := strings.Cut(parameter, "=")
-			if found && !yield(trim(name), trim(value)) {
+			if found && !yield(name, value) {
 				return
 			}
 		}
@@ -62,6 +92,23 @@ func cutParameter(text string) (parameter, rest string) {
 		}
 	}
 	return text, ""
+}
+
+// apparent yields what a reader without regard to quotes may take for parameters: from any
+// comma to the next, from any equals sign on. Values overlap, so they are not to be looked
+// at one by one: tokenOf does so with those of tokens, and ends with the second in a row.
+func apparent(text string) iter.Seq2[string, string] {
+	return func(yield func(name, value string) bool) {
+		for part := range strings.SplitSeq(text, ",") {
+			name, value, found := strings.Cut(part, "=")
+			for found {
+				if !yield(name, value) {
+					return
+				}
+				name, value, found = strings.Cut(value, "=")
+			}
+		}
+	}
 }
 
 // unquote returns a value without the quotes, and blanks, around it.

@@ -28,6 +28,11 @@ func TestTokenOf(t *testing.T) {
 		{"no name", `MediaBrowser ="a"`, ``},
 		{"another name that ends alike", `MediaBrowser XToken="a"`, ``},
 		{"letters that only fold to ours", "MediaBrowser To\u212Aen=a", ``},
+		{"a comma that is encoded", `MediaBrowser Token="a%2Cb"`, `a,b`},
+		{"another key in the quotes of a value", `MediaBrowser Device="Token=b", Token="a"`, `a`},
+		{"no key for who splits at each comma", `MediaBrowser Device="a, Token=, b", Token="a"`, `a`},
+		{"the same key for who splits at each comma", `MediaBrowser Device="x, Token=a, y", Token="a"`, `a`},
+		{"an odd number of quotes, behind the token", `MediaBrowser Token="a", Device="5" disk"`, `a`},
 		{"a comma in an unquoted token ends it", `MediaBrowser Token=a,b`, `a`},
 		{"a token over several parameters is the first", `MediaBrowser Token="a", Token="", Token=a`, `a`},
 	} {
@@ -37,8 +42,31 @@ func TestTokenOf(t *testing.T) {
 			assert.Equal(t, test.want, got)
 		})
 	}
-	_, err := tokenOf([]string{`Emby Token=a, Token=b`})
-	assert.ErrorIs(t, err, apikey.ErrAmbiguous)
+}
+
+func TestTwoTokensAreAmbiguous(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name  string
+		lines []string
+	}{
+		{"in one line", []string{`Emby Token=a, Token=b`}},
+		{"in two lines", []string{`Emby Token=a`, `Emby Token=b`}},
+		{"the second in quotes, for who splits at each comma", []string{`Emby Token="a", Device="x, Token=b, y"`}},
+		{"the first in quotes, for who splits at each comma", []string{`Emby Device="x, Token=b, y", Token="a"`}},
+		{"one, only for who splits at each comma", []string{`Emby Device="5" disk", Token="a"`}},
+		{"a comma in it, for who splits at each comma", []string{`Emby Token="a,b"`}},
+		{"one in the value of another, for who splits at the last equals sign", []string{`Emby Device=Token=a`}},
+		{"one in another, for who splits at the last equals sign", []string{`Emby Token=Token=a`}},
+		{"one in quotes over two lines, for who joins them", []string{`Emby Device="5`, `x", Token="a"`}},
+		{"one in a line of no scheme, for who joins them", []string{`Emby Device="5"`, `Token="a"`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			_, err := tokenOf(test.lines)
+			assert.ErrorIs(t, err, apikey.ErrAmbiguous)
+		})
+	}
 }
 
 // What parameters yields never overlaps, and cutParameter goes over a byte once, so the
@@ -68,52 +96,57 @@ func TestTheWorkIsLinear(t *testing.T) {
 	assert.Equal(t, size, cuts)
 }
 
-// FuzzTokenOf holds the parser to its rules: no panic; no key that the header does not
-// have, as it stands or decoded; none from another scheme; and none that is blank.
+// FuzzTokenOf holds the parser to its rules: no panic; no key from another scheme, and none
+// that is blank; a key exactly where there is one text that any reader takes for one.
 func FuzzTokenOf(f *testing.F) {
 	for _, seed := range []string{
 		`MediaBrowser Client="a,b", Device="Dev "x", 1", DeviceId="1", Version="1", Token="ak_1"`,
 		`emby Token=%61%zz`, `Emby UserId="u",Token="a%2Fb", Token="a/b"`, "MediaBrowser \t,=\"\"Token=\xe9",
 		`Basic Token="a"`, `Emby Token="`, `MediaBrowser Token=a Token=b`, `Emby Token = "a", token="b"`,
+		`Emby Device="5" disk", Token="a"`, `Emby Device="x, Token=b", Token="a"`, `Emby a=Token=b`,
 	} {
 		f.Add(seed)
 	}
 	f.Fuzz(func(t *testing.T, line string) {
 		key, err := tokenOf([]string{line})
-		if err != nil {
-			if err != apikey.ErrAmbiguous || strings.Count(strings.ToLower(line), "token") < 2 {
-				t.Fatalf("%q: %v", line, err)
+		if err != nil && err != apikey.ErrAmbiguous {
+			t.Fatalf("%q: %v", line, err)
+		}
+		scheme, text, _ := strings.Cut(strings.Trim(line, " \t"), " ")
+		if scheme = strings.ToLower(scheme); scheme != "emby" && scheme != "mediabrowser" {
+			text = ""
+		}
+		tokens := map[string]bool{}
+		for i := range len(text) {
+			if text[i] == '=' {
+				begin := strings.LastIndexAny(text[:i], ",=") + 1
+				end := i + 1 + len(text[i+1:])
+				if comma := strings.IndexByte(text[i:], ','); comma >= 0 {
+					end = i + comma
+				}
+				if name := strings.Trim(text[begin:i], " \t"); len(name) == len("token") && strings.EqualFold(name, "token") {
+					tokens[valueOf(text[i+1:end])] = true
+				}
 			}
-			return
 		}
-		if key == "" {
-			return
-		}
-		if strings.Trim(key, " \t") == "" {
-			t.Fatalf("%q: a blank key", line)
-		}
-		lower := strings.ToLower(strings.Trim(line, " \t"))
-		if !strings.HasPrefix(lower, "emby ") && !strings.HasPrefix(lower, "mediabrowser ") || !strings.Contains(lower, "token") {
-			t.Fatalf("%q: a key, %q, out of nothing", line, key)
-		}
-		if !strings.Contains(line, key) && !strings.Contains(decodeAll(line), key) {
-			t.Fatalf("%q: the key %q is not in it", line, key)
+		delete(tokens, "")
+		switch {
+		case err == nil && key == "" && len(tokens) > 0, err == nil && key != "" && (len(tokens) != 1 || !tokens[key]):
+			t.Fatalf("%q: the key %q, but others read %v", line, key, tokens)
+		case err != nil && len(tokens) == 0:
+			t.Fatalf("%q: ambiguous, but nobody reads a key", line)
 		}
 	})
 }
 
-// decodeAll decodes every escape that is right and keeps the rest.
-func decodeAll(s string) string {
-	var out strings.Builder
-	for i := 0; i < len(s); i++ {
-		if i+3 <= len(s) {
-			if c, err := url.PathUnescape(s[i : i+3]); err == nil && len(c) == 1 {
-				out.WriteString(c)
-				i += 2
-				continue
-			}
-		}
-		out.WriteByte(s[i])
+// valueOf is what a value stands for.
+func valueOf(s string) string {
+	s = strings.Trim(s, " \t")
+	if strings.HasPrefix(s, `"`) {
+		s = strings.Trim(strings.TrimSuffix(s[1:], `"`), " \t")
 	}
-	return out.String()
+	if decoded, err := url.PathUnescape(s); err == nil {
+		s = strings.Trim(decoded, " \t")
+	}
+	return s
 }

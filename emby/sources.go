@@ -21,8 +21,10 @@ import (
 // %2F is decoded, as Jellyfin's SDK writes it, if all of the escapes are right; a plus sign
 // stays one. Token="" is no key.
 //
-// Quotes are not escaped by these clients: each opens or closes. A text with an odd
-// number of them before its Token is therefore read as one without a key, and refused.
+// Quotes are not escaped by these clients: each opens or closes. Some servers do not heed
+// them and split at every comma. Where such a server would find another key, as in
+// Device="5" disk", Token="KEY", the request is refused with [apikey.ErrAmbiguous], and a
+// comma in a key must therefore be written %2C.
 func Sources() []apikey.Source {
 	return []apikey.Source{
 		apikey.Header("X-Emby-Token"),

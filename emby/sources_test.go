@@ -42,7 +42,7 @@ func TestWhereAKeyMayBe(t *testing.T) {
 		{"Latin-1 bytes", "GET /System/Info\nAuthorization: MediaBrowser Device=\"caf\xe9\", Token=\"{K}\"", 200},
 		{"a value that is encoded", "GET /System/Info\nAuthorization: MediaBrowser Device=\"Bob%22s%2C%20TV\", Token=\"{E}\"", 200},
 		{"a token in the value of another parameter", "GET /System/Info\nAuthorization: MediaBrowser Device=\"Token={K}\"", 401},
-		{"an odd number of quotes before the token", "GET /System/Info\nAuthorization: MediaBrowser Device=\"5\" disk\", Token=\"{K}\"", 401},
+		{"an odd number of quotes before the token", "GET /System/Info\nAuthorization: MediaBrowser Device=\"5\" disk\", Token=\"{K}\"", 400},
 		{"X-Emby-Authorization", "GET /System/Info\nX-Emby-Authorization: MediaBrowser Client=\"Web\", Token=\"{K}\"", 200},
 		{"X-Emby-Authorization with the scheme Emby", "GET /System/Info\nX-Emby-Authorization: Emby Token={K}", 200},
 
@@ -67,6 +67,8 @@ func TestWhereAKeyMayBe(t *testing.T) {
 		{"two keys, the two headers", "GET /System/Info\nX-Emby-Token: {K}\nX-MediaBrowser-Token: {W}", 400},
 		{"two keys, the two parameters", "GET /System/Info?api_key={K}&ApiKey={W}", 400},
 		{"two keys in one Authorization", "GET /System/Info\nAuthorization: MediaBrowser Token=\"{K}\", Token=\"{W}\"", 400},
+		{"two keys, one of them for who splits at each comma", "GET /System/Info\nAuthorization: MediaBrowser Device=\"x, Token={W}, y\", Token=\"{K}\"", 400},
+		{"two keys, one of them behind an odd number of quotes", "GET /System/Info\nX-Emby-Token: {K}\nAuthorization: MediaBrowser Device=\"5\" disk\", Token=\"{W}\"", 400},
 		{"two keys in two lines of Authorization", "GET /System/Info\nAuthorization: Emby Token={W}\nAuthorization: Emby Token={K}", 400},
 		{"two keys in the two Authorizations", "GET /System/Info\nAuthorization: Emby Token={K}\nX-Emby-Authorization: Emby Token={M}", 400},
 	} {
@@ -123,6 +125,35 @@ func TestNoKeyIsSentOn(t *testing.T) {
 	want := r.Header.Clone()
 	s.auth.RemoveKeys(r)
 	assert.Equal(t, want, r.Header, "fields without a key stay")
+}
+
+// What one server takes for a part of a value is a key to another, so it is neither let
+// through nor sent on.
+func TestWhatAnotherServerWouldTakeForAKeyIsOne(t *testing.T) {
+	t.Parallel()
+	asked := 0
+	s := newService(t, apikey.Options{Authorize: func(*http.Request, *apikey.Key) error {
+		asked++
+		return nil
+	}})
+	for _, field := range []string{"Authorization", "X-Emby-Authorization"} {
+		for _, line := range []string{
+			`MediaBrowser Device="5" disk", Token="` + wrong + `"`,
+			`Emby Device="x, Token=` + wrong + `, y"`,
+			`Emby Device=Token=` + wrong,
+			`Emby Token="` + s.good + `,` + wrong + `"`,
+		} {
+			r := httptest.NewRequest("GET", "/System/Info", nil)
+			r.Header.Set("X-Emby-Token", s.good)
+			r.Header.Set(field, line)
+			w := httptest.NewRecorder()
+			s.auth.Handler(s.mux).ServeHTTP(w, r)
+			assert.Equal(t, http.StatusBadRequest, w.Code, line)
+			s.auth.RemoveKeys(r)
+			assert.Empty(t, r.Header, line)
+		}
+	}
+	assert.Zero(t, asked, "Authorize was shown such a request")
 }
 
 func TestEventsNameTheSource(t *testing.T) {
