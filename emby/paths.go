@@ -21,11 +21,12 @@ const keysPath = "/Auth/Keys"
 //
 //	emby.Paths(mux, "GET /Users/{id}", "/web/")
 //
-// makes /Users/Bob out of /emby/users/Bob. Patterns are those of ServeMux; a method or host
-// before the path is ignored. What stands for a wildcard keeps its bytes, as does a path
-// that matches no pattern. /System/Info, /System/Info/Public and the paths of Keys need not
-// be given. Among patterns that match, a name goes before a wildcard. They are compared
-// one by one, which is for hundreds of them, not for thousands.
+// makes /Users/Bob out of /emby/users/Bob. Patterns are those of ServeMux; a host before the
+// path is ignored. What stands for a wildcard keeps its bytes, as does a path that matches
+// no pattern. /System/Info, /System/Info/Public and the paths of Keys need not be given.
+// Among patterns that match, one with the method of the request, or with none, goes before
+// others, and then a name before a wildcard. They are compared one by one, which is for
+// hundreds of them, not for thousands.
 //
 // What follows /Auth/Keys/ may be a key, which belongs in no log. It is taken out of the
 // URL and the RequestURI, in which REDACTED stands for it, and handed to Keys out of
@@ -55,7 +56,7 @@ func (p patterns) fold(r *http.Request) *http.Request {
 	}
 	path, key := concealKey(withoutPrefix(given))
 	if key == "" {
-		path = p.spell(path)
+		path = p.spell(r.Method, path)
 	}
 	if path == given {
 		return r

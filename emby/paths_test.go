@@ -70,6 +70,27 @@ func TestPathsSpellsPathsAsThePatternsDo(t *testing.T) {
 	})
 }
 
+func TestAPatternOfTheRequestsMethodGoesBeforeOthers(t *testing.T) {
+	t.Parallel()
+	patterns := []string{"GET /Users/{id}", "POST /Users/Public", "DELETE\t/Users/Mine", "/Users/All"}
+	for request, want := range map[string]string{
+		"GET /users/public":    "/Users/public",
+		"HEAD /users/public":   "/Users/public",
+		"POST /users/public":   "/Users/Public",
+		"GET /users/mine":      "/Users/mine",
+		"DELETE /users/mine":   "/Users/Mine",
+		"GET /users/all":       "/Users/All",
+		"DELETE /users/public": "/Users/Public", // which no pattern has: it is for the mux to refuse
+		"DELETE /users/bob":    "/Users/bob",
+	} {
+		method, target, _ := strings.Cut(request, " ")
+		var got string
+		handler := http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { got = r.URL.Path })
+		emby.Paths(handler, patterns...).ServeHTTP(httptest.NewRecorder(), httptest.NewRequest(method, target, nil))
+		assert.Equal(t, want, got, request)
+	}
+}
+
 func TestRoutesAreFoundUnderEveryPath(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})

@@ -1,13 +1,19 @@
 package emby
 
 import (
+	"net/http"
 	"net/url"
 	"slices"
 	"strings"
 )
 
 // patterns are the routes that a path is compared with, the most particular first.
-type patterns [][]segment
+type patterns []pattern
+
+type pattern struct {
+	method   string // "" is any
+	segments []segment
+}
 
 // A segment is what stands between two slashes of a pattern.
 type segment struct {
@@ -27,18 +33,21 @@ const (
 
 func newPatterns(texts []string) (p patterns) {
 	for _, text := range texts {
-		_, path, found := strings.Cut(text, "/")
+		before, path, found := strings.Cut(text, "/")
 		if !found {
 			continue // no path, so nothing matches it
 		}
-		var segments []segment
-		for name := range strings.SplitSeq(path, "/") {
-			segments = append(segments, newSegment(name))
+		var one pattern
+		if i := strings.IndexAny(before, " \t"); i >= 0 { // else it is a host
+			one.method = before[:i]
 		}
-		p = append(p, segments)
+		for name := range strings.SplitSeq(path, "/") {
+			one.segments = append(one.segments, newSegment(name))
+		}
+		p = append(p, one)
 	}
-	slices.SortStableFunc(p, func(a, b []segment) int {
-		return slices.CompareFunc(a, b, func(a, b segment) int { return int(a.kind) - int(b.kind) })
+	slices.SortStableFunc(p, func(a, b pattern) int {
+		return slices.CompareFunc(a.segments, b.segments, func(a, b segment) int { return int(a.kind) - int(b.kind) })
 	})
 	return p
 }
@@ -58,15 +67,26 @@ func newSegment(text string) segment {
 	return segment{kind: literal, name: text, spelt: url.PathEscape(text)}
 }
 
-// spell returns an escaped path as the first pattern that it matches has it.
-func (p patterns) spell(path string) string {
+// spell returns an escaped path as the first pattern that it matches has it. Those with
+// another method come last: a route then answers that it does not allow this one.
+func (p patterns) spell(method, path string) string {
 	var buffer [128]byte
-	for _, segments := range p {
-		if spelt, ok := spell(buffer[:0], segments, path); ok {
-			return string(spelt)
+	for _, ours := range [...]bool{true, false} {
+		for _, one := range p {
+			if one.serves(method) != ours {
+				continue
+			}
+			if spelt, ok := spell(buffer[:0], one.segments, path); ok {
+				return string(spelt)
+			}
 		}
 	}
 	return path
+}
+
+// serves reports whether a ServeMux would choose the pattern for a method.
+func (p pattern) serves(method string) bool {
+	return p.method == "" || p.method == method || p.method == http.MethodGet && method == http.MethodHead
 }
 
 func spell(spelt []byte, segments []segment, path string) ([]byte, bool) {
