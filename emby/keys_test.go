@@ -128,6 +128,7 @@ func TestDeleting(t *testing.T) {
 		{"a path of lower case, with a prefix", "DELETE /emby/auth/keys/{V}", true},
 		{"Emby's way in lower case", "POST /mediabrowser/auth/keys/{V}/delete", true},
 		{"with a slash at the end", "DELETE /Auth/Keys/{V}/", true},
+		{"with dots, which a mux takes away", "DELETE /x/../Auth/Keys/{V}", true},
 		{"an unknown key", "DELETE /Auth/Keys/{W}", false},
 		{"a revoked key", "DELETE /Auth/Keys/{R}", false},
 		{"the hint", "DELETE /Auth/Keys/{H}", false},

@@ -31,6 +31,8 @@ const keysPath = "/Auth/Keys"
 // What follows /Auth/Keys/ may be a key, which belongs in no log. It is taken out of the
 // URL and the RequestURI, in which REDACTED stands for it, and handed to Keys out of
 // sight. So a request to delete a key cannot be forwarded to another server behind Paths.
+// This is so wherever in a path the two names stand, and however they are escaped: no route
+// of the host's can have a wildcard behind them.
 //
 // Prefixes are a second way to each path: a rule of a proxy in front that looks at paths
 // has to know them too.
@@ -105,14 +107,13 @@ const redacted = "REDACTED"
 // is "" if it is another path. Of one that is longer than those of Keys, all is taken
 // away that could be a part of a key.
 func concealKey(path string) (shown, key string) {
-	auth, behind := cutSegment(path)
-	keys, behind := cutSegment(behind)
+	shown, behind := cutKeys(path)
 	key, behind = cutSegment(behind)
-	if key == "" || !sameName(auth, "Auth") || !sameName(keys, "Keys") {
+	if key == "" {
 		return path, ""
 	}
 	key, _ = url.PathUnescape(key) // a URL was made of it, so it decodes
-	shown = keysPath + "/" + redacted
+	shown += "/" + redacted
 	switch last, more := cutSegment(behind); {
 	case last == "":
 	case sameName(last, "Delete") && strings.Trim(more, "/") == "":
@@ -121,4 +122,39 @@ func concealKey(path string) (shown, key string) {
 		shown += "/" + redacted
 	}
 	return shown, key
+}
+
+// cutKeys returns a path up to the first /Auth/Keys in it, wherever that is, and what is
+// behind. It is found as others may find it, further in or in a log: after decoding, where
+// %2F is a slash, and after the steps that dots stand for. Without one behind is "".
+func cutKeys(path string) (upTo, behind string) {
+	var buffer [16]string
+	way := buffer[:0]
+	for path != "" {
+		var name string
+		switch name, path = cutAtSlash(path); {
+		case name == "" || sameName(name, "."):
+		case sameName(name, ".."):
+			way = way[:max(len(way)-1, 0)]
+		default:
+			way = append(way, name)
+			if n := len(way) - 2; n >= 0 && sameName(way[n], "Auth") && sameName(way[n+1], "Keys") {
+				return "/" + strings.Join(append(way[:n], keysPath[1:]), "/"), path
+			}
+		}
+	}
+	return "", ""
+}
+
+// cutAtSlash cuts an escaped path at the first slash, escaped or not.
+func cutAtSlash(path string) (before, behind string) {
+	for i := range len(path) {
+		if path[i] == '/' {
+			return path[:i], path[i+1:]
+		}
+		if path[i] == '%' && i+3 <= len(path) && equalFold(path[i:i+3], "%2F") {
+			return path[:i], path[i+3:]
+		}
+	}
+	return path, ""
 }

@@ -5,6 +5,8 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
+	pathpkg "path"
+	"regexp"
 	"strings"
 	"testing"
 
@@ -119,6 +121,16 @@ func TestKeysInPathsAreConcealed(t *testing.T) {
 		{"what follows a delete", "/Auth/Keys/a/Delete/" + canary, "/Auth/Keys/REDACTED/REDACTED"},
 		{"a key that is called Delete", "/Auth/Keys/Delete", "/Auth/Keys/REDACTED"},
 		{"the list", "/Auth/Keys/?a=1", "/Auth/Keys/?a=1"},
+		{"a second prefix", "/emby/emby/Auth/Keys/" + canary, "/emby/Auth/Keys/REDACTED"},
+		{"further in", "/a%2Fb/c/auth/keys/" + canary + "/x", "/a/b/c/Auth/Keys/REDACTED/REDACTED"},
+		{"dots before", "/x/../Auth/Keys/" + canary, "/Auth/Keys/REDACTED"},
+		{"dots before, escaped", "/x/%2E%2e/Auth/Keys/" + canary, "/Auth/Keys/REDACTED"},
+		{"dots above the root", "/../../Auth/Keys/" + canary, "/Auth/Keys/REDACTED"},
+		{"dots between", "/Auth/./x/../Keys/" + canary, "/Auth/Keys/REDACTED"},
+		{"dots behind", "/Auth/Keys/../" + canary, "/Auth/Keys/REDACTED/REDACTED"},
+		{"an escaped slash before the key", "/Auth/Keys%2F" + canary, "/Auth/Keys/REDACTED"},
+		{"escaped slashes everywhere", "/emby%2fAuth%2fKeys%2f" + canary, "/emby/Auth/Keys/REDACTED"},
+		{"one of the names alone", "/Auth/x/Keys/a", "/Auth/x/Keys/a"},
 		{"an absolute URI", "http://localhost/Auth/Keys/" + canary + "?a", "/Auth/Keys/REDACTED?a"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
@@ -145,12 +157,16 @@ func TestWhatTheHandlerDidIsHandedBack(t *testing.T) {
 	assert.Equal(t, "GET /System/Info", r.Pattern)
 }
 
+// behindKeys finds a key by the path to it.
+var behindKeys = regexp.MustCompile(`(?s)/[Aa][Uu][Tt][Hh]/+[Kk][Ee][Yy][Ss]/+([^/].*)`)
+
 // FuzzPaths: no panic, no key behind /Auth/Keys, a URL whose two forms of path agree, and
 // nothing changed in the request that came.
 func FuzzPaths(f *testing.F) {
 	for _, seed := range []string{
 		"/emby/system/info", "//EMBY//%2e%2E/x", "/auth/keys/a%2Fb/delete", "/emby", "/Auth/Keys/SECRET/x", "/users/%E2%84%AA", "/%", "*", "",
 		"/web//..%2f", "/branding/%00", "/Items/{item}/Images/%zz", "/emby/Auth/Keys/%53ECRET", "/SECRET/Auth/Keys",
+		"/emby/emby/Auth/Keys/SECRET", "/x/..%2FAuth/./Keys%2fSECRET", "/Auth/Keys/../Keys/SECRET",
 	} {
 		f.Add(seed)
 	}
@@ -166,11 +182,15 @@ func FuzzPaths(f *testing.F) {
 			if err != nil || decoded != inner.URL.Path {
 				t.Fatalf("%q: escaped %q, path %q", path, inner.URL.EscapedPath(), inner.URL.Path)
 			}
-			if behind, ok := strings.CutPrefix(inner.URL.Path, "/Auth/Keys/"); ok {
-				switch behind {
-				case "", "REDACTED", "REDACTED/Delete", "REDACTED/REDACTED":
-				default:
-					t.Fatalf("%q: shows %q", path, behind)
+			uri, _, _ := strings.Cut(inner.RequestURI, "?")
+			uri, err = url.PathUnescape(uri)
+			for _, shown := range []string{uri, pathpkg.Clean(uri), inner.URL.Path, pathpkg.Clean(inner.URL.Path)} {
+				if behind := behindKeys.FindStringSubmatch(shown); err == nil && behind != nil {
+					switch behind[1] {
+					case "REDACTED", "REDACTED/Delete", "REDACTED/REDACTED":
+					default:
+						t.Fatalf("%q: shows %q", path, behind[1])
+					}
 				}
 			}
 			http.NewServeMux().ServeHTTP(httptest.NewRecorder(), inner)
