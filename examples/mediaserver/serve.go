@@ -114,12 +114,13 @@ func withoutPassword(dsn string) string {
 	return dsn
 }
 
-// accessLog logs each request. It stands inside Conceal and Paths, so that no key gets into the log.
-func accessLog(next http.Handler) http.Handler {
+// accessLog logs each request. It stands inside Conceal and Paths, which take keys from where they
+// belong, and redacts what looks like one elsewhere.
+func accessLog(auth *apikey.Middleware, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
 		next.ServeHTTP(recorder, r)
-		slog.Info("request", "method", r.Method, "uri", r.RequestURI, "status", recorder.status)
+		slog.Info("request", "method", r.Method, "uri", auth.RedactURI(r.RequestURI), "status", recorder.status)
 	})
 }
 

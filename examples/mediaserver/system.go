@@ -72,7 +72,7 @@ func newAPI(auth *apikey.Middleware, issuer *apikey.Issuer, url string) http.Han
 	register(private, privateRoutes(info, issuer))
 	register(mux, publicRoutes(info))
 	mux.Handle("/", auth.Handler(private))
-	return emby.Paths(auth.Conceal(accessLog(mux)), patterns...)
+	return emby.Paths(auth.Conceal(accessLog(auth, mux)), patterns...)
 }
 
 // answer serves a value as JSON.
