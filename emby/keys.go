@@ -52,6 +52,13 @@ func Keys(issuer *apikey.Issuer) http.Handler {
 	mux.HandleFunc("POST "+keysPath, k.create)
 	mux.HandleFunc("DELETE "+keysPath+"/{key}", k.revoke)
 	mux.HandleFunc("POST "+keysPath+"/{key}/Delete", k.revoke)
+	// Without these ServeMux would answer, which writes plain text.
+	mux.HandleFunc(keysPath, allowOnly("GET, HEAD, POST"))
+	mux.HandleFunc(keysPath+"/{key}", allowOnly("DELETE"))
+	mux.HandleFunc(keysPath+"/{key}/Delete", allowOnly("POST"))
+	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
+		refuse(w, http.StatusNotFound, "There is nothing at this path.")
+	})
 	return apikey.Require(ScopeManage)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		caller, _ := apikey.FromContext(r.Context())
 		w.Header().Set("Cache-Control", "no-store")
@@ -127,6 +134,14 @@ func (k *keys) find(r *http.Request) (id string, err error) {
 		return named, nil
 	}
 	return "", err
+}
+
+// allowOnly refuses requests with other methods than those.
+func allowOnly(methods string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Allow", methods)
+		refuse(w, http.StatusMethodNotAllowed, "The methods here are "+methods+".")
+	}
 }
 
 // unavailable answers that the KeyManager failed, and logs why.

@@ -204,10 +204,13 @@ func TestOtherMethodsAndPaths(t *testing.T) {
 		{"GET /Auth/Keys/{k}", 405, "DELETE"},
 		{"GET /Auth/Keys/{k}/Delete", 405, "POST"},
 		{"POST /Auth/Keys/{k}/Other", 404, ""},
+		{"DELETE /Auth/Keys/{k}/x/y", 404, ""},
 	} {
 		res := raw(t, test.request+"\nX-Emby-Token: {M}")
 		assert.Equal(t, test.status, res.StatusCode, test.request)
 		assert.Equal(t, test.allow, res.Header.Get("Allow"), test.request)
+		assert.Equal(t, "application/problem+json", res.Header.Get("Content-Type"), test.request)
+		assert.Contains(t, res.body, fmt.Sprintf(`"status":%d,"detail":"The`, test.status), test.request)
 	}
 	assert.Equal(t, 200, raw(t, "GET /System/Info\nX-Emby-Token: {K}").StatusCode, "nothing was deleted")
 }
