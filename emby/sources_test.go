@@ -48,6 +48,9 @@ func TestWhereAKeyMayBe(t *testing.T) {
 
 		{"no key", "GET /System/Info", 401},
 		{"a wrong key", "GET /System/Info\nX-Emby-Token: {W}", 401},
+		{"an unknown key", "GET /System/Info\nX-Emby-Token: {X}", 401},
+		{"an unknown key in Authorization", "GET /System/Info\nAuthorization: MediaBrowser Token=\"{X}\"", 401},
+		{"a valid and an unknown key", "GET /System/Info?api_key={X}\nX-Emby-Token: {K}", 400},
 		{"a wrong key in Authorization", "GET /System/Info\nAuthorization: MediaBrowser Token=\"{W}\"", 401},
 		{"a revoked key", "GET /System/Info\nX-Emby-Token: {R}", 401},
 		{"Bearer", "GET /System/Info\nAuthorization: Bearer {K}", 401},

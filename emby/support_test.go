@@ -27,9 +27,10 @@ type service struct {
 
 	good, revoked, manager string
 	goodID, managerID      string
+	unknown                string // another service's
 }
 
-// wrong has the shape of a key; the documentation page writes it so.
+// wrong is what the documentation page has for a key. It is none of ours, by its shape.
 const wrong = "123456789987654321"
 
 func newService(t testing.TB, o apikey.Options) *service {
@@ -45,6 +46,7 @@ func newService(t testing.TB, o apikey.Options) *service {
 	require.NoError(t, err)
 	s.good, s.goodID = s.issue(t, apikey.Key{Name: "Plain"})
 	s.manager, s.managerID = s.issue(t, apikey.Key{Name: "Manager", Scopes: []string{"apikeys:manage"}})
+	s.unknown = stranger(t, o.Format)
 	var id string
 	s.revoked, id = s.issue(t, apikey.Key{Name: "Revoked"})
 	_, err = s.store.Revoke(t.Context(), id)
@@ -56,6 +58,16 @@ func newService(t testing.TB, o apikey.Options) *service {
 	return s
 }
 
+// stranger returns a key that is made as ours are, for another store.
+func stranger(t testing.TB, format *apikey.Format) string {
+	t.Helper()
+	issuer, err := apikey.NewIssuer(memstore.New(), format)
+	require.NoError(t, err)
+	secret, _, err := issuer.Issue(t.Context(), apikey.Key{Name: "Stranger"})
+	require.NoError(t, err)
+	return secret.Reveal()
+}
+
 func (s *service) issue(t testing.TB, key apikey.Key) (secret, id string) {
 	t.Helper()
 	made, key, err := s.issuer.Issue(t.Context(), key)
@@ -63,10 +75,11 @@ func (s *service) issue(t testing.TB, key apikey.Key) (secret, id string) {
 	return made.Reveal(), key.ID
 }
 
-// fill puts keys into a text: {K} a valid one, {M} a manager's, {R} a revoked and {W} a
-// wrong one; {k} and {m} are the IDs of the first two, and {E} is {K} in escapes.
+// fill puts keys into a text: {K} a valid one, {M} a manager's, {R} a revoked, {X} an
+// unknown and {W} a wrong one; {k} and {m} are the IDs of the first two, and {E} is {K} in
+// escapes.
 func (s *service) fill(text string) string {
-	return strings.NewReplacer("{K}", s.good, "{M}", s.manager, "{R}", s.revoked, "{W}", wrong,
+	return strings.NewReplacer("{K}", s.good, "{M}", s.manager, "{R}", s.revoked, "{X}", s.unknown, "{W}", wrong,
 		"{E}", escaped(s.good), "{k}", s.goodID, "{m}", s.managerID).Replace(text)
 }
 
