@@ -19,6 +19,14 @@
 // # Web pages of other origins
 //
 // A browser asks before it sends a key across origins, by a CORS preflight that carries
-// none. Where the host answers these, set apikey.Options.AllowPreflight, or answer them
-// outside of the Middleware.
+// none. The Middleware lets it through with apikey.Options.AllowPreflight, but [Keys], as all
+// that stands behind apikey.Require, refuses what has no key, and a pattern such as
+// "OPTIONS /" conflicts in a ServeMux with that of Keys. So answer preflights in front of the
+// mux:
+//
+//	handler := emby.Paths(auth.Handler(cors(mux)), "GET /Users/{name}")
+//
+// where cors sets Access-Control-Allow-Origin, and ends a request with method OPTIONS instead
+// of passing it on. Outside of auth.Handler it needs no AllowPreflight, and pages of other
+// origins can read refusals too.
 package emby
