@@ -3,9 +3,11 @@
 package main
 
 import (
+	"fmt"
 	"io"
 	"net/http"
 	"os"
+	"runtime/debug"
 	"time"
 
 	"github.com/gin-gonic/gin"
@@ -24,7 +26,8 @@ func main() {
 func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Handler {
 	router := gin.New()
 	router.ContextWithFallback = true // or FromContext finds nothing in a *gin.Context
-	router.Use(gin.LoggerWithWriter(accessLog), gin.RecoveryWithWriter(accessLog))
+	// Without a writer, since what Gin writes of a panic has the request's header, and the key in it.
+	router.Use(gin.LoggerWithWriter(accessLog), gin.CustomRecoveryWithWriter(nil, logPanic(accessLog)))
 
 	router.GET("/health", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	protected := router.Group("/", wrap(auth.Handler), wrap(httprate.LimitBy(limit, time.Minute, byKey)))
@@ -32,6 +35,14 @@ func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Han
 	protected.POST("/library", wrap(apikey.Require("library:write")), write)
 
 	return auth.Conceal(router) // around the router, so that its logger sees no key
+}
+
+// logPanic logs a panic, and nothing of the request.
+func logPanic(to io.Writer) gin.RecoveryFunc {
+	return func(c *gin.Context, value any) {
+		fmt.Fprintf(to, "panic: %v\n%s", value, debug.Stack())
+		c.AbortWithStatus(http.StatusInternalServerError)
+	}
 }
 
 // wrap makes middleware of net/http Gin's.

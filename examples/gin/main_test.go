@@ -3,6 +3,8 @@ package main
 import (
 	"io"
 	"net/http"
+	"net/http/httptest"
+	"strings"
 	"testing"
 
 	"github.com/gin-gonic/gin"
@@ -18,9 +20,29 @@ func TestMain(m *testing.M) {
 	m.Run()
 }
 
+// Not parallel: the mode is the process's. In debug mode Gin logs more.
 func TestRouter(t *testing.T) {
+	gin.DefaultWriter = io.Discard
+	for _, mode := range []string{gin.ReleaseMode, gin.DebugMode} {
+		t.Run(mode, func(t *testing.T) {
+			gin.SetMode(mode)
+			t.Cleanup(func() { gin.SetMode(gin.TestMode) })
+			routertest.Run(t, newRouter)
+		})
+	}
+}
+
+func TestAPanicIsLogged(t *testing.T) {
 	t.Parallel()
-	routertest.Run(t, newRouter)
+	var log strings.Builder
+	w := httptest.NewRecorder()
+	router := gin.New()
+	router.Use(gin.CustomRecoveryWithWriter(nil, logPanic(&log)))
+	router.GET("/", func(*gin.Context) { panic("boom") })
+	router.ServeHTTP(w, httptest.NewRequest("GET", "/", nil))
+	assert.Equal(t, http.StatusInternalServerError, w.Code)
+	assert.Contains(t, log.String(), "panic: boom\n")
+	assert.Contains(t, log.String(), "gin/main_test.go", "where it was")
 }
 
 func TestWhatStandsBehindARefusalDoesNotRun(t *testing.T) {

@@ -39,7 +39,7 @@ type Router func(auth *apikey.Middleware, limit int, log io.Writer) http.Handler
 // New serves a router.
 func New(t *testing.T, limit int, newRouter Router) *Service {
 	s := &Service{t: t, store: &store{Store: memstore.New()}, log: &log{}}
-	auth, err := apikey.New(s.store, apikey.Options{})
+	auth, err := apikey.New(s.store, apikey.Options{Authorize: panicFor})
 	require.NoError(t, err)
 	s.issuer, err = apikey.NewIssuer(s.store, nil)
 	require.NoError(t, err)
@@ -60,6 +60,18 @@ func (s *Service) serve(handler http.Handler) string {
 	server.Start()
 	s.t.Cleanup(server.Close)
 	return server.URL
+}
+
+// panics are the keys, by name, whose requests end in a panic. To the router that is the panic of
+// any handler in its chain.
+var panics = map[string]any{"Boom": "boom", "Abort": http.ErrAbortHandler}
+
+// panicFor is for Options.Authorize.
+func panicFor(_ *http.Request, key *apikey.Key) error {
+	if value, ok := panics[key.Name]; ok {
+		panic(value)
+	}
+	return nil
 }
 
 // A store can be made to fail.
@@ -137,6 +149,7 @@ func Run(t *testing.T, newRouter Router) {
 		assert.Equal(t, "Written for Backup job.\n", body)
 	})
 	runRefusals(t, s, reader, writer)
+	runPanics(t, s)
 	t.Run("the access log has the requests, and no key", func(t *testing.T) {
 		lines := s.log.String()
 		assert.Contains(t, lines, "/library?sort=name", "what else was in the query")
