@@ -45,14 +45,13 @@ func logPanic(to io.Writer) gin.RecoveryFunc {
 	}
 }
 
-// wrap makes middleware of net/http Gin's.
+// wrap makes middleware of net/http Gin's. What follows keeps Gin's ResponseWriter: one that the
+// middleware puts around it is dropped.
 func wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		passed := false
-		middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			passed, c.Request = true, r
-			c.Next()
-		})).ServeHTTP(c.Writer, c.Request)
+		next := func(_ http.ResponseWriter, r *http.Request) { passed, c.Request = true, r; c.Next() }
+		middleware(http.HandlerFunc(next)).ServeHTTP(c.Writer, c.Request)
 		if !passed {
 			c.Abort()
 		}
