@@ -16,17 +16,17 @@ import (
 )
 
 func main() {
-	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 60, os.Stdout) })
+	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 1, 60, os.Stdout) })
 }
 
-// newRouter returns the routes. Each key has so many requests at once, and one more a second.
-func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Handler {
+// newRouter returns the routes. Each key has a burst of requests at once, and then so many a second.
+func newRouter(auth *apikey.Middleware, rate float64, burst int, accessLog io.Writer) http.Handler {
 	e := echo.New()
 	e.Logger = slog.New(slog.NewTextHandler(accessLog, nil))
 	e.Use(middleware.RequestLogger(), middleware.Recover())
 
 	e.GET("/health", func(c *echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	protected := e.Group("", echo.WrapMiddleware(auth.Handler), limitRate(limit))
+	protected := e.Group("", echo.WrapMiddleware(auth.Handler), limitRate(rate, burst))
 	protected.GET("/library", read, echo.WrapMiddleware(apikey.Require("library:read")))
 	protected.POST("/library", write, echo.WrapMiddleware(apikey.Require("library:write")))
 
@@ -34,9 +34,9 @@ func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Han
 }
 
 // limitRate limits each key's rate, from wherever it is used.
-func limitRate(limit int) echo.MiddlewareFunc {
+func limitRate(rate float64, burst int) echo.MiddlewareFunc {
 	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
-		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: 1, Burst: limit}),
+		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: rate, Burst: burst}),
 		IdentifierExtractor: func(c *echo.Context) (string, error) {
 			key, _ := apikey.FromContext(c.Request().Context())
 			return key.ID, nil
