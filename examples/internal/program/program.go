@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 )
 
 // A Program is a running example.
@@ -46,6 +47,8 @@ func Start(t *testing.T, args ...string) *Program {
 	}()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGINT)
+		for range p.lines { // what nobody asked for, so that the program can write on and end
+		}
 		<-read
 		cmd.Wait()
 		if t.Failed() {
@@ -55,17 +58,27 @@ func Start(t *testing.T, args ...string) *Program {
 	return p
 }
 
+// patience is how long Line waits for what a program prints when it starts.
+const patience = time.Minute
+
 // Line returns the next line of standard output that contains text, without the blanks
 // around it.
 func (p *Program) Line(text string) string {
 	p.t.Helper()
-	for line := range p.lines {
-		if strings.Contains(line, text) {
-			return strings.TrimSpace(line)
+	late := time.After(patience)
+	for {
+		select {
+		case line, ok := <-p.lines:
+			if !ok {
+				p.t.Fatalf("the program ended without a line that contains %q", text)
+			}
+			if strings.Contains(line, text) {
+				return strings.TrimSpace(line)
+			}
+		case <-late:
+			p.t.Fatalf("no line that contains %q within %v", text, patience)
 		}
 	}
-	p.t.Fatalf("the program ended without a line that contains %q", text)
-	return ""
 }
 
 // Skip says that a test was skipped, which is a failure where all of them must run.
