@@ -6,9 +6,10 @@ import (
 	"flag"
 	"fmt"
 	"log"
+	"net"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
+	"time"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/examples/internal/demo"
@@ -18,7 +19,7 @@ func main() {
 	upstream := flag.String("upstream", "", "URL of the service behind; one that shows what it is told if empty")
 	demo.Serve(func(auth *apikey.Middleware) http.Handler {
 		if *upstream == "" {
-			*upstream = httptest.NewServer(http.HandlerFunc(show)).URL
+			*upstream = serveUpstream()
 		}
 		target, err := url.Parse(*upstream)
 		if err != nil {
@@ -28,7 +29,19 @@ func main() {
 	})
 }
 
-// show is a service that trusts the proxy: only the proxy can reach it.
+// serveUpstream serves show, and returns where. It believes whoever reaches it, so it is for this
+// machine alone; a real one is to be reached by the proxy alone.
+func serveUpstream() (address string) {
+	listener, err := net.Listen("tcp", "localhost:0")
+	if err != nil {
+		log.Fatal(err)
+	}
+	server := &http.Server{Handler: http.HandlerFunc(show), ReadHeaderTimeout: 10 * time.Second}
+	go func() { log.Fatal(server.Serve(listener)) }()
+	return "http://" + listener.Addr().String()
+}
+
+// show shows what the upstream is told.
 func show(w http.ResponseWriter, r *http.Request) {
 	fmt.Fprintf(w, "%s %s by %s, %s, who may %s\n", r.Method, r.RequestURI,
 		r.Header.Get(idField), r.Header.Get(nameField), r.Header.Get(scopesField))
