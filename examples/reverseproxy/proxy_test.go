@@ -5,11 +5,13 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -27,14 +29,17 @@ type path struct {
 	key    apikey.Key
 	got    []*http.Request // what the upstream got
 	raw    []string        // as it came over the wire
+
+	answer, response http.Header // of the upstream, and as the client sees it
 }
 
 func newPath(t *testing.T) *path {
 	p := &path{}
-	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, err := httputil.DumpRequest(r, true)
 		assert.NoError(t, err)
 		p.got, p.raw = append(p.got, r), append(p.raw, string(raw))
+		maps.Copy(w.Header(), p.answer)
 	}))
 	t.Cleanup(upstream.Close)
 	store := memstore.New()
@@ -67,6 +72,7 @@ func (p *path) send(t *testing.T, request string) int {
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
 	require.NoError(t, err)
+	p.response = response.Header
 	return response.StatusCode
 }
 
@@ -80,6 +86,7 @@ func TestTheUpstreamNeverSeesAKey(t *testing.T) {
 		"in the query, escaped":      "GET /library?limit=5&Api%5Fkey=KEY&sort=name HTTP/1.1\nHost: h\n\n",
 		"in both":                    "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
 		"in both, and a Referer":     "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\nReferer: http://h/?api_key=KEY\n\n",
+		"again by a lookalike":       "GET /library HTTP/1.1\nHost: h\nX-API-Key: KEY\nX_Api_Key: KEY\nX.Emby~Token: KEY\n\n",
 		"in a field of a Connection": "GET /library HTTP/1.1\nHost: h\nConnection: X-API-Key\nX-API-Key: KEY\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -104,6 +111,40 @@ func TestTheUpstreamIsToldWhoCalls(t *testing.T) {
 	name, err := url.PathUnescape(h.Get("X-Caller-Name"))
 	require.NoError(t, err)
 	assert.Equal(t, "Küche & Co", name)
+	assert.Equal(t, "127.0.0.1", h.Get("X-Forwarded-For"))
+	assert.Equal(t, "h", h.Get("X-Forwarded-Host"))
+	assert.Equal(t, "http", h.Get("X-Forwarded-Proto"))
+}
+
+func TestOneOfTwoPoliciesIsLeft(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, target, cache, referrer string // what is sent
+		wantCache, wantReferrer       string
+	}{
+		{"an upstream that says nothing", "/", "", "", "private", ""},
+		{"a response for all to keep", "/", "public, max-age=60", "", "private", ""},
+		{"a response for nobody to keep", "/", "No-Store", "", "No-Store", ""},
+		{"a response for the caller to keep", "/", "max-age=60, private", "", "max-age=60, private", ""},
+		{"what begins like private", "/", "privately", "", "private", ""},
+		{"the upstream's policy, where no key is in the URL", "/", "", "origin", "private", "origin"},
+		{"ours, where one is", "/?api_key=KEY", "", "unsafe-url", "private", "no-referrer"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			p := newPath(t)
+			p.answer = http.Header{}
+			if test.cache != "" {
+				p.answer.Set("Cache-Control", test.cache)
+			}
+			if test.referrer != "" {
+				p.answer.Set("Referrer-Policy", test.referrer)
+			}
+			require.Equal(t, http.StatusOK, p.send(t, "GET "+test.target+" HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n"))
+			assert.Equal(t, []string{test.wantCache}, p.response.Values("Cache-Control"))
+			assert.Equal(t, test.wantReferrer, strings.Join(p.response.Values("Referrer-Policy"), " and "))
+		})
+	}
 }
 
 func TestAClientCannotSayWhoItIs(t *testing.T) {
@@ -114,6 +155,9 @@ func TestAClientCannotSayWhoItIs(t *testing.T) {
 		"in another case":                "x-caller-ID: forged\nX-CALLER-NAME: forged",
 		"several lines":                  "X-Caller-Id: forged\nX-Caller-Id: forged",
 		"with underscores":               "X_Caller_Id: forged\nx_caller-name: forged",
+		"with other characters":          "X.Caller.Id: forged\nX!Caller~Id: forged\nx'caller|scopes: forged",
+		"where it comes from":            "X-Forwarded-For: forged\nX_Forwarded_For: forged\nForwarded: for=forged",
+		"how it comes":                   "X-Forwarded-Host: forged\nX-Forwarded-Proto: forged\nX.Forwarded.Proto: forged",
 		"removed by Connection":          "Connection: X-Caller-Id, X-Caller-Name, X-Caller-Scopes",
 		"forged and listed":              "X-Caller-Id: forged\nConnection: close, x-caller-id",
 		"a name that merely begins same": "X-Caller-Id-2: harmless",
