@@ -4,7 +4,6 @@ import (
 	"context"
 	"database/sql"
 	"errors"
-	"fmt"
 	"net/url"
 	"strings"
 	"time"
@@ -109,13 +108,19 @@ func parseMySQL(text string) (*mysql.Config, error) {
 		// Not the error itself, which shows the password.
 		return nil, errors.New("-db: not a URL such as mysql://user:password@host:3306/database")
 	}
-	c := mysql.NewConfig()
+	addr := u.Host
+	if u.Port() == "" {
+		addr += ":3306"
+	}
+	// With the address, since the name in the server's certificate is made of it; and with no
+	// slash in the query, as in loc=Europe/Berlin, since the driver looks for the last one.
+	c, err := mysql.ParseDSN("tcp(" + addr + ")/?" + strings.ReplaceAll(u.RawQuery, "/", "%2F"))
+	if err != nil {
+		return nil, err
+	}
 	c.User = u.User.Username()
 	c.Passwd, _ = u.User.Password()
-	c.Net, c.Addr, c.DBName = "tcp", u.Host, strings.TrimPrefix(u.Path, "/")
-	if u.Port() == "" {
-		c.Addr = fmt.Sprintf("%s:3306", u.Host)
-	}
+	c.DBName = strings.TrimPrefix(u.Path, "/")
 	return c, nil
 }
 
