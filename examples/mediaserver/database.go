@@ -18,6 +18,7 @@ import (
 
 // A database is where keys are kept.
 type database struct {
+	name   string // for people to read: without a password
 	pool   *sql.DB
 	store  *sqlstore.Store
 	listen func(ctx context.Context, wake func()) // nil: nobody tells of changes early
@@ -40,17 +41,19 @@ func openDatabase(ctx context.Context, dsn string) (*database, error) {
 }
 
 func (db *database) connect(dsn string) (dialect sqlstore.Dialect, err error) {
-	switch scheme, _, _ := strings.Cut(dsn, "://"); {
-	case scheme == "postgres" || scheme == "postgresql":
+	switch kindOf(dsn) {
+	case isPostgres:
 		dialect = sqlstore.Postgres
-		db.pool, err = openPostgres(dsn)
-		db.listen = func(ctx context.Context, wake func()) { sqlstore.Listen(ctx, pgx.Connect, dsn, wake) }
-	case scheme == "mysql" || strings.Contains(dsn, "@tcp(") || strings.Contains(dsn, "@unix("):
+		err = db.openPostgres(dsn)
+	case isMySQL:
 		dialect = sqlstore.MySQL
-		db.pool, err = openMySQL(dsn)
-	default:
+		err = db.openMySQL(dsn)
+	case isFile:
+		db.name = dsn
 		db.pool, err = sqlstore.OpenSQLite("sqlite", dsn)
 		return sqlstore.SQLite, err
+	default:
+		err = errDSN
 	}
 	if err != nil {
 		return 0, err
@@ -68,26 +71,30 @@ const (
 	readTimeout    = 5 * time.Second
 )
 
-func openPostgres(dsn string) (*sql.DB, error) {
+// openPostgres takes a URL, or words such as "host=h dbname=d".
+func (db *database) openPostgres(dsn string) error {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
-		return nil, err
+		return errDSN
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
 	}
-	return stdlib.OpenDB(*c), nil
+	db.name = "postgres://" + c.Host + "/" + c.Database
+	db.pool = stdlib.OpenDB(*c)
+	db.listen = func(ctx context.Context, wake func()) { sqlstore.Listen(ctx, pgx.Connect, dsn, wake) }
+	return nil
 }
 
 // openMySQL takes a URL, or a DSN as the driver has it.
-func openMySQL(dsn string) (*sql.DB, error) {
+func (db *database) openMySQL(dsn string) error {
 	parse := mysql.ParseDSN
 	if strings.HasPrefix(dsn, "mysql://") {
 		parse = parseMySQL
 	}
 	c, err := parse(dsn)
 	if err != nil {
-		return nil, err
+		return errDSN
 	}
 	if c.Timeout == 0 {
 		c.Timeout = connectTimeout
@@ -97,16 +104,18 @@ func openMySQL(dsn string) (*sql.DB, error) {
 	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
-		return nil, err
+		return errDSN
 	}
-	return sql.OpenDB(connector), nil
+	db.name = "mysql://" + c.Addr + "/" + c.DBName
+	db.pool = sql.OpenDB(connector)
+	return nil
 }
 
+// parseMySQL reads a URL. Its query has the driver's parameters, such as tls=true.
 func parseMySQL(text string) (*mysql.Config, error) {
 	u, err := url.Parse(text)
 	if err != nil {
-		// Not the error itself, which shows the password.
-		return nil, errors.New("-db: not a URL such as mysql://user:password@host:3306/database")
+		return nil, err
 	}
 	addr := u.Host
 	if u.Port() == "" {

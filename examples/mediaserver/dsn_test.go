@@ -1,12 +1,71 @@
 package main
 
 import (
+	"path/filepath"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey/sqlstore"
 )
+
+func TestPasswordsAreNotShown(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ name, dsn, want string }{
+		{"a URL of PostgreSQL", "postgres://u:hidden@h/d", "postgres://h/d"},
+		{"its longer scheme", "postgresql://u:hidden@h:5433/d", "postgres://h/d"},
+		{"user and password in its query", "postgres://h/d?user=u&password=hidden", "postgres://h/d"},
+		{"a password in its query", "postgres://u@h/d?password=hidden", "postgres://h/d"},
+		{"words of libpq", "host=h user=u password=hidden dbname=d", "postgres://h/d"},
+		{"words in quotes", "user = u password = 'hid hidden' host=h dbname=d", "postgres://h/d"},
+		{"a URL of MySQL", "mysql://u:hidden@h/d", "mysql://h:3306/d"},
+		{"a URL of MySQL with a query", "mysql://u:hidden@h/d?tls=true", "mysql://h:3306/d"},
+		{"a DSN of the MySQL driver", "u:hidden@tcp(h)/d", "mysql://h:3306/d"},
+		{"one with an address that is implied", "u:hidden@/d", "mysql://127.0.0.1:3306/d"},
+		{"one with signs in the password", "u:p@ss:hidden/@unix(/run/mysql.sock)/d", "mysql:///run/mysql.sock/d"},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			db := &database{}
+			_, err := db.connect(test.dsn)
+			require.NoError(t, err)
+			defer db.pool.Close()
+			assert.Equal(t, test.want, db.name)
+		})
+	}
+	for _, dsn := range []string{
+		"mysql://u:hidden@h:port/d",
+		"mysql://u:hidden@h/d?tls=hidden",
+		"postgres://u:hidden@h:port/d",
+		"postgres://h/d?password=hidden&port=hidden",
+		"host=h password=hidden port=hidden",
+		"mariadb://u:hidden@h/d",
+		"u:hidden@h/d",
+		"u:hidden@tcp(h/d",
+	} {
+		t.Run("refused: "+dsn, func(t *testing.T) {
+			t.Parallel()
+			_, err := (&database{}).connect(dsn)
+			require.ErrorContains(t, err, "-db: want a file, postgres://user:password@host/database")
+			assert.NotContains(t, err.Error(), "hidden")
+		})
+	}
+}
+
+func TestFilesAreOpenedBySQLite(t *testing.T) {
+	t.Parallel()
+	for _, name := range []string{"keys.db", "keys@home.db", "host.db", "a b=c.db"} {
+		file := filepath.Join(t.TempDir(), name)
+		db := &database{}
+		dialect, err := db.connect(file)
+		require.NoError(t, err)
+		assert.Equal(t, sqlstore.SQLite, dialect)
+		assert.Equal(t, file, db.name)
+		require.NoError(t, db.pool.Close())
+	}
+}
 
 func TestTheQueryOfAMySQLURLIsTheDrivers(t *testing.T) {
 	t.Parallel()

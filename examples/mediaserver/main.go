@@ -29,7 +29,7 @@ import (
 
 func main() {
 	addr := flag.String("addr", "localhost:8096", "address to listen on")
-	db := flag.String("db", "apikeys.db", "where keys are kept: a file of SQLite, postgres://…, mysql://… or the DSN of a MySQL driver")
+	db := flag.String("db", "apikeys.db", "where keys are kept: a file of SQLite, postgres://…, mysql://…, or a DSN as libpq or the MySQL driver has it")
 	issue := flag.String("issue", "", "issue a key with this name, and exit")
 	scopes := flag.String("scopes", "", "what the issued key may do, separated by commas, such as "+emby.ScopeManage)
 	revoke := flag.String("revoke", "", "revoke the key with this ID, and exit")
@@ -74,7 +74,7 @@ func run(ctx context.Context, out io.Writer, addr, dsn, issue, scopes, revoke st
 		fmt.Fprintf(out, "%s, %q, was revoked on %s\n", key.ID, key.Name, key.RevokedAt.Local().Format(time.DateTime))
 		return nil
 	}
-	return serve(ctx, out, addr, dsn, db, issuer)
+	return serve(ctx, out, addr, db, issuer)
 }
 
 // scopesIn returns what -scopes lists.

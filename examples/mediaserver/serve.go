@@ -8,8 +8,6 @@ import (
 	"log/slog"
 	"net"
 	"net/http"
-	"net/url"
-	"strings"
 	"sync"
 	"time"
 
@@ -19,7 +17,7 @@ import (
 )
 
 // serve answers requests until ctx is done.
-func serve(ctx context.Context, out io.Writer, addr, dsn string, db *database, issuer *apikey.Issuer) error {
+func serve(ctx context.Context, out io.Writer, addr string, db *database, issuer *apikey.Issuer) error {
 	cache, err := cachestore.New(db.store, db.store, cachestore.Options{})
 	if err != nil {
 		return err
@@ -41,7 +39,7 @@ func serve(ctx context.Context, out io.Writer, addr, dsn string, db *database, i
 		return err
 	}
 	base := "http://" + reachable(addr, listener)
-	fmt.Fprintf(out, "Listening on %s, with keys in %s\n\n", base, withoutPassword(dsn))
+	fmt.Fprintf(out, "Listening on %s, with keys in %s\n\n", base, db.name)
 	handler, err := withDashboard(newAPI(auth, issuer, base), issuer, base, out)
 	if err != nil {
 		return errors.Join(err, listener.Close())
@@ -101,17 +99,6 @@ func reachable(addr string, listener net.Listener) string {
 	}
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return net.JoinHostPort(host, port)
-}
-
-// withoutPassword returns a DSN as it may be shown.
-func withoutPassword(dsn string) string {
-	if u, err := url.Parse(dsn); err == nil && u.User != nil {
-		return u.Redacted()
-	}
-	if strings.Contains(dsn, "@") {
-		return "the database of -db"
-	}
-	return dsn
 }
 
 // accessLog logs each request. It stands inside Conceal and Paths, which take keys from where they
