@@ -3,8 +3,6 @@ package main
 import (
 	"encoding/json"
 	"io"
-	"log/slog"
-	"net/http/httptest"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -16,10 +14,6 @@ import (
 	client "github.com/sj14/jellyfin-go/api"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/latchkey-dev/apikey"
-	ours "github.com/latchkey-dev/apikey/emby"
-	"github.com/latchkey-dev/apikey/memstore"
 )
 
 // jellyfinGo is a client as the README of jellyfin-go makes one.
@@ -119,38 +113,4 @@ func TestAutoscanScans(t *testing.T) {
 			assert.ErrorContains(t, err, "401")
 		})
 	}
-}
-
-// Not parallel, since it looks at what this process logs.
-func TestTheAccessLogHasNoKeys(t *testing.T) {
-	var log strings.Builder
-	before := slog.Default()
-	slog.SetDefault(slog.New(slog.NewTextHandler(&log, nil)))
-	t.Cleanup(func() { slog.SetDefault(before) })
-	store := memstore.New()
-	auth, err := apikey.New(store, apikey.Options{Sources: ours.Sources()})
-	require.NoError(t, err)
-	issuer, err := apikey.NewIssuer(store, nil)
-	require.NoError(t, err)
-	secret, _, err := issuer.Issue(t.Context(), apikey.Key{Name: "Administrator", Scopes: []string{ours.ScopeManage}})
-	require.NoError(t, err)
-	api := newAPI(auth, issuer, "")
-	for _, test := range []struct {
-		request string
-		status  int
-		line    string
-	}{
-		{"GET /emby/auth/keys?a=1&ApiKey={K}", 200, `method=GET uri="/emby/auth/keys?a=1" status=200`},
-		{"GET /nothing/{K}?api_key={K}", 404, `method=GET uri=/nothing/REDACTED status=404`},
-		{"GET /emby/system/info", 401, `method=GET uri=/emby/system/info status=401`},
-		{"DELETE /emby/emby/auth/keys/{K}?api_key={K}", 404, `method=DELETE uri=/emby/Auth/Keys/REDACTED status=404`},
-		{"DELETE /emby/auth/keys/{K}?api_key={K}", 204, `method=DELETE uri=/Auth/Keys/REDACTED status=204`},
-	} {
-		method, target, _ := strings.Cut(strings.ReplaceAll(test.request, "{K}", secret.Reveal()), " ")
-		w := httptest.NewRecorder()
-		api.ServeHTTP(w, httptest.NewRequest(method, target, nil))
-		assert.Equal(t, test.status, w.Code, w.Body)
-		assert.Contains(t, log.String(), test.line)
-	}
-	assert.NotContains(t, log.String(), "ak_")
 }
