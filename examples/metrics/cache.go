@@ -8,17 +8,17 @@ import (
 
 // cacheMetrics reads a cache's statistics when it is scraped.
 type cacheMetrics struct {
-	cache                                 *cachestore.Store
+	stats                                 func() cachestore.Stats
 	lookups, evictions, failures, entries *prometheus.Desc
 	lease                                 *prometheus.Desc
 }
 
-func newCacheMetrics(cache *cachestore.Store) *cacheMetrics {
+func newCacheMetrics(stats func() cachestore.Stats) *cacheMetrics {
 	desc := func(name, help string, labels ...string) *prometheus.Desc {
 		return prometheus.NewDesc("apikey_cache_"+name, help, labels, nil)
 	}
 	return &cacheMetrics{
-		cache:     cache,
+		stats:     stats,
 		lookups:   desc("lookups_total", "Lookups by how they were answered.", "answer"),
 		evictions: desc("evictions_total", "Entries that made room for others.", "kind"),
 		failures:  desc("failures_total", "Questions to the database that were not answered.", "question"),
@@ -36,7 +36,7 @@ func (m *cacheMetrics) Describe(to chan<- *prometheus.Desc) {
 
 // Collect is for prometheus.Collector.
 func (m *cacheMetrics) Collect(to chan<- prometheus.Metric) {
-	s := m.cache.Stats()
+	s := m.stats()
 	count := func(d *prometheus.Desc, n uint64, label string) {
 		to <- prometheus.MustNewConstMetric(d, prometheus.CounterValue, float64(n), label)
 	}

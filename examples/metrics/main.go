@@ -75,7 +75,7 @@ func newService(cache *cachestore.Store, registry *prometheus.Registry, traces t
 	if err != nil {
 		return nil, err
 	}
-	registry.MustRegister(newCacheMetrics(cache))
+	registry.MustRegister(newCacheMetrics(cache.Stats))
 	library := func(w http.ResponseWriter, r *http.Request) {
 		key, _ := apikey.FromContext(r.Context())
 		fmt.Fprintf(w, "Hello, %s!\n", key.Name)

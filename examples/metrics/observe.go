@@ -24,7 +24,7 @@ type decisions struct {
 func newDecisions(metrics prometheus.Registerer, traces trace.TracerProvider) *decisions {
 	d := &decisions{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "apikey_decisions_total", Help: "Requests by what was decided about their key, and where it was.",
+			Name: "apikey_decisions_total", Help: "Decisions about keys by their outcome, and where the key was.",
 		}, []string{"outcome", "source"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "apikey_decision_seconds", Help: "How long the decision took, the store included.",
@@ -40,7 +40,9 @@ func newDecisions(metrics prometheus.Registerer, traces trace.TracerProvider) *d
 func (d *decisions) observe(ctx context.Context, e apikey.Event) {
 	outcome := e.Outcome()
 	d.total.WithLabelValues(outcome, e.Source).Inc()
-	d.duration.WithLabelValues(outcome).Observe(e.Duration.Seconds())
+	if e.Duration > 0 { // else it is Require that decided, of what it knew
+		d.duration.WithLabelValues(outcome).Observe(e.Duration.Seconds())
+	}
 
 	end := time.Now()
 	_, span := d.tracer.Start(ctx, "apikey", trace.WithTimestamp(end.Add(-e.Duration)))
