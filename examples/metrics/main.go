@@ -7,10 +7,13 @@ import (
 	"errors"
 	"flag"
 	"fmt"
+	"io"
 	"log"
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
+	"syscall"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
@@ -27,13 +30,15 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "address to listen on")
 	flag.Parse()
-	if err := run(*addr); err != nil {
+	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	if err := run(ctx, os.Stdout, os.Stderr, *addr); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(addr string) (err error) {
-	exporter, err := stdouttrace.New(stdouttrace.WithWriter(os.Stderr))
+func run(ctx context.Context, out, traceOut io.Writer, addr string) (err error) {
+	exporter, err := stdouttrace.New(stdouttrace.WithWriter(traceOut))
 	if err != nil {
 		return err
 	}
@@ -54,7 +59,7 @@ func run(addr string) (err error) {
 	if err != nil {
 		return err
 	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Backup job"})
+	secret, _, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
 	if err != nil {
 		return err
 	}
@@ -62,10 +67,25 @@ func run(addr string) (err error) {
 	if err != nil {
 		return err
 	}
-	fmt.Printf("curl -H 'X-API-Key: %s' http://%s/library\n", secret.Reveal(), listener.Addr())
-	fmt.Printf("curl http://%s/metrics\n", listener.Addr())
+	fmt.Fprintf(out, "curl -H 'X-API-Key: %s' http://%s/library\n", secret.Reveal(), listener.Addr())
+	fmt.Fprintf(out, "curl http://%s/metrics\n", listener.Addr())
+	return serve(ctx, listener, handler)
+}
+
+// serve answers requests until ctx is done, and then those that have begun.
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	return server.Serve(listener)
+	done := make(chan error, 1)
+	stop := context.AfterFunc(ctx, func() {
+		grace, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+		defer cancel()
+		done <- server.Shutdown(grace)
+	})
+	if err := server.Serve(listener); !errors.Is(err, http.ErrServerClosed) {
+		stop()
+		return err
+	}
+	return <-done
 }
 
 // newService returns a service that is observed. Whoever can reach /metrics needs no key: keep it

@@ -1,7 +1,12 @@
 package main
 
 import (
+	"bufio"
+	"bytes"
+	"context"
 	"fmt"
+	"io"
+	"net/http"
 	"net/http/httptest"
 	"regexp"
 	"slices"
@@ -129,6 +134,31 @@ func must[T any](v T, err error) T {
 		panic(err)
 	}
 	return v
+}
+
+// Traces are written in batches, the last when the program ends.
+func TestTheLastTracesAreWritten(t *testing.T) {
+	t.Parallel()
+	ctx, stop := context.WithCancel(t.Context())
+	out, in := io.Pipe()
+	var traces bytes.Buffer
+	ended := make(chan error, 1)
+	go func() { ended <- run(ctx, in, &traces, "localhost:0") }()
+	lines := bufio.NewScanner(out)
+	require.True(t, lines.Scan())
+	line := strings.Split(lines.Text(), "'")
+	require.True(t, lines.Scan())
+	_, key, _ := strings.Cut(line[1], ": ")
+	r, err := http.NewRequestWithContext(t.Context(), "GET", strings.TrimSpace(line[2]), nil)
+	require.NoError(t, err)
+	r.Header.Set("X-API-Key", key)
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	require.NoError(t, response.Body.Close())
+	require.Equal(t, http.StatusOK, response.StatusCode)
+	stop()
+	require.NoError(t, <-ended)
+	assert.Contains(t, traces.String(), `"Value":"accepted"`)
 }
 
 func TestTheCurlLinesItPrintsWork(t *testing.T) {
