@@ -19,10 +19,9 @@
 // # Web pages of other origins
 //
 // A browser asks before it sends a key across origins, by a CORS preflight that carries
-// none. The Middleware lets it through with apikey.Options.AllowPreflight, but [Keys], as all
-// that stands behind apikey.Require, refuses what has no key, and a pattern such as
-// "OPTIONS /" conflicts in a ServeMux with that of Keys. So answer preflights in front of the
-// mux:
+// none. The Middleware lets it through with apikey.Options.AllowPreflight, but [Keys] does not
+// answer it, and a pattern such as "OPTIONS /" conflicts in a ServeMux with that of Keys. So
+// answer preflights in front of the mux:
 //
 //	handler := emby.Paths(auth.Handler(cors(mux)), "GET /Users/{name}")
 //
