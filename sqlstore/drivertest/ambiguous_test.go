@@ -6,7 +6,6 @@ import (
 	"context"
 	"database/sql/driver"
 	"math/rand/v2"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -24,40 +23,44 @@ func TestAWriteThatRunsOutOfTimeAtAnyStep(t *testing.T) {
 	onEach(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
-		var step, stopAt atomic.Int32
-		var done atomic.Bool
-		var last atomic.Value
+		// What is carried out by the deadline of the statement that was stopped is too late, too.
+		var step, stopAt int
+		var executes bool
+		var stopped string
+		var over time.Time
 		db := e.openHooked(t, dsn, func(ctx context.Context, query string, _ []driver.NamedValue, do func() error) error {
-			if step.Add(1) != stopAt.Load() {
-				return do()
-			}
-			last.Store(query)
-			if done.Load() {
-				if err := do(); err != nil {
-					return err
+			deadline, _ := ctx.Deadline()
+			if step++; step == stopAt {
+				stopped, over = query, deadline
+				if executes {
+					if err := do(); err != nil {
+						return err
+					}
 				}
+				return context.DeadlineExceeded
 			}
-			<-ctx.Done()
-			return ctx.Err()
+			if deadline.Equal(over) {
+				return context.DeadlineExceeded
+			}
+			return do()
 		})
-		hurried := e.newStore(t, db, sqlstore.Options{WriteTimeout: 500 * time.Millisecond})
+		hurried := e.newStore(t, db, sqlstore.Options{WriteTimeout: time.Minute})
 		var told []apikey.Cursor
 		defer hurried.Subscribe(func(_ apikey.Digest, at apikey.Cursor) { told = append(told, at) })()
 		n, ambiguous := 0, 0
 		for _, executed := range []bool{false, true} {
-			done.Store(executed)
-			for at := int32(1); ; at++ {
+			executes = executed
+			for at := 1; ; at++ {
 				n++
 				addKeys(t, store, n, n+1)
 				told = nil
-				step.Store(0)
-				stopAt.Store(at)
+				step, stopAt, over = 0, at, time.Time{}
 				_, err := hurried.Revoke(t.Context(), keyOf(n).ID)
-				if step.Load() < at {
+				if step < at {
 					require.NoError(t, err)
 					break
 				}
-				stopped, _ := last.Load().(string)
+				stopAt = 0
 				key, lookupErr := store.Lookup(t.Context(), digestOf(n))
 				require.NoError(t, lookupErr)
 				revoked := !key.RevokedAt.IsZero()
@@ -74,6 +77,7 @@ func TestAWriteThatRunsOutOfTimeAtAnyStep(t *testing.T) {
 					require.False(t, revoked, stopped)
 					require.Empty(t, told, stopped)
 				}
+				over = time.Time{}
 				again, err := hurried.Revoke(t.Context(), keyOf(n).ID)
 				require.NoError(t, err, "repeated after %q", stopped)
 				if revoked {
