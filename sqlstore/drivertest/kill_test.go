@@ -48,7 +48,8 @@ func revokeUntilKilled(e engine, dsn string) error {
 	if err != nil {
 		return err
 	}
-	store, err := sqlstore.New(db, e.dialect, sqlstore.Options{})
+	// What the child before has left open may hold it up.
+	store, err := sqlstore.New(db, e.dialect, sqlstore.Options{WriteTimeout: time.Minute})
 	if err != nil {
 		return err
 	}
@@ -68,7 +69,7 @@ func TestRevocationsSurviveKill(t *testing.T) {
 	t.Parallel()
 	onEach(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
-		store := e.openStore(t, dsn, sqlstore.Options{})
+		store := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute})
 		acknowledged := 0
 		for range *killCycles {
 			child := exec.CommandContext(t.Context(), must(os.Executable()))

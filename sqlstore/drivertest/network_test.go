@@ -26,7 +26,7 @@ func onNetwork(t *testing.T, o sqlstore.Options, test func(t *testing.T, e engin
 		p, proxied := throughProxy(t, e, dsn)
 		o.Logger = silent
 		node := e.newStore(t, e.openDB(t, proxied), o)
-		other := e.openStore(t, dsn, sqlstore.Options{})
+		other := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: patience * 2 * time.Second, WriteTimeout: patience * 5 * time.Second})
 		addKeys(t, other, 0, 1)
 		test(t, e, p, node, other)
 		p.heal() // for Close

@@ -53,7 +53,8 @@ func TestWritesUnderAnyIsolation(t *testing.T) {
 				test.parameter = isolationVariable(t)
 			}
 			dsn := withParameter(t, e, e.create(t), test.parameter, test.value)
-			nodes := []*sqlstore.Store{e.openStore(t, dsn, sqlstore.Options{}), e.openStore(t, dsn, sqlstore.Options{})}
+			o := sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute} // it is about what happens, not when
+			nodes := []*sqlstore.Store{e.openStore(t, dsn, o), e.openStore(t, dsn, o)}
 			const keys = 20
 			addKeys(t, nodes[0], 0, keys)
 			var all sync.WaitGroup
