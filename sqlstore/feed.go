@@ -21,6 +21,9 @@ func (s *Store) Changes(ctx context.Context, since apikey.Cursor) (apikey.Change
 	defer cancel()
 	c, err := s.changes(ctx, since)
 	if err != nil {
+		if ctx.Err() == context.DeadlineExceeded {
+			s.weed(s.feed) // the next one finds none of what was lost with this one
+		}
 		return apikey.Changes{}, fmt.Errorf("sqlstore: %w", err)
 	}
 	return c, nil

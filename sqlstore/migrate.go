@@ -44,7 +44,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		conn.Close()
 		return err
 	}
-	if err := t.execAll(s.d.lock); err != nil {
+	if err := t.execAll(ctx, s.d.lock); err != nil {
 		t.discard() // whatever of it was done
 		return err
 	}
@@ -52,7 +52,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		t.discard()
 		return err
 	}
-	if err := t.execAll(s.d.unlock); err != nil {
+	if err := t.execAll(ctx, s.d.unlock); err != nil {
 		t.discard()
 		return err
 	}

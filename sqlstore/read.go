@@ -34,6 +34,9 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context) error) err
 	detached, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
 	err := f(detached)
+	if err != nil && detached.Err() != nil {
+		s.weed(s.db)
+	}
 	if err != nil && !isOurs(err) {
 		return fmt.Errorf("sqlstore: %w", err)
 	}

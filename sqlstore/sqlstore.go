@@ -36,6 +36,11 @@
 // timeout=1s&readTimeout=5s in one of go-sql-driver. database/sql sets none when it connects
 // on behalf of callers that wait, so on a network that swallows packets a bounded pool that is
 // shared with other users could stay stuck. Better still is a pool for the keys alone.
+//
+// What a firewall or a NAT on the way forgets is lost without a word. A Store notices by the
+// first of its connections that does not answer, after a second or so, and then looks whether
+// the others that are idle do. Give the pool SetConnMaxIdleTime, shorter than what is on the
+// way keeps a silent connection (a minute is usual), and it seldom comes to that.
 package sqlstore
 
 import (
@@ -59,7 +64,9 @@ type Options struct {
 	// ReadTimeout bounds each read, besides the caller's own context. 0 is 2 seconds.
 	ReadTimeout time.Duration
 
-	// WriteTimeout bounds each write. 0 is 5 seconds. A write that has begun is not
+	// WriteTimeout bounds each write, from its call on: it waits for this process's other
+	// writes, and for those of others, on a server for up to 4 seconds of it. To undo what has
+	// failed may take one second more. 0 is 5 seconds. A write that has begun is not
 	// canceled with the caller's context, since that would leave open what became of it.
 	WriteTimeout time.Duration
 
@@ -90,6 +97,8 @@ type Store struct {
 	stmts   statements
 	touches touches
 	subs    subscribers
+
+	weeding sync.Mutex // one looks for lost connections at a time
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup

@@ -133,22 +133,17 @@ func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses ma
 	}
 	ctx, cancel := context.WithTimeout(ctx, s.options.WriteTimeout)
 	defer cancel()
-	conn, err := s.db.Conn(ctx)
+	// In a transaction for its settings: with others it could be refused, or it could lock
+	// keys that it only reads.
+	t, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
-	t := &tx{ctx: ctx, conn: conn, d: s.d}
-	// In a transaction for its settings: with others it could be refused, or it could lock
-	// keys that it only reads.
-	err = t.begin()
-	if err == nil {
-		err = t.exec(s.d.touch, args...)
-	}
-	if err != nil {
+	if err := t.exec(s.d.touch, args...); err != nil {
 		t.rollback()
 		return err
 	}
-	if err := t.execAll(s.d.commit); err != nil {
+	if err := t.execAll(ctx, s.d.commit); err != nil {
 		t.discard()
 		return err
 	}

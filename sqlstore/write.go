@@ -5,7 +5,6 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
-	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -55,26 +54,22 @@ func (s *Store) write(ctx context.Context, revisions int64, f func(t *tx) ([]cha
 	if err := ctx.Err(); err != nil {
 		return err
 	}
+	timely, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.WriteTimeout)
+	defer cancel()
 	// In this process they wait here, where waiting costs no connection.
-	waited := time.NewTimer(s.options.WriteTimeout)
-	defer waited.Stop()
 	select {
 	case s.writing <- struct{}{}:
 		defer func() { <-s.writing }()
 	case <-ctx.Done():
 		return fmt.Errorf("sqlstore: waiting to write: %w", ctx.Err())
-	case <-waited.C:
-		return fmt.Errorf("sqlstore: waiting to write: %w", context.DeadlineExceeded)
+	case <-timely.Done():
+		return fmt.Errorf("sqlstore: waiting to write: %w", timely.Err())
 	}
-	actor := actorOf(ctx)
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.WriteTimeout)
-	defer cancel()
-	conn, err := s.db.Conn(ctx)
+	t, err := s.begin(timely)
 	if err != nil {
 		return fmt.Errorf("sqlstore: %w", err)
 	}
-	t := &tx{ctx: ctx, conn: conn, d: s.d, now: time.Now()}
-	changes, err := t.run(actor, revisions, f)
+	changes, err := t.run(actorOf(ctx), revisions, f)
 	if err != nil || len(changes) == 0 {
 		t.rollback()
 		if err != nil && !isOurs(err) {
@@ -82,7 +77,7 @@ func (s *Store) write(ctx context.Context, revisions int64, f func(t *tx) ([]cha
 		}
 		return err
 	}
-	if err := t.execAll(s.d.commit); err != nil {
+	if err := t.execAll(t.ctx, s.d.commit); err != nil {
 		t.discard()
 		// It may have happened.
 		for _, c := range changes {
@@ -97,11 +92,8 @@ func (s *Store) write(ctx context.Context, revisions int64, f func(t *tx) ([]cha
 	return nil
 }
 
-// run does all but the commit.
+// run does all between the beginning and the commit.
 func (t *tx) run(actor string, revisions int64, f func(t *tx) ([]change, error)) ([]change, error) {
-	if err := t.begin(); err != nil {
-		return nil, err
-	}
 	tag := rand.Int64()
 	if err := t.exec("UPDATE apikey_meta SET rev = rev + ?, tag = ? WHERE one = 1", revisions, tag); err != nil {
 		return nil, err
@@ -131,23 +123,6 @@ func (t *tx) run(actor string, revisions int64, f func(t *tx) ([]change, error))
 	return changes, nil
 }
 
-// begin begins, and again for as long as there is time where the lock on the whole database
-// is held by another process. SQLite would look for it ever more rarely, so one that writes
-// much could keep the others from it, and it heeds no context meanwhile.
-func (t *tx) begin() error {
-	for {
-		err := t.execAll(t.d.begin)
-		if err == nil || !isBusy(err) {
-			return err
-		}
-		select {
-		case <-time.After(rand.N(5 * time.Millisecond)):
-		case <-t.ctx.Done():
-			return errors.Join(t.ctx.Err(), err)
-		}
-	}
-}
-
 func (t *tx) readHead() error {
 	rows, err := t.query("SELECT epoch, rev, tag FROM apikey_meta WHERE one = 1")
 	if err != nil {
@@ -165,9 +140,9 @@ func (t *tx) readHead() error {
 	return rows.Err()
 }
 
-func (t *tx) execAll(statements []string) error {
+func (t *tx) execAll(ctx context.Context, statements []string) error {
 	for _, statement := range statements {
-		if _, err := t.conn.ExecContext(t.ctx, statement); err != nil {
+		if _, err := t.conn.ExecContext(ctx, statement); err != nil {
 			return err
 		}
 	}
@@ -189,7 +164,7 @@ func (t *tx) rollback() {
 
 // release gives the connection back to the pool as it was taken from there.
 func (t *tx) release() {
-	if err := t.execAll(t.d.end); err != nil {
+	if err := t.execAll(t.ctx, t.d.end); err != nil {
 		t.discard()
 		return
 	}

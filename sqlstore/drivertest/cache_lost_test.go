@@ -3,6 +3,7 @@
 package drivertest
 
 import (
+	"database/sql"
 	"net/http"
 	"sync"
 	"testing"
@@ -67,5 +68,48 @@ func TestConnectionsThatAreLostWithoutAWord(t *testing.T) {
 		load.Wait()
 		require.NoError(t, node.close())
 		node.requireNothingLeft(t)
+	})
+}
+
+// The same, but new connections work at once. All that are idle are lost then, and no more than
+// one of them is waited for: a write goes on with another, and who comes after a poll or a read
+// that has failed does not find the next one that is lost.
+func TestIdleConnectionsThatAreLostWithoutAWord(t *testing.T) {
+	t.Parallel()
+	atOnceOverNetwork(t, func(t *testing.T, e engine) {
+		dsn := e.openTables(t)
+		l, lossy := overLine(t, e, dsn, 0, 0)
+		addKeys(t, e.openStore(t, dsn, sqlstore.Options{}), 0, 3)
+		db := e.openDB(t, lossy)
+		store := e.newStore(t, db, sqlstore.Options{ReadTimeout: patience * time.Second, WriteTimeout: patience * 5 * time.Second})
+		lose := func() {
+			t.Helper()
+			const all = 8
+			var conns [all]*sql.Conn
+			for i := range conns {
+				conn, err := db.Conn(t.Context())
+				require.NoError(t, err)
+				conns[i] = conn
+			}
+			for _, conn := range conns {
+				require.NoError(t, conn.Close())
+			}
+			require.Equal(t, all, db.Stats().Idle)
+			l.lose()
+			l.restore()
+		}
+		for i := range 2 {
+			lose()
+			require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(i).ID)), "a write")
+		}
+		store.Touch(digestOf(0), time.Now())
+		lose()
+		require.NoError(t, store.Flush(t.Context()), "last uses")
+		lose()
+		require.Error(t, errorOf(store.Changes(t.Context(), apikey.Cursor{})))
+		require.NoError(t, errorOf(store.Changes(t.Context(), apikey.Cursor{})), "a second poll")
+		lose()
+		require.Error(t, errorOf(store.Lookup(t.Context(), digestOf(2))))
+		require.NoError(t, errorOf(store.Lookup(t.Context(), digestOf(2))), "a second lookup")
 	})
 }
