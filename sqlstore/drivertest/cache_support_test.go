@@ -79,14 +79,6 @@ func (n *cacheNode) open(t testing.TB, e engine, so sqlstore.Options, co cachest
 	t.Cleanup(func() { n.close() })
 }
 
-// openTables makes the tables of a new database.
-func (e engine) openTables(t testing.TB) (dsn string) {
-	t.Helper()
-	dsn = e.create(t)
-	e.openStore(t, dsn, sqlstore.Options{})
-	return dsn
-}
-
 // labelled runs f so that every goroutine that comes of it can be told from others.
 func (n *cacheNode) labelled(f func()) {
 	pprof.Do(context.Background(), pprof.Labels("node", n.name), func(context.Context) { f() })

@@ -129,6 +129,14 @@ func (e engine) openDB(t testing.TB, dsn string) *sql.DB {
 	return db
 }
 
+// openTables makes the tables of a new database.
+func (e engine) openTables(t testing.TB) (dsn string) {
+	t.Helper()
+	dsn = e.create(t)
+	e.openStore(t, dsn, sqlstore.Options{})
+	return dsn
+}
+
 // openStore opens a store on a database, with its tables, as one process would.
 func (e engine) openStore(t testing.TB, dsn string, o sqlstore.Options) *sqlstore.Store {
 	store, err := sqlstore.New(e.openDB(t, dsn), e.dialect, o)
