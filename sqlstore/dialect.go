@@ -38,6 +38,7 @@ type dialect struct {
 
 	lookup string   // a key by digest, with the state it was read from
 	stamp  string   // for lookups that found no row: the state alone; "" if lookup always has one
+	kept   string   // whether what the database keeps among its settings is as lock makes it; "" if there is nothing
 	health string   // in a poll: whether this is no primary that can be relied on
 	force  string   // how a list names its index, where another one would be taken; "" elsewhere
 	keyOf  string   // how a list joins the key k at a position s
@@ -84,6 +85,7 @@ var dialects = map[Dialect]*dialect{
 		// CROSS has it look up the key at each position, in this order. Without statistics it
 		// would rather begin with all keys of a status, and sort what it finds.
 		keyOf:  "CROSS " + joinKey,
+		kept:   "SELECT journal_mode = 'wal' FROM pragma_journal_mode",
 		health: "0",
 		touch: "WITH v(digest, at) AS (VALUES " + rows("(?, ?)") + ") " +
 			"INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +

@@ -71,7 +71,8 @@ func (t *tx) isUpToDate() (bool, error) {
 	if err := checkVersion(version); err != nil {
 		return false, err
 	}
-	return version == schemaVersion && step == len(statementsOf(t.d.schema)) && t.readHead() == nil && t.checkPrimary() == nil, nil
+	return version == schemaVersion && step == len(statementsOf(t.d.schema)) &&
+		t.readHead() == nil && t.checkPrimary() == nil && t.checkKept() == nil, nil
 }
 
 func checkVersion(version int) error {
@@ -83,22 +84,53 @@ func checkVersion(version int) error {
 
 // checkPrimary makes sure that what is written here is kept.
 func (t *tx) checkPrimary() error {
-	rows, err := t.query("SELECT " + t.d.health)
+	unfit, err := t.number("SELECT " + t.d.health)
+	if err == nil && unfit != 0 {
+		err = t.d.unfit()
+	}
+	return err
+}
+
+var errNotKept = errors.New("the file will not go into WAL mode; want one on a local disk, and not a database in memory")
+
+// checkKept makes sure of the settings that are the database's own. A copy of it, such as one
+// that was made by VACUUM INTO or from a dump, comes without them.
+func (t *tx) checkKept() error {
+	if t.d.kept == "" {
+		return nil
+	}
+	kept, err := t.number(t.d.kept)
+	if err == nil && kept == 0 {
+		err = errNotKept
+	}
+	return err
+}
+
+var errLocked = errors.New("another process migrates")
+
+// checkLock makes sure of a lock that tells by a value whether it was had.
+func (t *tx) checkLock() error {
+	if t.d.held == "" {
+		return nil
+	}
+	held, err := t.number(t.d.held)
+	if err == nil && held == 0 {
+		err = errLocked
+	}
+	return err
+}
+
+// number returns the one number that a query asks for; 0 if there is none.
+func (t *tx) number(query string) (n int64, err error) {
+	rows, err := t.query(query)
 	if err != nil {
-		return err
+		return 0, err
 	}
 	defer rows.Close()
-	var unfit int64
 	if rows.Next() {
-		err = rows.Scan(&unfit)
+		err = rows.Scan(&n)
 	}
-	if err := errors.Join(err, rows.Err()); err != nil {
-		return err
-	}
-	if unfit != 0 {
-		return t.d.unfit()
-	}
-	return nil
+	return n, errors.Join(err, rows.Err())
 }
 
 // bringUpToDate carries out the statements that were not yet, and notes each, since some
@@ -107,10 +139,11 @@ func (t *tx) bringUpToDate() error {
 	if err := t.checkPrimary(); err != nil {
 		return err
 	}
-	if t.d.held != "" {
-		if err := t.checkLock(); err != nil {
-			return err
-		}
+	if err := t.checkLock(); err != nil {
+		return err
+	}
+	if err := t.checkKept(); err != nil {
+		return err
 	}
 	if err := t.exec("CREATE TABLE IF NOT EXISTS apikey_schema (version INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (version, step))"); err != nil {
 		return err
@@ -151,28 +184,6 @@ func (t *tx) version() (version, step int, err error) {
 		err = rows.Scan(&version, &step)
 	}
 	return version, step, errors.Join(err, rows.Err())
-}
-
-var errLocked = errors.New("another process migrates")
-
-// checkLock makes sure of a lock that tells by a value whether it was had.
-func (t *tx) checkLock() error {
-	rows, err := t.query(t.d.held)
-	if err != nil {
-		return err
-	}
-	defer rows.Close()
-	held := 0
-	if rows.Next() {
-		err = rows.Scan(&held)
-	}
-	if err := errors.Join(err, rows.Err()); err != nil {
-		return err
-	}
-	if held == 0 {
-		return errLocked
-	}
-	return nil
 }
 
 // statementsOf parts a schema file into its statements.

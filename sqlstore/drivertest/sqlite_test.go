@@ -116,6 +116,36 @@ func TestEveryConnectionHasTheSettingsOfOpenSQLite(t *testing.T) {
 	}
 }
 
+// What VACUUM INTO or a dump makes is not in WAL mode, and there readers stop writers.
+func TestARestoredCopyReturnsToWAL(t *testing.T) {
+	t.Parallel()
+	e := onSQLite
+	dsn := e.create(t)
+	addKeys(t, e.openStore(t, dsn, sqlstore.Options{}), 0, 1)
+	restored := e.create(t)
+	run(t, e.openDB(t, dsn), "VACUUM INTO ?", restored)
+	mode := func(db *sql.DB) (mode string) {
+		require.NoError(t, db.QueryRow("PRAGMA journal_mode").Scan(&mode))
+		return mode
+	}
+	db := e.openDB(t, restored)
+	require.Equal(t, "delete", mode(db))
+	store := e.newStore(t, db, sqlstore.Options{})
+	require.NoError(t, store.Migrate(t.Context()))
+	assert.Equal(t, "wal", mode(e.openDB(t, restored)))
+	require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
+}
+
+func TestADatabaseThatWillNotGoIntoWALIsRefused(t *testing.T) {
+	t.Parallel()
+	db := must(sql.Open("sqlite", ":memory:"))
+	defer db.Close()
+	db.SetMaxOpenConns(1)
+	err := onSQLite.newStore(t, db, sqlstore.Options{}).Migrate(t.Context())
+	require.ErrorContains(t, err, "WAL mode")
+	require.ErrorContains(t, err, "local disk")
+}
+
 func TestOpenSQLiteTakesAnyFileName(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
