@@ -40,6 +40,7 @@ type Store struct {
 	close    context.CancelFunc
 	silence  func() // ends the subscription
 	wg       sync.WaitGroup
+	older    instant // since when the feed answers from older states than are known of; the poller's own
 
 	// mu is held for what removes entries and for what adds them, so that an answer
 	// from before a change is not added after it. Neither store nor feed is called under
@@ -149,6 +150,7 @@ func newStore(store apikey.KeyStore, feed apikey.ChangeFeed, o Options, clock fu
 		limit:    o.MaxAge,
 		unknowns: o.MaxAge,
 		stale:    never,
+		older:    never,
 	}
 	s.known.max, s.unknown.max = o.MaxKeys, o.MaxUnknown
 	s.closing, s.close = context.WithCancel(context.Background())

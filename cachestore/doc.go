@@ -26,13 +26,16 @@
 // refuses options by which Poll and QueryTimeout do not fit into the Lease. Times are this
 // process's own, by the monotonic and by the wall clock, because the monotonic clock stands
 // still while a machine is suspended. When the Lease ends, keys are not refused as unknown:
-// the store could not answer, which is [apikey.ErrUnavailable] and a 503.
+// the store could not answer, which is [apikey.ErrUnavailable] and a 503. So it is for a
+// few seconds when a backup was restored, which is taken for a replica that lags until it has
+// lasted for a Lease.
 //
 // It does not hold if
 //   - the database loses commits that it acknowledged (asynchronous commit, a failover that
 //     loses data);
-//   - feed or store read from a replica that lags behind. A store that implements
-//     [apikey.StampedStore] is found out, and refused; others are not;
+//   - feed or store read from a replica that lags behind. A feed is found out, and refused,
+//     unless it lags for longer than the Lease; so is a store that implements
+//     [apikey.StampedStore], and others are not;
 //   - the feed does not announce this process's writes to Subscribe: then they are seen as
 //     those of others are;
 //   - [Options.AllowStaleAfterLease] is set, which adds to the Lease;

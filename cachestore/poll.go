@@ -78,7 +78,7 @@ func (s *Store) poll() error {
 	changes, err := s.changes(since)
 	s.counters.polls.Add(1)
 	if err == nil {
-		err = plausible(changes, floor)
+		err = s.plausible(changes, floor, sent)
 	}
 	s.report(err)
 
@@ -110,17 +110,25 @@ func (s *Store) changes(since apikey.Cursor) (c apikey.Changes, err error) {
 
 // plausible refuses answers that would not keep the promise: those of a replica that lags
 // behind what was known when it was asked, and a head from which nothing could be asked for.
-func plausible(c apikey.Changes, floor apikey.Cursor) error {
-	switch {
-	case c.Head == apikey.Cursor{}:
+// A backup that was restored looks like a replica, but for being the same for longer than
+// replicas lag: when a Lease is over, in which no entry was renewed, its Reset is one.
+func (s *Store) plausible(c apikey.Changes, floor apikey.Cursor, sent instant) error {
+	if c.Head == (apikey.Cursor{}) {
 		return errors.New("the change feed has the zero Cursor as its head")
-	case c.Reset:
-		return nil // a backup was restored, perhaps
-	case c.Head.Epoch == floor.Epoch && c.Head.Revision < floor.Revision:
-		return fmt.Errorf("the change feed answers from the revision %d, after %d was known; is it a replica?",
-			c.Head.Revision, floor.Revision)
 	}
-	return nil
+	if c.Head.Epoch != floor.Epoch || c.Head.Revision >= floor.Revision {
+		s.older = never
+		return nil
+	}
+	if s.older == never {
+		s.older = sent
+	}
+	if c.Reset && s.older.add(s.o.Lease).before(sent) {
+		s.older = never
+		return nil
+	}
+	return fmt.Errorf("the change feed answers from the revision %d, after %d was known; is it a replica, or was a backup restored?",
+		c.Head.Revision, floor.Revision)
 }
 
 // apply removes what has changed. The caller holds the lock.

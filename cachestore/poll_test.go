@@ -24,7 +24,6 @@ func TestAResetForgetsEverything(t *testing.T) {
 	for name, change := range map[string]func(*apikey.Changes){
 		"told":                        func(c *apikey.Changes) { c.Reset, c.Digests = true, nil },
 		"another epoch":               func(c *apikey.Changes) { c.Head.Epoch, c.Digests = 7, nil },
-		"a backup of an older state":  func(c *apikey.Changes) { c.Reset, c.Digests, c.Head.Revision = true, nil, 1 },
 		"a reset to the same cursor":  func(c *apikey.Changes) { c.Reset, c.Digests, c.Head.Tag = true, nil, 9 },
 		"another epoch and a reset":   func(c *apikey.Changes) { c.Reset, c.Head.Epoch = true, 7 },
 		"many changes since, a reset": func(c *apikey.Changes) { c.Reset, c.Head.Revision = true, c.Head.Revision+20_000 },
@@ -53,56 +52,6 @@ func TestAResetForgetsEverything(t *testing.T) {
 			})
 		})
 	}
-}
-
-// After a restored backup the revision is smaller, and the cache goes on from there.
-func TestAResetToAnOlderStateIsTheStateFromThenOn(t *testing.T) {
-	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		const ahead = 100
-		d := w.db.create(t, 1)
-		restored := false
-		store := replica{w.db, func(at apikey.Cursor) apikey.Cursor {
-			if !restored {
-				at.Revision += ahead
-			}
-			return at
-		}}
-		f := &feed{ChangeFeed: w.db.Store, deaf: true}
-		f.forge(func(c *apikey.Changes) { c.Head.Revision += ahead })
-		cache := open(t, store, f, cachestore.Options{})
-		wants(t, cache, d, nil)
-		restored = true
-		f.forge(func(c *apikey.Changes) { c.Reset = true; f.heal() })
-		time.Sleep(time.Second)
-		synctest.Wait()
-		wants(t, cache, d, nil)
-		wants(t, cache, d, nil)
-		if st := cache.Stats(); st.Keys != 1 || st.Hits != 1 {
-			t.Errorf("%+v", st)
-		}
-	})
-}
-
-// What was read before the backup was restored has a larger revision than the state now.
-func TestAReadFromBeforeARestoredBackupIsNotKept(t *testing.T) {
-	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		store := &scripted{keys: map[apikey.Digest]*apikey.Key{digestOf(1): {ID: "k1", Name: "one"}}, took: 500 * time.Millisecond}
-		store.at = apikey.Cursor{Epoch: 1, Revision: 100}
-		f := &feed{ChangeFeed: store}
-		cache := open(t, store, f, cachestore.Options{})
-		time.Sleep(900 * time.Millisecond)
-		old := background(t.Context(), cache, digestOf(1))
-		synctest.Wait()
-		store.set(digestOf(1), nil)
-		store.mu.Lock()
-		store.at.Revision = 50
-		store.mu.Unlock()
-		f.forge(func(c *apikey.Changes) { c.Reset = true; f.heal() })
-		old()
-		wants(t, cache, digestOf(1), apikey.ErrNotFound)
-	})
 }
 
 func TestAPollOfAnOlderStateIsNoAnswer(t *testing.T) {
