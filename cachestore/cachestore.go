@@ -53,6 +53,7 @@ type Store struct {
 	doubts   uint64        // writes that may have happened
 	stale    instant       // the end of what AllowStaleAfterLease permits
 	flights  map[apikey.Digest]*flight
+	flying   int // flights that are not over, also those that nobody may join any more
 	round    *round
 	polling  bool
 	limit    time.Duration // how old entries get, less some jitter
@@ -78,7 +79,8 @@ type Options struct {
 	Lease time.Duration
 
 	// QueryTimeout is how long the store and the feed may take to answer; 0 is one
-	// second. A lookup waits as long again if MaxLoads others are before it.
+	// second. A lookup waits as long again if MaxLoads others are before it, but no
+	// longer, though a store may not heed its context.
 	QueryTimeout time.Duration
 
 	// MaxAge is how long a key is used before it is read again, in spite of a feed that
@@ -224,7 +226,8 @@ func (o *Options) complete(fed bool) error {
 func (s *Store) Unwrap() apikey.KeyStore { return s.inner }
 
 // Close ends the cache. It waits for the polls and loads that are running, which are
-// cancelled, and returns at once if it was called before and has ended. Lookups fail from
+// cancelled, and so for as long as a store or a feed takes that does not heed its context. It
+// returns at once if it was called before and has ended. Lookups fail from
 // then on, with an error that wraps [apikey.ErrUnavailable].
 func (s *Store) Close() {
 	s.mu.Lock()

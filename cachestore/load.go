@@ -18,7 +18,13 @@ type flight struct {
 	err  error // nil, ErrNotFound, or an outage
 	at   apikey.Cursor
 	void bool // the digest has changed since; under Store.mu
+	over bool // done is closed; under Store.mu
 }
+
+// maxFlights is how many digests are read at once or wait for their turn, at most. Each takes a
+// goroutine and some kilobytes, also when the request that began it has gone. A store that
+// answers would not get to more of them within the QueryTimeout.
+const maxFlights = 10_000
 
 // load returns the store's answer, not older than what was known when load was called.
 func (s *Store) load(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
@@ -65,6 +71,10 @@ func (s *Store) join(d apikey.Digest) (*flight, apikey.Cursor, error) {
 	}
 	f := s.flights[d]
 	if f == nil {
+		if s.flying >= maxFlights {
+			return nil, apikey.Cursor{}, unavailable(errCrowded)
+		}
+		s.flying++
 		// Without a stamp, an answer is as new as what was known before the question.
 		f = &flight{done: make(chan struct{}), at: s.floor}
 		s.flights[d] = f
@@ -81,28 +91,39 @@ func (s *Store) fly(d apikey.Digest, f *flight) {
 	var asked instant
 	at := f.at
 	// Deferred, since a store that ends its goroutine must not leave others waiting.
-	defer func() {
-		if err != nil && err != apikey.ErrNotFound {
-			s.counters.loadErrors.Add(1)
-		}
-		s.mu.Lock()
-		f.key, f.at, f.err = key, at, err
-		s.land(d, f, asked)
-		s.mu.Unlock()
-		close(f.done)
-	}()
+	defer func() { s.end(d, f, key, at, err, asked) }()
 	if err = s.acquire(); err != nil {
 		return
 	}
 	defer func() { <-s.slots }()
 	s.counters.loads.Add(1)
-	err = unavailable(errNeither) // unless it is replaced by what follows
 	asked = s.now()
+	// A store that does not heed its context keeps its place, but nobody waiting.
+	late := time.AfterFunc(s.o.QueryTimeout, func() { s.end(d, f, nil, apikey.Cursor{}, unavailable(errSlow), asked) })
+	defer late.Stop()
+	err = unavailable(errNeither) // unless it is replaced by what follows
 	key, at, err = s.read(d, at)
-	if s.now().after(asked.add(s.o.QueryTimeout)) {
-		// Also of stores that do not heed their context, and of suspended machines.
+}
+
+// end ends a flight with its first answer, and tells those who wait for it.
+func (s *Store) end(d apikey.Digest, f *flight, key *apikey.Key, at apikey.Cursor, err error, asked instant) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if f.over {
+		return
+	}
+	f.over = true
+	s.flying--
+	if (err == nil || err == apikey.ErrNotFound) && s.now().after(asked.add(s.o.QueryTimeout)) {
+		// Under the lock, for which it may have waited. Also of suspended machines.
 		key, err = nil, unavailable(errSlow)
 	}
+	if err != nil && err != apikey.ErrNotFound {
+		s.counters.loadErrors.Add(1)
+	}
+	f.key, f.at, f.err = key, at, err
+	s.land(d, f, asked)
+	close(f.done)
 }
 
 // acquire waits for its turn to ask the store.
@@ -154,7 +175,7 @@ func (s *Store) read(d apikey.Digest, at apikey.Cursor) (key *apikey.Key, stamp 
 	return nil, stamp, unavailable(err)
 }
 
-// land ends a flight, and keeps its answer if nothing has happened since that could make
+// land takes a flight off the list, and keeps its answer if nothing has happened since that could make
 // it wrong. The caller holds the lock, as those do who remove.
 func (s *Store) land(d apikey.Digest, f *flight, asked instant) {
 	if s.flights[d] == f {

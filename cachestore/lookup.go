@@ -97,6 +97,7 @@ var (
 	errClosed     = errors.New("the cache is closed")
 	errLeaseEnded = errors.New("the lease has ended")
 	errSlow       = errors.New("no answer within the QueryTimeout")
+	errCrowded    = errors.New("too many other lookups wait for the store")
 	errOld        = errors.New("the store answers from an older state than is known of; is it a replica?")
 	errNeither    = errors.New("Lookup returned neither a key nor an error")
 )
