@@ -3,6 +3,7 @@ package sqlstore
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -20,11 +21,23 @@ type listener[T, N any] interface {
 //	go sqlstore.Listen(ctx, pgx.Connect, dsn, cache.Wake)
 //
 // It only wakes the poll of a cache early: when the connection is lost it connects again after
-// a while, and whatever is missed meanwhile the next poll finds.
+// a while, and whatever is missed meanwhile the next poll finds. It tells [slog.Default] when it
+// cannot listen, once until it can again.
 func Listen[C listener[T, N], T, N any](ctx context.Context, connect func(ctx context.Context, dsn string) (C, error), dsn string, wake func()) error {
 	const pause = time.Second
+	failed := false
 	for {
-		listen(ctx, connect, dsn, wake)
+		err := listen(ctx, connect, dsn, func() {
+			if failed {
+				slog.InfoContext(ctx, "sqlstore: listening for changes again")
+				failed = false
+			}
+			wake()
+		})
+		if ctx.Err() == nil && !failed {
+			slog.WarnContext(ctx, "sqlstore: cannot listen for changes; polls find them later", "error", err)
+			failed = true
+		}
 		select {
 		case <-ctx.Done():
 			return fmt.Errorf("sqlstore: listening ended: %w", ctx.Err())
@@ -34,10 +47,10 @@ func Listen[C listener[T, N], T, N any](ctx context.Context, connect func(ctx co
 }
 
 // listen does so until the connection is lost.
-func listen[C listener[T, N], T, N any](ctx context.Context, connect func(context.Context, string) (C, error), dsn string, wake func()) {
+func listen[C listener[T, N], T, N any](ctx context.Context, connect func(context.Context, string) (C, error), dsn string, wake func()) error {
 	conn, err := connect(ctx, dsn)
 	if err != nil {
-		return
+		return err
 	}
 	defer func() {
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
@@ -45,12 +58,12 @@ func listen[C listener[T, N], T, N any](ctx context.Context, connect func(contex
 		conn.Close(ctx)
 	}()
 	if _, err := conn.Exec(ctx, "LISTEN apikey"); err != nil {
-		return
+		return err
 	}
 	for {
 		wake() // first for what came before
 		if _, err := conn.WaitForNotification(ctx); err != nil {
-			return
+			return err
 		}
 	}
 }
