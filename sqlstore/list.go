@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/internal/listing"
@@ -69,9 +68,6 @@ func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, er
 	from, follows, err := listing.Parse(o)
 	if err != nil {
 		return apikey.Page{}, err
-	}
-	if !utf8.ValidString(from.Text) || strings.Contains(from.Text, "\x00") {
-		return apikey.Page{}, apikey.ErrInvalid
 	}
 	var page apikey.Page
 	err = s.read(ctx, func(ctx context.Context) error {
