@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // A Dialect is the kind of database behind a *sql.DB.
@@ -154,11 +155,25 @@ func (d *dialect) unfit() error {
 
 func rows(row string) string { return row + strings.Repeat(", "+row, touchChunk-1) }
 
+// rebound are the statements that rebind has made, of which there are as many as this package
+// has variants. It is one for all dialects, since only one of them has any.
+var rebound sync.Map
+
 // rebind writes the parameters of a statement as the database wants them.
 func (d *dialect) rebind(query string) string {
 	if !d.numbered {
 		return query
 	}
+	if made, ok := rebound.Load(query); ok {
+		return made.(string)
+	}
+	made := number(query)
+	rebound.Store(query, made)
+	return made
+}
+
+// number writes each ? as $1, $2 and so on.
+func number(query string) string {
 	var b strings.Builder
 	for n := 1; ; n++ {
 		before, after, found := strings.Cut(query, "?")
