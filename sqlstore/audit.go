@@ -32,7 +32,7 @@ func (s *Store) Audit(ctx context.Context, keyID, cursor string, limit int) (ent
 		args = append(args, keyID)
 	}
 	err = s.read(ctx, func(ctx context.Context) error {
-		rows, err := s.stmts.query(ctx, s.db, query+"ORDER BY rev DESC LIMIT ?", append(args, o.Limit+1)...)
+		rows, err := s.query(ctx, query+"ORDER BY rev DESC LIMIT ?", append(args, o.Limit+1)...)
 		if err != nil {
 			return err
 		}

@@ -94,7 +94,7 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 		// One more than fits tells that there is a next page.
 		query := span.keys(s.d, "LIMIT ?") + "WHERE 1 = 1" + filter + " ORDER BY " + span.outer() + " LIMIT ?"
 		all := append(append(append([]any{}, span.args...), inner), filterArgs...)
-		rows, err := s.stmts.query(ctx, s.db, query, append(all, want)...)
+		rows, err := s.query(ctx, query, append(all, want)...)
 		if err != nil {
 			return apikey.Page{}, err
 		}
@@ -114,7 +114,7 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 			continue
 		}
 		// Where the budget ended, if it did.
-		rows, err = s.stmts.query(ctx, s.db, span.keys(s.d, "LIMIT 1 OFFSET ?"), append(append([]any{}, span.args...), searchBudget-1)...)
+		rows, err = s.query(ctx, span.keys(s.d, "LIMIT 1 OFFSET ?"), append(append([]any{}, span.args...), searchBudget-1)...)
 		if err != nil {
 			return apikey.Page{}, err
 		}

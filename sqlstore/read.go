@@ -43,6 +43,11 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context) error) err
 	return err
 }
 
+// query asks what is not asked often enough to be prepared.
+func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
+	return s.db.QueryContext(ctx, s.d.rebind(query), args...)
+}
+
 // isOurs reports whether an error tells of the key or the arguments, not of the database.
 func isOurs(err error) bool {
 	for _, own := range [...]error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrExpired} {

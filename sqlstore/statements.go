@@ -6,8 +6,9 @@ import (
 	"sync"
 )
 
-// statements are the prepared statements of a Store, each made when it is first needed.
-// On PostgreSQL there are none: its drivers keep their own.
+// statements are the prepared statements of a Store, each made when it is first needed. They are
+// the few that are asked for all the time: a server bounds how many its clients may have. On
+// PostgreSQL there are none: its drivers keep their own.
 type statements struct {
 	d  *dialect
 	mu sync.Mutex
