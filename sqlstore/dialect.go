@@ -35,7 +35,8 @@ type dialect struct {
 	// sets may outlive end.
 	begin, commit []string
 	end           []string
-	notify        string // within the transaction; "" if there is no such thing
+	snapshot      []string // begins a transaction that reads one state, until commit
+	notify        string   // within the transaction; "" if there is no such thing
 
 	lookup string   // a key by digest, with the state it was read from
 	stamp  string   // for lookups that found no row: the state alone; "" if lookup always has one
@@ -77,8 +78,9 @@ var dialects = map[Dialect]*dialect{
 		// FULL, or a write that was acknowledged could be lost with the machine.
 		// IMMEDIATE, or a transaction that has read could not go on to write.
 		// It waits for the lock but shortly; see tx.begin.
-		begin:  []string{"PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 20", "BEGIN IMMEDIATE", sqliteWaits},
-		commit: []string{"COMMIT"},
+		begin:    []string{"PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 20", "BEGIN IMMEDIATE", sqliteWaits},
+		commit:   []string{"COMMIT"},
+		snapshot: []string{"BEGIN"},
 		// Twice as fast as the join.
 		lookup: "SELECT (SELECT epoch FROM apikey_meta WHERE one = 1), (SELECT rev FROM apikey_meta WHERE one = 1), " +
 			keyColumns + " FROM apikey_keys k WHERE k.digest = ?",
@@ -103,8 +105,9 @@ var dialects = map[Dialect]*dialect{
 		begin: []string{"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " +
 			"SET LOCAL idle_in_transaction_session_timeout = '2s'; SET LOCAL lock_timeout = '4s'; " +
 			"SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"},
-		commit: []string{"COMMIT"},
-		notify: "SELECT pg_notify('apikey', '')",
+		commit:   []string{"COMMIT"},
+		snapshot: []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
+		notify:   "SELECT pg_notify('apikey', '')",
 		// OFFSET keeps a filter out of it: where few keys would pass, the planner would look
 		// for them in the whole table, and only then at which positions were asked for.
 		keyOf:  "JOIN LATERAL (SELECT * FROM apikey_keys WHERE seq = s.seq OFFSET 0) k ON true",
@@ -128,9 +131,10 @@ var dialects = map[Dialect]*dialect{
 		begin: []string{"SET @apikey_wait = @@SESSION.wait_timeout, @apikey_lock = @@SESSION.innodb_lock_wait_timeout, " +
 			"SESSION wait_timeout = 3, SESSION innodb_lock_wait_timeout = 4",
 			"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION READ WRITE"},
-		commit: []string{"COMMIT"},
-		end:    []string{"SET SESSION wait_timeout = @apikey_wait, SESSION innodb_lock_wait_timeout = @apikey_lock"},
-		lookup: joined,
+		commit:   []string{"COMMIT"},
+		snapshot: []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"},
+		end:      []string{"SET SESSION wait_timeout = @apikey_wait, SESSION innodb_lock_wait_timeout = @apikey_lock"},
+		lookup:   joined,
 		// Dirty reads would show a revision before the change that it counts. A character
 		// set of another kind would change text on its way.
 		health: "@@read_only OR NOT @@autocommit OR @@character_set_client <> 'utf8mb4' OR " +

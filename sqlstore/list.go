@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"strings"
 	"time"
@@ -70,15 +71,27 @@ func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, er
 		return apikey.Page{}, err
 	}
 	var page apikey.Page
-	err = s.read(ctx, func(ctx context.Context) error {
-		page, err = s.list(ctx, o, spans(o.Sort, from, follows))
-		return err
+	filter, args := filterOf(o, time.Now())
+	all := spans(o.Sort, from, follows)
+	err = s.read(ctx, func(ctx context.Context) (err error) {
+		if filter == "" {
+			page, err = s.list(func(query string, args ...any) (*sql.Rows, error) { return s.query(ctx, query, args...) }, o, all, "", nil)
+			return err
+		}
+		// Of one state, or what was revoked in between would move the end of the budget, and the
+		// keys that it has moved over would be on no page.
+		return s.snapshot(ctx, func(q querier) error {
+			page, err = s.list(q, o, all, filter, args)
+			return err
+		})
 	})
-	return page, err
+	if err != nil {
+		return apikey.Page{}, err
+	}
+	return page, nil
 }
 
-func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (apikey.Page, error) {
-	filter, filterArgs := filterOf(o, time.Now())
+func (s *Store) list(q querier, o apikey.ListOptions, spans []span, filter string, filterArgs []any) (apikey.Page, error) {
 	var page apikey.Page
 	var last stored
 	for _, span := range spans {
@@ -94,7 +107,7 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 		// One more than fits tells that there is a next page.
 		query := span.keys(s.d, "LIMIT ?") + "WHERE 1 = 1" + filter + " ORDER BY " + span.outer() + " LIMIT ?"
 		all := append(append(append([]any{}, span.args...), inner), filterArgs...)
-		rows, err := s.query(ctx, query, append(all, want)...)
+		rows, err := q(query, append(all, want)...)
 		if err != nil {
 			return apikey.Page{}, err
 		}
@@ -114,7 +127,7 @@ func (s *Store) list(ctx context.Context, o apikey.ListOptions, spans []span) (a
 			continue
 		}
 		// Where the budget ended, if it did.
-		rows, err = s.query(ctx, span.keys(s.d, "LIMIT 1 OFFSET ?"), append(append([]any{}, span.args...), searchBudget-1)...)
+		rows, err = q(span.keys(s.d, "LIMIT 1 OFFSET ?"), append(append([]any{}, span.args...), searchBudget-1)...)
 		if err != nil {
 			return apikey.Page{}, err
 		}

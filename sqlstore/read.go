@@ -48,6 +48,30 @@ func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows
 	return s.db.QueryContext(ctx, s.d.rebind(query), args...)
 }
 
+// A querier asks the database.
+type querier func(query string, args ...any) (*sql.Rows, error)
+
+// snapshot lets f ask more than once about one state of the database.
+func (s *Store) snapshot(ctx context.Context, f func(q querier) error) error {
+	conn, err := s.db.Conn(ctx)
+	if err != nil {
+		return err
+	}
+	t := &tx{ctx: ctx, conn: conn, d: s.d}
+	err = t.execAll(ctx, s.d.snapshot)
+	if err == nil {
+		err = f(t.query)
+	}
+	if err == nil {
+		err = t.execAll(ctx, s.d.commit)
+	}
+	if err != nil {
+		t.discard() // whatever of it was done
+		return err
+	}
+	return conn.Close()
+}
+
 // isOurs reports whether an error tells of the key or the arguments, not of the database.
 func isOurs(err error) bool {
 	for _, own := range [...]error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrExpired} {
