@@ -41,6 +41,20 @@
 // first of its connections that does not answer, after a second or so, and then looks whether
 // the others that are idle do. Give the pool SetConnMaxIdleTime, shorter than what is on the
 // way keeps a silent connection (a minute is usual), and it seldom comes to that.
+//
+// # Deleting what is old
+//
+// Nothing is deleted by itself. Keys that have ended may be, when they have for 30 days, and so
+// may old entries of the audit trail, which costs the caches one reading of all their keys at
+// most. Carry these statements out in one transaction, of which the first holds other writes
+// off; :before is a time that is 30 days ago or more, in microseconds since 1970:
+//
+//	UPDATE apikey_meta SET rev = rev WHERE one = 1;
+//	DELETE FROM apikey_keys
+//		WHERE (revoked_at > 0 AND revoked_at < :before OR expires_at > 0 AND expires_at < :before)
+//		AND NOT EXISTS (SELECT 1 FROM apikey_audit a WHERE a.rev = apikey_keys.changed AND a.at >= :before);
+//	DELETE FROM apikey_used WHERE NOT EXISTS (SELECT 1 FROM apikey_keys k WHERE k.seq = apikey_used.seq);
+//	DELETE FROM apikey_audit WHERE at < :before;
 package sqlstore
 
 import (
@@ -57,8 +71,9 @@ import (
 // Options configures [New]. The zero value is ready for use.
 type Options struct {
 	// Feed is a pool for the polls of caches alone, so that they never wait behind
-	// lookups; nil is the pool of the store itself, of which lookups then leave two
-	// connections free if it is bounded. Not for SQLite.
+	// lookups; nil is the pool of the store itself. If that is bounded when New is called,
+	// reads leave two of its connections free for a write and a poll, so give it at least
+	// three: of fewer they take the only one, or one of two.
 	Feed *sql.DB
 
 	// ReadTimeout bounds each read, besides the caller's own context. 0 is 2 seconds.
