@@ -15,6 +15,11 @@ type hook func(ctx context.Context, query string, args []driver.NamedValue, do f
 
 // openHooked opens a database whose statements go through a hook.
 func (e engine) openHooked(t testing.TB, dsn string, h hook) *sql.DB {
+	return e.openRewritten(t, dsn, h, func(query string) string { return query })
+}
+
+// openRewritten does so with other statements in the place of some that are executed.
+func (e engine) openRewritten(t testing.TB, dsn string, h hook, rewrite func(query string) string) *sql.DB {
 	plain := e.openDB(t, dsn)
 	if e.name == "SQLite" {
 		dsn = "file:" + (&url.URL{Path: dsn}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_txlock=immediate"
@@ -23,7 +28,7 @@ func (e engine) openHooked(t testing.TB, dsn string, h hook) *sql.DB {
 		// Else its driver says that it would rather prepare them first.
 		dsn = withParameter(t, e, dsn, "interpolateParams", "true")
 	}
-	db := sql.OpenDB(hookedConnector{plain.Driver(), dsn, h})
+	db := sql.OpenDB(hookedConnector{plain.Driver(), dsn, h, rewrite})
 	db.SetMaxOpenConns(8)
 	db.SetMaxIdleConns(8)
 	t.Cleanup(func() { require.NoError(t, db.Close()) })
@@ -31,9 +36,10 @@ func (e engine) openHooked(t testing.TB, dsn string, h hook) *sql.DB {
 }
 
 type hookedConnector struct {
-	driver driver.Driver
-	dsn    string
-	hook   hook
+	driver  driver.Driver
+	dsn     string
+	hook    hook
+	rewrite func(string) string
 }
 
 func (c hookedConnector) Driver() driver.Driver { return c.driver }
@@ -43,16 +49,18 @@ func (c hookedConnector) Connect(context.Context) (driver.Conn, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &hookedConn{conn, c.hook}, nil
+	return &hookedConn{conn, c.hook, c.rewrite}, nil
 }
 
 // A hookedConn is a driver's connection. The drivers here all have what it asks of them.
 type hookedConn struct {
 	driver.Conn
-	hook hook
+	hook    hook
+	rewrite func(string) string
 }
 
 func (c *hookedConn) ExecContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Result, err error) {
+	query = c.rewrite(query)
 	err = c.hook(ctx, query, args, func() (err error) {
 		r, err = c.Conn.(driver.ExecerContext).ExecContext(ctx, query, args)
 		return err
