@@ -95,12 +95,16 @@ func TestUnfitSettingsAreRefused(t *testing.T) {
 	}{
 		{"PostgreSQL", "default_transaction_read_only", "on", true}, // its own transactions say otherwise
 		{"MySQL", "autocommit", "0", false},
+		{"MySQL", "charset", "latin1", false},
+		{"MySQL", "isolation", "'READ-UNCOMMITTED'", false},
 	} {
 		e := engineNamed(test.engine)
 		t.Run(test.engine+" "+test.parameter, func(t *testing.T) {
 			e.mustBeThere(t)
-			dsn := e.create(t)
-			e.openStore(t, dsn, sqlstore.Options{})
+			if test.parameter == "isolation" {
+				test.parameter = isolationVariable(t)
+			}
+			dsn := e.openTables(t)
 			store := e.newStore(t, e.openDB(t, withParameter(t, e, dsn, test.parameter, test.value)), sqlstore.Options{})
 			_, err := store.Changes(t.Context(), apikey.Cursor{})
 			require.ErrorContains(t, err, "want the primary")
