@@ -26,15 +26,28 @@ var killCycles = flag.Int("kill-cycles", 3, "how many times a writer is killed o
 const (
 	childEngine = "APIKEY_TEST_CHILD_ENGINE"
 	childDSN    = "APIKEY_TEST_CHILD_DSN"
+	childTask   = "APIKEY_TEST_CHILD_TASK" // a key of tasks
 )
 
-// A child of TestRevocationsSurviveKill is this program, but does something else.
+// tasks are what a child process may have to do.
+var tasks = map[string]func(e engine, dsn string) error{"revoke": revokeUntilKilled, "migrate": migrateOnce}
+
+// child returns this program as a process that does a task, and nothing else.
+func (e engine) child(t testing.TB, dsn, task string) *exec.Cmd {
+	cmd := exec.CommandContext(t.Context(), must(os.Executable()))
+	cmd.Env = append(os.Environ(), childEngine+"="+e.name, childDSN+"="+dsn, childTask+"="+task)
+	return cmd
+}
+
 func TestMain(m *testing.M) {
 	mysql.SetLogger(&mysql.NopLogger{}) // tests cut its connections
 	for _, e := range engines {
 		if e.name == os.Getenv(childEngine) {
-			fmt.Fprintln(os.Stderr, revokeUntilKilled(e, os.Getenv(childDSN)))
-			os.Exit(1)
+			if err := tasks[os.Getenv(childTask)](e, os.Getenv(childDSN)); err != nil {
+				fmt.Fprintln(os.Stderr, err)
+				os.Exit(1)
+			}
+			os.Exit(0)
 		}
 	}
 	flag.Set("rapid.checks", "20") // unless the command line says otherwise
@@ -72,8 +85,7 @@ func TestRevocationsSurviveKill(t *testing.T) {
 		store := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute})
 		acknowledged := 0
 		for range *killCycles {
-			child := exec.CommandContext(t.Context(), must(os.Executable()))
-			child.Env = append(os.Environ(), childEngine+"="+e.name, childDSN+"="+dsn)
+			child := e.child(t, dsn, "revoke")
 			var complaint strings.Builder
 			child.Stderr = &complaint
 			stdout, err := child.StdoutPipe()
