@@ -4,6 +4,7 @@ import (
 	"database/sql"
 	"os"
 	"path/filepath"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -22,7 +23,8 @@ func TestAThousandCallersSeeNoBusyDatabase(t *testing.T) {
 	t.Parallel()
 	e := onSQLite
 	dsn := e.create(t)
-	options := sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute, TouchInterval: 20 * time.Millisecond}
+	// The usual ones, but that last uses are written often.
+	options := sqlstore.Options{ReadTimeout: patience * 2 * time.Second, WriteTimeout: patience * 5 * time.Second, TouchInterval: 20 * time.Millisecond}
 	// Two pools are like two processes.
 	nodes := []*sqlstore.Store{e.openStore(t, dsn, options), e.openStore(t, dsn, options)}
 	const keys, callers = 50, 1000
@@ -59,7 +61,30 @@ func TestAThousandCallersSeeNoBusyDatabase(t *testing.T) {
 }
 
 // A transaction that reads first and then finds that another process has written may not go on
-// to write; so a write must not begin by reading.
+// to write; so a transaction that will write says so when it begins.
+func TestAWriteSaysSoWhenItBegins(t *testing.T) {
+	t.Parallel()
+	e := onSQLite
+	dsn := e.openTables(t)
+	var record record
+	store := e.newStore(t, e.openHooked(t, dsn, record.hook), sqlstore.Options{})
+	for name, write := range map[string]func() error{
+		"Create": func() error { return store.Create(t.Context(), digestOf(0), keyOf(0)) },
+		"Flush":  func() error { store.Touch(digestOf(0), time.Now()); return store.Flush(t.Context()) },
+	} {
+		statements, err := record.of(write)
+		require.NoError(t, err)
+		var queries []string
+		for _, s := range statements {
+			if !strings.HasPrefix(s.query, "PRAGMA ") {
+				queries = append(queries, s.query)
+			}
+		}
+		require.NotEmpty(t, queries, name)
+		assert.Equal(t, "BEGIN IMMEDIATE", queries[0], name)
+	}
+}
+
 func TestAWriteFollowsAForeignOne(t *testing.T) {
 	t.Parallel()
 	e := onSQLite
