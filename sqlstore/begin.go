@@ -12,8 +12,9 @@ import (
 const (
 	// firstTry is how long the first connection may take to begin a write.
 	firstTry = time.Second
-	// weedTimeout is how long an idle connection may take to show that it is alive.
-	weedTimeout = 250 * time.Millisecond
+	// weedTimeout is how long an idle connection may take to show that it is alive. Who has
+	// waited for less knows nothing of connections.
+	weedTimeout = 200 * time.Millisecond
 )
 
 // begin begins a write that may go on for as long as ctx. A connection that a firewall has
@@ -22,11 +23,12 @@ const (
 // is the network that is slow.
 func (s *Store) begin(ctx context.Context) (*tx, error) {
 	for patience := firstTry; ; patience *= 2 {
+		begun := time.Now()
 		t, silent, err := s.tryBegin(ctx, patience)
 		if !silent {
 			return t, err
 		}
-		s.weed(s.db)
+		s.weed(s.db, begun)
 	}
 }
 
@@ -63,12 +65,19 @@ func (s *Store) tryBegin(ctx context.Context, patience time.Duration) (t *tx, si
 	}
 }
 
-// weed closes the idle connections of a pool that do not answer. It is called when something
-// took too long: where one connection was lost without a word others were, too, and each
+// weed closes the idle connections of a pool that do not answer. It is called when what was begun
+// then took too long: where one connection was lost without a word others were, too, and each
 // would cost its next user as much.
-func (s *Store) weed(db *sql.DB) {
+func (s *Store) weed(db *sql.DB, begun time.Time) {
+	if time.Since(begun) < weedTimeout {
+		return
+	}
 	s.weeding.Lock()
 	defer s.weeding.Unlock()
+	if s.weeded[db].After(begun) {
+		return
+	}
+	s.weeded[db] = time.Now()
 	ctx, cancel := context.WithTimeout(context.Background(), weedTimeout)
 	defer cancel()
 	var all sync.WaitGroup

@@ -5,6 +5,7 @@ import (
 	"database/sql"
 	"fmt"
 	"sync"
+	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -19,10 +20,11 @@ const maxChanges = 10_000
 func (s *Store) Changes(ctx context.Context, since apikey.Cursor) (apikey.Changes, error) {
 	ctx, cancel := context.WithTimeout(ctx, s.options.ReadTimeout)
 	defer cancel()
+	begun := time.Now()
 	c, err := s.changes(ctx, since)
 	if err != nil {
 		if ctx.Err() == context.DeadlineExceeded {
-			s.weed(s.feed) // the next one finds none of what was lost with this one
+			s.weed(s.feed, begun) // the next one finds none of what was lost with this one
 		}
 		return apikey.Changes{}, fmt.Errorf("sqlstore: %w", err)
 	}

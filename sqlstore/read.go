@@ -33,9 +33,10 @@ func (s *Store) read(ctx context.Context, f func(ctx context.Context) error) err
 	}
 	detached, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
+	begun := time.Now()
 	err := f(detached)
 	if err != nil && detached.Err() != nil {
-		s.weed(s.db)
+		s.weed(s.db, begun)
 	}
 	if err != nil && !isOurs(err) {
 		return fmt.Errorf("sqlstore: %w", err)

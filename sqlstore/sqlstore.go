@@ -114,6 +114,7 @@ type Store struct {
 	subs    subscribers
 
 	weeding sync.Mutex // one looks for lost connections at a time
+	weeded  map[*sql.DB]time.Time
 
 	stop    context.CancelFunc
 	stopped sync.WaitGroup
@@ -154,7 +155,8 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	if o.Logger == nil {
 		o.Logger = slog.Default()
 	}
-	s := &Store{db: db, feed: o.Feed, d: dialects[d], options: o, writing: make(chan struct{}, 1)}
+	s := &Store{db: db, feed: o.Feed, d: dialects[d], options: o, writing: make(chan struct{}, 1),
+		weeded: make(map[*sql.DB]time.Time)}
 	if s.feed == nil {
 		s.feed = db
 	}
