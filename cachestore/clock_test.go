@@ -137,3 +137,50 @@ func TestAHitTakesNoLock(t *testing.T) {
 		}
 	})
 }
+
+// A returning store tells when it has answered.
+type returning struct {
+	*memstore.Store
+	returned atomic.Bool
+}
+
+func (r *returning) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Cursor, error) {
+	defer r.returned.Store(true)
+	return r.Store.LookupAt(ctx, d)
+}
+
+// An answer that came in time may have to wait for the lock that lets it in, and be late then.
+func TestAnAnswerThatWaitedTooLongForTheLockIsNotUsed(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		db := &returning{Store: memstore.New()}
+		if err := db.Create(t.Context(), apikey.Digest{}, apikey.Key{ID: "k", Name: "key"}); err != nil {
+			t.Fatal(err)
+		}
+		var cache atomic.Pointer[Store]
+		start := time.Now()
+		s, err := newStore(db, db.Store, Options{}, func() instant {
+			now := instant{int64(time.Since(start)), time.Now().UnixNano()}
+			if s := cache.Load(); s != nil && db.returned.Load() {
+				if s.mu.TryLock() {
+					s.mu.Unlock()
+				} else { // whoever asks has the lock
+					now = now.add(1001 * time.Millisecond)
+				}
+			}
+			return now
+		})
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer s.Close()
+		synctest.Wait()
+		cache.Store(s)
+		if _, err := s.Lookup(t.Context(), apikey.Digest{}); !errors.Is(err, apikey.ErrUnavailable) {
+			t.Errorf("%v; want ErrUnavailable", err)
+		}
+		if st := s.Stats(); st.Keys != 0 {
+			t.Errorf("it was kept: %+v", st)
+		}
+	})
+}
