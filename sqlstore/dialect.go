@@ -88,7 +88,8 @@ var dialects = map[Dialect]*dialect{
 		// CROSS has it look up the key at each position, in this order. Without statistics it
 		// would rather begin with all keys of a status, and sort what it finds.
 		keyOf:  "CROSS " + joinKey,
-		kept:   "SELECT journal_mode = 'wal' FROM pragma_journal_mode",
+		// A database in memory has neither a file nor anybody else who writes to it.
+		kept:   "SELECT journal_mode = 'wal' OR (SELECT file = '' FROM pragma_database_list WHERE name = 'main') FROM pragma_journal_mode",
 		health: "0",
 		touch: "WITH v(digest, at) AS (VALUES " + rows("(?, ?)") + ") " +
 			"INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +

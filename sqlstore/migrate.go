@@ -91,7 +91,7 @@ func (t *tx) checkPrimary() error {
 	return err
 }
 
-var errNotKept = errors.New("the file will not go into WAL mode; want one on a local disk, and not a database in memory")
+var errNotKept = errors.New("the file will not go into WAL mode; want one on a local disk")
 
 // checkKept makes sure of the settings that are the database's own. A copy of it, such as one
 // that was made by VACUUM INTO or from a dump, comes without them.

@@ -141,6 +141,26 @@ func TestEveryConnectionHasTheSettingsOfOpenSQLite(t *testing.T) {
 	}
 }
 
+// In the tests of a user's own, say.
+func TestADatabaseInMemory(t *testing.T) {
+	t.Parallel()
+	db, err := sql.Open("sqlite", ":memory:")
+	require.NoError(t, err)
+	t.Cleanup(func() { db.Close() })
+	db.SetMaxOpenConns(1) // each connection would have a database of its own
+	store := onSQLite.newStore(t, db, sqlstore.Options{})
+	require.NoError(t, store.Migrate(t.Context()))
+	require.NoError(t, store.Migrate(t.Context()), "again")
+	addKeys(t, store, 0, 1)
+	require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
+	key, err := store.Lookup(t.Context(), digestOf(0))
+	require.NoError(t, err)
+	assert.ErrorIs(t, key.Check(time.Now()), apikey.ErrRevoked)
+	page, err := store.List(t.Context(), apikey.ListOptions{Search: "k", Status: apikey.StatusRevoked})
+	require.NoError(t, err)
+	assert.Len(t, page.Keys, 1)
+}
+
 // What VACUUM INTO or a dump makes is not in WAL mode, and there readers stop writers.
 func TestARestoredCopyReturnsToWAL(t *testing.T) {
 	t.Parallel()
