@@ -3,7 +3,6 @@ package admin
 import (
 	"strings"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -79,25 +78,4 @@ func FuzzPasswordHash(f *testing.F) {
 			t.Errorf("%q: %+v is out of bounds", s, p)
 		}
 	})
-}
-
-func TestAttempts(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	a := newAttempts(func() time.Time { return now })
-	for range maxAttempts {
-		assert.Zero(t, a.take("192.0.2.1"))
-	}
-	assert.Equal(t, attemptEvery, a.take("192.0.2.1"), "in a row")
-	assert.Zero(t, a.take("192.0.2.2"), "of another address")
-	assert.Positive(t, a.take("::ffff:192.0.2.1"), "the same, as IPv6 writes it")
-	now = now.Add(attemptEvery)
-	assert.Zero(t, a.take("192.0.2.1"), "one more, after a while")
-	assert.Positive(t, a.take("192.0.2.1"))
-	a.succeeded("192.0.2.1")
-	assert.Zero(t, a.take("192.0.2.1"), "after the right password")
-	for i := range maxAttempts {
-		assert.Zero(t, a.take("2001:db8::"+string(rune('1'+i%9))))
-	}
-	assert.Positive(t, a.take("2001:db8::ffff"), "all addresses of one subscriber")
 }

@@ -1,0 +1,92 @@
+package admin
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+func TestAWrongPasswordTellsNothing(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	bodies := map[string]bool{}
+	for _, password := range []string{"wrong", testPassword + "x", testPassword[:8], strings.ToUpper(testPassword)} {
+		v := s.visitor()
+		a := v.post("/admin/login", "password", password)
+		assert.Equal(t, http.StatusUnauthorized, a.StatusCode)
+		assert.False(t, v.loggedIn())
+		bodies[tokenInPage.ReplaceAllString(a.body, "")] = true
+	}
+	assert.Len(t, bodies, 1)
+	assert.NotContains(t, s.log.String(), testPassword[:8])
+}
+
+// A hundred logins at once compute no more than two hashes at a time, and most of them none. The
+// API goes on beside them.
+func TestAHundredLoginsAtOnceAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{ClientAddr: func(r *http.Request) string { return r.Header.Get("X-Client") }})
+	var now, most, hashes atomic.Int32
+	gate := make(chan struct{})
+	s.handler.passwords.matches = func(string) bool {
+		hashes.Add(1)
+		for n := now.Add(1); ; {
+			if before := most.Load(); n <= before || most.CompareAndSwap(before, n) {
+				break
+			}
+		}
+		<-gate
+		now.Add(-1)
+		return false
+	}
+	var all sync.WaitGroup
+	var statuses [600]atomic.Int32
+	var answered atomic.Int32
+	waiting := cap(s.handler.passwords.queue)
+	full := make(chan struct{})
+	for i := range 100 {
+		v := s.visitor()
+		v.header.Set("X-Client", fmt.Sprintf("192.0.2.%d", i)) // each its own, or its rate would be what limits it
+		form := url.Values{"token": {v.get("/admin/login").token()}, "password": {"guess"}}
+		all.Go(func() {
+			a := v.do("POST", "/admin/login", form.Encode())
+			statuses[a.StatusCode].Add(1)
+			if a.StatusCode == http.StatusTooManyRequests {
+				assert.NotEmpty(t, a.Header.Get("Retry-After"))
+			}
+			if answered.Add(1) == int32(100-waiting) {
+				close(full)
+			}
+		})
+	}
+	<-full // all but those that wait have been turned away, though no hash was finished
+	secret, _ := s.issue("Backup job")
+	api := s.visitor()
+	api.header.Set("X-API-Key", secret)
+	assert.Equal(t, http.StatusOK, api.get("/api").StatusCode)
+	close(gate)
+	all.Wait()
+	assert.LessOrEqual(t, most.Load(), int32(2))
+	assert.Equal(t, int32(waiting), hashes.Load())
+	assert.Equal(t, int32(100-waiting), statuses[http.StatusTooManyRequests].Load())
+	assert.Equal(t, int32(waiting), statuses[http.StatusUnauthorized].Load())
+}
+
+func TestLoginsOfOneAddressAreLimited(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	s.handler.passwords.matches = func(string) bool { return false }
+	v := s.visitor()
+	for range maxAttempts {
+		assert.Equal(t, http.StatusUnauthorized, v.post("/admin/login", "password", "guess").StatusCode)
+	}
+	a := v.post("/admin/login", "password", "guess")
+	assert.Equal(t, http.StatusTooManyRequests, a.StatusCode)
+	assert.NotEmpty(t, a.Header.Get("Retry-After"))
+}
