@@ -6,7 +6,7 @@ import (
 	"html/template"
 	"log/slog"
 	"net/http"
-	"path"
+	"net/url"
 	"strings"
 	"time"
 
@@ -48,15 +48,15 @@ type page struct {
 // ServeHTTP serves the dashboard. The path of the request is that within the dashboard: see
 // http.StripPrefix.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	v := &visit{h: h, w: w, r: r, root: rootOf(r.URL.Path)}
+	// StripPrefix may have taken the first slash with it.
+	v := &visit{h: h, w: w, r: r, path: "/" + strings.TrimPrefix(r.URL.Path, "/")}
+	v.root = rootOf("/" + strings.TrimPrefix(r.URL.EscapedPath(), "/"))
 	protect(w.Header())
-	if r.URL.Path == "" {
-		// Mounted without the slash at its end: relative links would lead elsewhere.
-		base := path.Base("/" + strings.TrimSuffix(r.RequestURI, "?"+r.URL.RawQuery))
-		v.location("./" + base + "/")
+	if base := slashless(r); base != "" {
+		v.location("./" + base + "/") // else relative links would lead elsewhere
 		return
 	}
-	if asset, ok := assets[r.URL.Path]; ok {
+	if asset, ok := assets[v.path]; ok {
 		v.serve(asset)
 		return
 	}
@@ -85,9 +85,25 @@ func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// pageAt finds the page at a path, and sets the ID in it.
+// slashless returns the last segment of a path under which a browser sees the dashboard without
+// the slash at its end, and "" if the slash is there.
+func slashless(r *http.Request) string {
+	if r.URL.Path != "" {
+		return ""
+	}
+	seen, err := url.ParseRequestURI(r.RequestURI)
+	if err != nil {
+		return ""
+	}
+	path := seen.EscapedPath()
+	return path[strings.LastIndexByte(path, '/')+1:]
+}
+
+// pageAt finds the page at a path, and sets the ID in it. No page has a path that must be
+// encoded: an encoded slash would be one here, and none to the browser that resolves links.
 func (h *Handler) pageAt(v *visit) (page, bool) {
-	switch parts := strings.Split(strings.TrimPrefix(v.r.URL.Path, "/"), "/"); {
+	switch parts := strings.Split(v.path[1:], "/"); {
+	case v.r.URL.RawPath != "":
 	case len(parts) == 1:
 		switch parts[0] {
 		case "":
@@ -121,7 +137,8 @@ func validID(id string) bool {
 	return key.Validate() == nil
 }
 
-// rootOf returns the way from a page to the first one, for links that hold under any prefix.
+// rootOf returns the way from a page to the first one, for links that hold under any prefix: the
+// path is as a browser sees it.
 func rootOf(path string) string {
 	if n := strings.Count(path, "/") - 1; n > 0 {
 		return strings.Repeat("../", n)

@@ -2,6 +2,7 @@ package admin
 
 import (
 	"context"
+	"crypto/tls"
 	"io"
 	"log/slog"
 	"net/http"
@@ -79,6 +80,7 @@ type site struct {
 	handler *Handler
 	store   *auditedStore
 	issuer  *apikey.Issuer
+	mux     *http.ServeMux
 	server  *httptest.Server
 	log     *strings.Builder
 }
@@ -97,10 +99,10 @@ func newSite(t *testing.T, o Options) *site {
 	require.NoError(t, err)
 	auth, err := apikey.New(s.store, apikey.Options{Logger: o.Logger})
 	require.NoError(t, err)
-	mux := http.NewServeMux()
-	mux.Handle("/admin/", http.StripPrefix("/admin", s.handler))
-	mux.Handle("/api", auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
-	s.server = httptest.NewTLSServer(mux)
+	s.mux = http.NewServeMux()
+	s.mux.Handle("/admin/", http.StripPrefix("/admin", s.handler))
+	s.mux.Handle("/api", auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	s.server = httptest.NewTLSServer(s.mux)
 	t.Cleanup(s.server.Close)
 	return s
 }
@@ -138,6 +140,7 @@ type visitor struct {
 	s      *site
 	client *http.Client
 	header http.Header // that it sends with every request
+	prefix string      // of the dashboard
 }
 
 func (s *site) visitor() *visitor {
@@ -146,7 +149,29 @@ func (s *site) visitor() *visitor {
 	client := *s.server.Client()
 	client.Jar = jar
 	client.CheckRedirect = func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &visitor{s, &client, http.Header{}}
+	return &visitor{s, &client, http.Header{}, "/admin/"}
+}
+
+// at makes a visitor see the dashboard where another handler has it, without a network.
+func (v *visitor) at(h http.Handler, prefix string) {
+	v.client.Transport, v.prefix = inProcess{h, true}, prefix
+}
+
+// inProcess hands requests to a handler as a server would.
+type inProcess struct {
+	handler http.Handler
+	tls     bool
+}
+
+func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
+	in := httptest.NewRequestWithContext(r.Context(), r.Method, r.URL.RequestURI(), r.Body)
+	in.Header, in.Host = r.Header.Clone(), r.Host
+	if p.tls {
+		in.TLS = &tls.ConnectionState{}
+	}
+	w := httptest.NewRecorder()
+	p.handler.ServeHTTP(w, in)
+	return w.Result(), nil
 }
 
 // An answer is a response that has been read.
@@ -179,6 +204,9 @@ func (v *visitor) do(method, path, body string) answer {
 
 func (v *visitor) get(path string) answer { v.s.t.Helper(); return v.do("GET", path, "") }
 
+// hrefs finds the links of a page.
+var hrefs = regexp.MustCompile(`(?:href|src|action)="([^"]*)"`)
+
 var tokenInPage = regexp.MustCompile(`name="token" value="([^"]+)"`)
 
 // token returns the last form token in a page, which is that of its own form.
@@ -202,19 +230,19 @@ func (v *visitor) post(path string, fields ...string) answer {
 
 func (v *visitor) login() answer {
 	v.s.t.Helper()
-	a := v.post("/admin/login", "password", testPassword)
+	a := v.post(v.prefix+"login", "password", testPassword)
 	require.Equal(v.s.t, http.StatusSeeOther, a.StatusCode, a.body)
 	return a
 }
 
 func (v *visitor) loggedIn() bool {
 	v.s.t.Helper()
-	return v.get("/admin/").StatusCode == http.StatusOK
+	return v.get(v.prefix).StatusCode == http.StatusOK
 }
 
 // cookies are those that the visitor sends to the dashboard.
 func (v *visitor) cookies() []*http.Cookie {
-	u, _ := url.Parse(v.s.server.URL + "/admin/")
+	u, _ := url.Parse(v.s.server.URL + v.prefix)
 	return v.client.Jar.Cookies(u)
 }
 

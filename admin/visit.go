@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -18,6 +17,7 @@ type visit struct {
 	h    *Handler
 	w    http.ResponseWriter
 	r    *http.Request
+	path string // within the dashboard, from its first slash on
 	root string // the way to the first page
 	id   string // of the key in the path
 
@@ -74,7 +74,7 @@ func (v *visit) admit(p page) bool {
 	case v.r.Method == http.MethodPost:
 		v.fail(http.StatusForbidden, v.h.text.LoggedOutTitle, v.h.text.LoggedOut)
 	default:
-		next := strings.TrimPrefix(v.r.URL.Path, "/")
+		next := v.path[1:]
 		if v.r.URL.RawQuery != "" {
 			next += "?" + v.r.URL.RawQuery
 		}
