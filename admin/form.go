@@ -8,6 +8,7 @@ import (
 	"encoding/binary"
 	"errors"
 	"net/http"
+	"slices"
 	"time"
 )
 
@@ -25,18 +26,19 @@ func (v *visit) formToken() string {
 	b := make([]byte, nonceLen+stampLen, nonceLen+stampLen+sha256.Size)
 	rand.Read(b[:nonceLen]) // which does not fail
 	binary.BigEndian.PutUint64(b[nonceLen:], uint64(v.h.now().Unix()))
-	return base64.RawURLEncoding.EncodeToString(append(b, v.seal(b)...))
+	return base64.RawURLEncoding.EncodeToString(append(b, seal(v.formKey, b)...))
 }
 
-func (v *visit) seal(b []byte) []byte {
-	mac := hmac.New(sha256.New, v.formKey)
+func seal(key, b []byte) []byte {
+	mac := hmac.New(sha256.New, key)
 	mac.Write(b)
 	return mac.Sum(nil)
 }
 
-// readForm reads what was posted and checks its token, whose nonce it returns. It answers the
-// request itself if there is something wrong.
-func (v *visit) readForm() (nonce string, ok bool) {
+// readForm reads what was posted and checks its token, whose nonce it returns: it must be sealed
+// with the visitor's key, or with one of those that are good enough for this form too. It answers
+// the request itself if there is something wrong.
+func (v *visit) readForm(too ...[]byte) (nonce string, ok bool) {
 	if !v.parseForm() {
 		return "", false
 	}
@@ -44,9 +46,10 @@ func (v *visit) readForm() (nonce string, ok bool) {
 	if err != nil || len(b) != nonceLen+stampLen+sha256.Size {
 		return "", v.staleForm()
 	}
-	body, seal := b[:nonceLen+stampLen], b[nonceLen+stampLen:]
+	body, sum := b[:nonceLen+stampLen], b[nonceLen+stampLen:]
+	sealed := func(key []byte) bool { return hmac.Equal(sum, seal(key, body)) }
 	age := v.h.now().Sub(time.Unix(int64(binary.BigEndian.Uint64(body[nonceLen:])), 0))
-	if !hmac.Equal(seal, v.seal(body)) || age > formLifetime {
+	if age > formLifetime || !sealed(v.formKey) && !slices.ContainsFunc(too, sealed) {
 		return "", v.staleForm()
 	}
 	return string(body[:nonceLen]), true
@@ -72,8 +75,4 @@ func (v *visit) parseForm() bool {
 }
 
 // ownKey returns the key of form tokens for a visitor without a session.
-func (h *Handler) ownKey(actor string) []byte {
-	mac := hmac.New(sha256.New, h.formKey)
-	mac.Write([]byte(actor))
-	return mac.Sum(nil)
-}
+func (h *Handler) ownKey(actor string) []byte { return seal(h.formKey, []byte(actor)) }

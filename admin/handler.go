@@ -172,7 +172,7 @@ func (h *Handler) log(level slog.Level, r *http.Request, message string, args ..
 	logger.Log(r.Context(), level, "admin: "+message, append([]any{"client", h.client(r)}, args...)...)
 }
 
-// storeFailed answers a request for which the store could not do its part.
+// storeFailed answers a request for which the store of keys could not do its part.
 func (v *visit) storeFailed(err error) {
 	h := v.h
 	switch {
@@ -183,12 +183,17 @@ func (v *visit) storeFailed(err error) {
 	case errors.Is(err, apikey.ErrInvalid):
 		v.fail(http.StatusBadRequest, h.text.BadRequestTitle, h.text.BadRequest)
 	default:
-		if v.r.Context().Err() == nil { // else the administrator went away
-			h.log(slog.LevelError, v.r, "the key store failed", "error", err)
-		}
-		v.w.Header().Set("Retry-After", "1")
-		v.fail(http.StatusServiceUnavailable, h.text.UnavailableTitle, h.text.Unavailable)
+		v.unavailable("the key store failed", err)
 	}
+}
+
+// unavailable answers a request for which something that the dashboard needs did not answer.
+func (v *visit) unavailable(what string, err error) {
+	if v.r.Context().Err() == nil { // else the administrator went away
+		v.h.log(slog.LevelError, v.r, what, "error", err)
+	}
+	v.w.Header().Set("Retry-After", "1")
+	v.fail(http.StatusServiceUnavailable, v.h.text.UnavailableTitle, v.h.text.Unavailable)
 }
 
 func (v *visit) notAllowed(allow string) {

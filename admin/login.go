@@ -26,8 +26,10 @@ func (h *Handler) loginForm(v *visit) {
 }
 
 func (h *Handler) login(v *visit) {
-	// The body is read before the attempt is counted, and is limited before it is read.
-	if _, ok := v.readForm(); !ok {
+	// The body is read before the attempt is counted, and is limited before it is read. The form
+	// may have been loaded before its visitor had a session, or before the browser told of it:
+	// then it has the token of a visitor without one.
+	if _, ok := v.readForm(h.ownKey("")); !ok {
 		return
 	}
 	password, next := v.r.PostForm.Get("password"), v.r.PostForm.Get("next")
@@ -58,7 +60,7 @@ func (h *Handler) login(v *visit) {
 		refuse(http.StatusUnauthorized, h.text.LoginWrong)
 	default:
 		if err := v.session.begin(v.w, v.r); err != nil {
-			v.storeFailed(err)
+			v.unavailable("the session store failed", err)
 			return
 		}
 		h.attempts.succeeded(h.client(v.r))
@@ -67,15 +69,14 @@ func (h *Handler) login(v *visit) {
 	}
 }
 
+// logout asks for no form token: a page of an earlier session must be able to end this one too.
+// That it is not another site's is known already.
 func (h *Handler) logout(v *visit) {
 	if v.actor != "" {
-		if _, ok := v.readForm(); !ok {
+		if err := v.session.end(v.w, v.r); err != nil {
+			v.unavailable("the session store failed", err)
 			return
 		}
-	}
-	if err := v.session.end(v.w, v.r); err != nil {
-		v.storeFailed(err)
-		return
 	}
 	v.location(v.root + "login")
 }

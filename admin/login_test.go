@@ -90,3 +90,40 @@ func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 	assert.Equal(t, http.StatusTooManyRequests, a.StatusCode)
 	assert.NotEmpty(t, a.Header.Get("Retry-After"))
 }
+
+// A browser may tell of a session only after the form was loaded: with a cookie for which a link
+// from another site did not count, or because another tab has logged in meanwhile.
+func TestALoginFormIsGoodWhereverTheSessionCameFrom(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	v := s.visitor()
+	form := func(path string) string {
+		return url.Values{"token": {v.get(path).token()}, "password": {testPassword}, "next": {"add"}}.Encode()
+	}
+	before := form("/admin/login")
+	v.login()
+	old := v.cookies()
+	a := v.do("POST", "/admin/login", before)
+	assert.Equal(t, http.StatusSeeOther, a.StatusCode)
+	assert.Equal(t, "./add", a.Header.Get("Location"))
+	assert.NotEqual(t, old, v.cookies())
+	assert.True(t, v.loggedIn())
+	assert.Equal(t, http.StatusSeeOther, v.do("POST", "/admin/login", form("/admin/add")).StatusCode, "with the token of a session")
+	other := s.visitor()
+	other.login()
+	stolen := url.Values{"token": {other.get("/admin/add").token()}, "password": {testPassword}}
+	assert.Equal(t, http.StatusForbidden, v.do("POST", "/admin/login", stolen.Encode()).StatusCode, "with the token of another session")
+}
+
+func TestALogoutFromAnEarlierSessionsPageHolds(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	v := s.visitor()
+	v.login()
+	old := url.Values{"token": {v.get("/admin/").token()}}
+	v.loginAgain()
+	a := v.do("POST", "/admin/logout", old.Encode())
+	assert.Equal(t, http.StatusSeeOther, a.StatusCode)
+	assert.Equal(t, "./login", a.Header.Get("Location"))
+	assert.False(t, v.loggedIn())
+}

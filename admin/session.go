@@ -182,10 +182,12 @@ func (s *session) write(w http.ResponseWriter, r *http.Request, renewed bool) er
 
 // setOwnCookie sets the cookie of the handler's own manager. It has no Path: only login and logout
 // set it, so browsers take the folder of their URL, which is the dashboard under whatever
-// prefix they see it. A TLS proxy is known by the Origin, which a page cannot forge.
+// prefix they see it. A TLS proxy is known by the Origin, which a page cannot forge. Lax, so that
+// a link to a key from a chat works: a GET changes nothing, and a form of another site is sent
+// without the cookie.
 func (s *session) setOwnCookie(w http.ResponseWriter, r *http.Request, token string) {
 	cookie := &http.Cookie{
-		Name: ownCookie, Value: token, HttpOnly: true, SameSite: http.SameSiteStrictMode,
+		Name: ownCookie, Value: token, HttpOnly: true, SameSite: http.SameSiteLaxMode,
 		Secure: r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://"),
 	}
 	if token == "" {

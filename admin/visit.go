@@ -36,9 +36,7 @@ func (v *visit) known() bool {
 	if h.authorize != nil {
 		actor, err := h.authorize(v.r)
 		if errors.Is(err, apikey.ErrUnavailable) {
-			h.log(slog.LevelError, v.r, "Authorize failed", "error", err)
-			v.w.Header().Set("Retry-After", "1")
-			v.fail(http.StatusServiceUnavailable, h.text.UnavailableTitle, h.text.Unavailable)
+			v.unavailable("Authorize failed", err)
 			return false
 		}
 		if err != nil {
@@ -50,9 +48,7 @@ func (v *visit) known() bool {
 	}
 	session, err := h.sessions.open(v.w, v.r)
 	if err != nil {
-		h.log(slog.LevelError, v.r, "the session store failed", "error", err)
-		v.w.Header().Set("Retry-After", "1")
-		v.fail(http.StatusServiceUnavailable, h.text.UnavailableTitle, h.text.Unavailable)
+		v.unavailable("the session store failed", err)
 		return false
 	}
 	v.session, v.formKey = session, h.ownKey("")
