@@ -5,9 +5,12 @@ import (
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
 )
 
 func TestABodyIsLimited(t *testing.T) {
@@ -68,6 +71,24 @@ func TestAFormNeedsTheTokenOfItsSession(t *testing.T) {
 	assert.Empty(t, s.keys())
 }
 
+func TestAFormLivesForTwelveHours(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	now := time.Now().Truncate(time.Second)
+	s.handler.now = func() time.Time { return now }
+	v := s.visitor()
+	v.login()
+	form := func(name string) string {
+		return url.Values{"token": {v.get("/admin/add").token()}, "name": {name}, "expiry": {"never"}}.Encode()
+	}
+	young, old := form("in time"), form("too late")
+	now = now.Add(formLifetime)
+	assert.Equal(t, http.StatusOK, v.do("POST", "/admin/add", young).StatusCode)
+	now = now.Add(time.Second)
+	assert.Equal(t, http.StatusForbidden, v.do("POST", "/admin/add", old).StatusCode)
+	assert.Equal(t, []string{"in time"}, s.keys())
+}
+
 func TestGetChangesNothing(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
@@ -93,4 +114,20 @@ func TestGetChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	assert.Zero(t, after.RevokedAt)
 	assert.Zero(t, after.ExpiresAt)
+}
+
+// The form is another process's, or this one's before it was started anew.
+func TestALoginFormIsGoodForEveryProcess(t *testing.T) {
+	t.Parallel()
+	one, two := newSite(t, Options{}), newSite(t, Options{})
+	form := url.Values{"token": {one.visitor().get("/admin/login").token()}, "password": {testPassword}}
+	assert.Equal(t, http.StatusSeeOther, two.visitor().do("POST", "/admin/login", form.Encode()).StatusCode)
+
+	hash, err := HashPassword(apikey.NewSecret(testPassword))
+	require.NoError(t, err)
+	third := newSite(t, Options{PasswordHash: hash})
+	assert.Equal(t, http.StatusForbidden, third.visitor().do("POST", "/admin/login", form.Encode()).StatusCode, "with another hash")
+	form.Set("token", third.visitor().get("/admin/login").token())
+	keyed := newSite(t, Options{FormKey: apikey.NewSecret(strings.Repeat("k", minFormKey))})
+	assert.Equal(t, http.StatusForbidden, keyed.visitor().do("POST", "/admin/login", form.Encode()).StatusCode, "with a FormKey")
 }

@@ -55,8 +55,10 @@ type Options struct {
 	// served. See http.CrossOriginProtection.AddTrustedOrigin.
 	TrustedOrigins []string
 
-	// FormKey is the key of form tokens, at least 32 bytes, for services with Authorize that run
-	// as several processes. Empty is a random one. With PasswordHash each session has its own.
+	// FormKey is the key of form tokens, at least 32 bytes. Give one to services with Authorize that
+	// run as several processes: empty is a random one, under which the form of one process is
+	// refused by another, and after a restart. With PasswordHash it is for the login alone,
+	// and empty is one that is derived from the hash; each session has its own.
 	FormKey apikey.Secret
 
 	// ClientAddr tells where a request comes from, for counting logins; nil is the host in
@@ -104,7 +106,11 @@ func New(issuer *apikey.Issuer, o Options) (*Handler, error) {
 	if h.example == "" {
 		h.example = defaultExample
 	}
-	if len(h.formKey) == 0 {
+	switch {
+	case len(h.formKey) > 0:
+	case o.PasswordHash != "":
+		h.formKey = seal([]byte(o.PasswordHash), []byte("form tokens of package admin"))
+	default:
 		h.formKey = make([]byte, minFormKey)
 		rand.Read(h.formKey) // which does not fail
 	}
