@@ -9,6 +9,7 @@ import (
 )
 
 const (
+	pageSize     = 50
 	expiringSoon = 7 * 24 * time.Hour
 	unusedFor    = 90 * 24 * time.Hour
 )
@@ -52,25 +53,31 @@ func (h *Handler) list(v *visit) {
 		p.Owners = p.Owners || found.Keys[i].Owner != ""
 	}
 	p.Empty = len(p.Keys) == 0 && !p.Filters && o.Cursor == "" && found.Next == ""
-	here := func(cursor string) string {
-		to := url.Values{}
-		for name, value := range map[string]string{"search": o.Search, "status": o.Status, "sort": o.Sort, "cursor": cursor} {
-			if value != "" {
-				to.Set(name, value)
-			}
-		}
-		return v.root + "?" + to.Encode()
-	}
 	if o.Cursor != "" {
-		p.First = here("")
+		q.Del("cursor")
+		p.First = v.root + listQuery(q)
 	}
 	if found.Next != "" {
-		p.Next = here(found.Next)
+		q.Set("cursor", found.Next)
+		p.Next = v.root + listQuery(q)
 	}
 	v.show(http.StatusOK, "list", h.text.ListTitle, p)
 }
 
-const pageSize = 50
+// listQuery returns what makes the state of a list, as the query of a link, or "". Whatever else
+// stands in a URL stays out of links and redirects: it could be a key.
+func listQuery(q url.Values) string {
+	kept := url.Values{}
+	for _, name := range [...]string{"search", "status", "sort", "cursor"} {
+		if value := q.Get(name); value != "" {
+			kept.Set(name, value)
+		}
+	}
+	if len(kept) == 0 {
+		return ""
+	}
+	return "?" + kept.Encode()
+}
 
 // A keyRow is a key as pages show it.
 type keyRow struct {
@@ -81,7 +88,7 @@ type keyRow struct {
 	Used    moment
 	Expires moment
 	Revoked moment
-	Unused  bool // for long, or ever
+	Unused  bool // for long, though it was used once
 	Usable  bool
 }
 
@@ -99,10 +106,6 @@ func (v *visit) row(key *apikey.Key) keyRow {
 	case !key.ExpiresAt.IsZero() && key.ExpiresAt.Sub(now) <= expiringSoon:
 		r.State, r.Word = "expiring", t.StatusExpiring
 	}
-	last := key.LastUsedAt
-	if last.IsZero() {
-		last = key.CreatedAt
-	}
-	r.Unused = r.Usable && v.h.touched && !key.LastUsedAt.IsZero() && now.Sub(last) >= unusedFor
+	r.Unused = r.Usable && v.h.touched && !key.LastUsedAt.IsZero() && now.Sub(key.LastUsedAt) >= unusedFor
 	return r
 }

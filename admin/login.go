@@ -96,8 +96,5 @@ func nextPage(next string) string {
 	default:
 		return ""
 	}
-	if u.RawQuery != "" {
-		return u.Path + "?" + u.Query().Encode()
-	}
-	return u.Path
+	return u.Path + listQuery(u.Query())
 }

@@ -70,12 +70,8 @@ func (v *visit) admit(p page) bool {
 	case v.r.Method == http.MethodPost:
 		v.fail(http.StatusForbidden, v.h.text.LoggedOutTitle, v.h.text.LoggedOut)
 	default:
-		next := v.path[1:]
-		if v.r.URL.RawQuery != "" {
-			next += "?" + v.r.URL.RawQuery
-		}
 		to := v.root + "login"
-		if next != "" {
+		if next := v.path[1:] + listQuery(v.r.URL.Query()); next != "" {
 			to += "?next=" + url.QueryEscape(next)
 		}
 		v.location(to)
