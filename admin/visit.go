@@ -3,7 +3,9 @@ package admin
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"log/slog"
 	"net"
 	"net/http"
@@ -132,14 +134,20 @@ func (v *visit) fail(status int, title, message string) {
 	v.show(status, "error", title, message)
 }
 
-// client returns where a request comes from.
+// maxClient is the longest client that is kept as it is: the longest IPv6 address has 45 bytes.
+const maxClient = 64
+
+// client returns where a request comes from, for counting and for the log. What ClientAddr returns
+// may be as long as a header; of that there is a digest, which is as good to tell clients apart.
 func (h *Handler) client(r *http.Request) string {
+	client := r.RemoteAddr
 	if h.clientAddr != nil {
-		return h.clientAddr(r)
+		client = h.clientAddr(r)
+	} else if host, _, err := net.SplitHostPort(client); err == nil {
+		client = host
 	}
-	host, _, err := net.SplitHostPort(r.RemoteAddr)
-	if err != nil {
-		return r.RemoteAddr
+	if len(client) > maxClient {
+		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(client)))[:maxClient]
 	}
-	return host
+	return client
 }
