@@ -157,7 +157,7 @@ func (v *visit) showNew(p newPage, id string, first bool, err error) {
 		v.id = id
 		v.show(http.StatusConflict, "again", t.AlreadyAddedTitle, id)
 	default:
-		p.Shell = strings.ReplaceAll(v.h.example, keyInExample, p.Secret.Reveal())
+		p.Shell = v.h.example.with(p.Secret.Reveal())
 		v.show(http.StatusOK, "new", t.NewTitle, p)
 	}
 }

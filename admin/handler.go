@@ -23,7 +23,7 @@ type Handler struct {
 	text    *Text
 	pages   map[string]*template.Template
 	name    string
-	example string
+	example example
 	scopes  []string
 
 	authorize  func(*http.Request) (string, error)

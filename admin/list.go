@@ -44,7 +44,7 @@ func (h *Handler) list(v *visit) {
 		return
 	}
 	p := listPage{
-		Search: o.Search, Status: o.Status, Sort: o.Sort, Used: h.touched, Shell: h.example,
+		Search: o.Search, Status: o.Status, Sort: o.Sort, Used: h.touched, Shell: h.example.with(keyInExample),
 		Filters: o.Search != "" || o.Status != "",
 		Short:   found.Next != "" && len(found.Keys) < pageSize,
 	}

@@ -1,12 +1,12 @@
 package admin
 
 import (
+	"cmp"
 	"crypto/rand"
 	"fmt"
 	"log/slog"
 	"net/http"
 	"slices"
-	"strings"
 	"time"
 	"unicode/utf8"
 
@@ -39,7 +39,7 @@ type Options struct {
 	// nothing.
 	Name string
 
-	// Example is a command that uses a key, which stands in it as KEY. "" is a curl line with the
+	// Example is a command that uses a key, which stands in it as the word KEY. "" is a curl line with the
 	// header X-API-Key and a host to be filled in. The dashboard cannot know under what URL
 	// its service is reached: the Host of a request is whatever a client says.
 	Example string
@@ -71,11 +71,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-const (
-	defaultExample = "curl -H 'X-API-Key: KEY' https://your-service.example/"
-	keyInExample   = "KEY"
-	minFormKey     = 32 // bytes: the strength of the HMAC-SHA256 that it keys
-)
+const minFormKey = 32 // bytes: the strength of the HMAC-SHA256 that it keys
 
 // New returns the dashboard for the keys that issuer makes. Options without a way to know an
 // administrator, or out of their limits, are an error that wraps [apikey.ErrInvalid] and names
@@ -91,21 +87,14 @@ func New(issuer *apikey.Issuer, o Options) (*Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	pages, err := parsePages()
-	if err != nil {
-		return nil, err
-	}
 	h := &Handler{
-		issuer: issuer, keys: issuer.Manager(), text: text, pages: pages,
-		name: o.Name, example: o.Example, scopes: slices.Clone(o.Scopes),
+		issuer: issuer, keys: issuer.Manager(), text: text, pages: parsePages(),
+		name: o.Name, example: parseExample(cmp.Or(o.Example, defaultExample)), scopes: slices.Clone(o.Scopes),
 		authorize: o.Authorize, clientAddr: o.ClientAddr, logger: o.Logger,
 		formKey: []byte(o.FormKey.Reveal()), once: newOnce(), now: time.Now,
 	}
 	h.audit, _ = apikey.StoreAs[apikey.Auditor](h.keys)
 	_, h.touched = apikey.StoreAs[apikey.Toucher](h.keys)
-	if h.example == "" {
-		h.example = defaultExample
-	}
 	switch {
 	case len(h.formKey) > 0:
 	case o.PasswordHash != "":
@@ -146,8 +135,8 @@ func (o *Options) validate() error {
 		return invalid("Sessions: want a manager made by scs.New, with a Store, a Codec and a Lifetime")
 	case utf8.RuneCountInString(o.Name) > 100 || !utf8.ValidString(o.Name):
 		return invalid("Name: want at most 100 characters of UTF-8")
-	case o.Example != "" && (!strings.Contains(o.Example, keyInExample) || len(o.Example) > 1000):
-		return invalid("Example: want a command of at most 1000 bytes in which %s stands for the key", keyInExample)
+	case o.Example != "" && (len(parseExample(o.Example)) < 2 || len(o.Example) > 1000):
+		return invalid("Example: want a command of at most 1000 bytes in which the word %s stands for the key", keyInExample)
 	}
 	if n := len(o.FormKey.Reveal()); n > 0 && n < minFormKey {
 		return invalid("FormKey: %d bytes; want at least %d random ones", n, minFormKey)

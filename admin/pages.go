@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"embed"
 	"encoding/hex"
-	"fmt"
 	"html/template"
 	"net/http"
 )
@@ -48,19 +47,13 @@ func (v *visit) serve(a asset) {
 	v.w.Write(a.content)
 }
 
-// parsePages returns the template of each page, within the frame of all.
-func parsePages() (map[string]*template.Template, error) {
-	frame, err := template.ParseFS(views, "view/frame.html")
-	if err != nil {
-		return nil, fmt.Errorf("admin: %w", err)
-	}
+// parsePages returns the template of each page, within the frame of all. They are embedded, so
+// none is wrong.
+func parsePages() map[string]*template.Template {
+	frame := template.Must(template.ParseFS(views, "view/frame.html"))
 	pages := map[string]*template.Template{}
 	for _, name := range []string{"login", "list", "add", "new", "again", "key", "revoke", "rotate", "error"} {
-		page := template.Must(frame.Clone())
-		if _, err := page.ParseFS(views, "view/"+name+".html"); err != nil {
-			return nil, fmt.Errorf("admin: %w", err)
-		}
-		pages[name] = page
+		pages[name] = template.Must(template.Must(frame.Clone()).ParseFS(views, "view/"+name+".html"))
 	}
-	return pages, nil
+	return pages
 }
