@@ -2,7 +2,6 @@ package admin
 
 import (
 	"errors"
-	"fmt"
 	"html/template"
 	"log/slog"
 	"net/http"
@@ -198,5 +197,5 @@ func (v *visit) unavailable(what string, err error) {
 
 func (v *visit) notAllowed(allow string) {
 	v.w.Header().Set("Allow", allow)
-	v.fail(http.StatusMethodNotAllowed, v.h.text.MethodTitle, fmt.Sprintf(v.h.text.Method, v.r.Method))
+	v.fail(http.StatusMethodNotAllowed, v.h.text.MethodTitle, v.h.text.Format(v.h.text.Method, v.r.Method))
 }

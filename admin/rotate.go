@@ -3,7 +3,6 @@ package admin
 import (
 	"cmp"
 	"errors"
-	"fmt"
 	"net/http"
 	"time"
 )
@@ -45,7 +44,7 @@ func (v *visit) showRotate(status int, chosen, problem string) {
 	for i := range p.Graces {
 		p.Graces[i].Chosen = p.Graces[i].Value == chosen
 	}
-	v.show(status, "rotate", fmt.Sprintf(h.text.RotateTitle, key.Name), p)
+	v.show(status, "rotate", h.text.Format(h.text.RotateTitle, key.Name), p)
 }
 
 func (h *Handler) rotate(v *visit) {
@@ -76,7 +75,7 @@ func (h *Handler) rotate(v *visit) {
 		made = newPage{Secret: secret, Row: v.row(&successor), Old: h.text.OldKeyEnded}
 		// What the store has set, which is the key's own expiry if that comes first.
 		if old, err := h.keys.Get(v.r.Context(), v.id); err == nil && old.Check(h.now()) == nil {
-			made.Old = fmt.Sprintf(h.text.OldKeyUntil, v.moment(old.ExpiresAt).Exact)
+			made.Old = h.text.Format(h.text.OldKeyUntil, v.moment(old.ExpiresAt).Exact)
 		}
 		return successor.ID, nil
 	})

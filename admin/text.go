@@ -3,6 +3,7 @@ package admin
 import (
 	"fmt"
 	"reflect"
+	"regexp"
 	"strings"
 )
 
@@ -13,7 +14,7 @@ type Text struct {
 	Dir  string // "ltr" or "rtl"; "" is ltr
 
 	// Every page.
-	Product, Section, SkipToContent, SignedInAs, LogOut, Cancel, Back, Copy, Copied, Never, Close string
+	Product, Section, SkipToContent, SignedInAs, LogOut, Cancel, Back, Copy, Copied, Never string
 
 	// The login.
 	LoginTitle, LoginLead, Password, LogIn, LoginWrong, LoginBusy string
@@ -26,22 +27,22 @@ type Text struct {
 	EmptyTitle, EmptyLead, EmptySnippet, NothingTitle, NothingLead                                                         string
 
 	// Adding a key.
-	AddTitle, AddLead, NameLabel, NameHint, ScopesLabel, ScopesHint, OwnerLabel, OwnerHint, ExpiryLabel, ExpiryHint     string
-	ExpiryDays, ExpiryYear, ExpiryNever, ExpiryDate, DateLabel, Create, Problems, Optional                              string
-	ProblemName, ProblemScopes, ProblemOwner, ProblemExpiry, ProblemDate, ProblemGrace, AlreadyAddedTitle, AlreadyAdded string
+	AddTitle, AddLead, NameLabel, NameHint, ScopesLabel, ScopesHint, OwnerLabel, OwnerHint, ExpiryLabel, ExpiryHint                        string
+	ExpiryDays, ExpiryYear, ExpiryNever, ExpiryDate, DateLabel, Create, Problems, Optional                                                 string
+	ProblemName, ProblemScopes, ProblemOwner, ProblemExpiry, ProblemDate, ProblemDateUnused, ProblemGrace, AlreadyAddedTitle, AlreadyAdded string
 
 	// The new key.
 	NewTitle, NewLead, NewKeyLabel, NewUseLabel, NewOnce, Done, ViewKey, OldKeyUntil, OldKeyEnded string
 
 	// The page of a key.
-	KeyID, KeyHint, KeyReplaces, KeyExpired, KeyRevokedAt, HistoryTitle, HistoryNone, HistoryOff   string
+	KeyID, KeyReplaces, KeyExpired, KeyRevokedAt, HistoryTitle, HistoryNone, HistoryOff            string
 	HistoryWhen, HistoryWho, HistoryWhat, HistoryDetail, HistoryOlder, HistoryNewest, UnknownActor string
 	ActionCreate, ActionUpdate, ActionReplace, ActionRevoke, DangerTitle, DangerLead, RotateLead   string
 
 	// Revoking and rotating.
 	RevokeTitle, RevokeLead, RevokeUsed, RevokeNeverUsed, RevokeConfirm, RevokedNotice, AlreadyRevoked string
 	RotateTitle, RotateExplain, GraceLabel, GraceNone, GraceHour, GraceDay, GraceWeek, GraceHint       string
-	RotateConfirm, RotatedTitle, RotatedLead                                                           string
+	RotateConfirm, RotatedTitle, RotatedLead, RotateUnknown, ViewSuccessor                             string
 
 	// Times. The verbs are numbers.
 	JustNow, MinutesAgo, HoursAgo, Yesterday, DaysAgo, MonthsAgo, YearsAgo string
@@ -57,7 +58,7 @@ var english = Text{
 	Lang: "en", Dir: "ltr",
 
 	Product: "Advanced", Section: "Security", SkipToContent: "Skip to content", SignedInAs: "Signed in as %s",
-	LogOut: "Log out", Cancel: "Cancel", Back: "Back to API keys", Copy: "Copy", Copied: "Copied", Never: "Never", Close: "Close",
+	LogOut: "Log out", Cancel: "Cancel", Back: "Back to API keys", Copy: "Copy", Copied: "Copied", Never: "Never",
 
 	LoginTitle: "Log in", LoginLead: "API keys are for administrators.", Password: "Password", LogIn: "Log in",
 	LoginWrong: "That is not the password.", LoginBusy: "There were too many logins. Wait a little, then try again.",
@@ -80,14 +81,15 @@ var english = Text{
 	Problems: "Please check these:", Optional: "optional",
 	ProblemName: "Give it a name of 1 to 100 characters, without control characters.", ProblemScopes: "Scopes are of visible ASCII characters other than \" and \\, at most 100 of 100 characters.",
 	ProblemOwner: "The owner has at most 100 characters, without control characters.", ProblemExpiry: "Choose when it expires.",
-	ProblemDate: "Choose a day from today on, at most 100 years ahead.", ProblemGrace: "Choose how long the old key goes on working.",
+	ProblemDate:       "Choose a day from today on, at most 100 years ahead.",
+	ProblemDateUnused: "A day was given, but “On a date” was not chosen. Choose it and give the day again, or go on without a day.", ProblemGrace: "Choose how long the old key goes on working.",
 	AlreadyAddedTitle: "This form was sent already", AlreadyAdded: "It made one key, which was shown in the answer to the first time. If you did not copy it, revoke that key and add another.",
 
 	NewTitle: "Key created", NewLead: "“%s” is ready. Copy the key now.", NewKeyLabel: "API key", NewUseLabel: "Try it",
 	NewOnce: "This is the only time it is shown: only a digest of it is kept. Store it where the system that uses it can read it, and nobody else.",
 	Done:    "Done", ViewKey: "View key", OldKeyUntil: "The old key works until %s.", OldKeyEnded: "The old key has stopped working.",
 
-	KeyID: "ID", KeyHint: "Hint", KeyReplaces: "Replaces", KeyExpired: "Expired", KeyRevokedAt: "Revoked", HistoryTitle: "History",
+	KeyID: "ID", KeyReplaces: "Replaces", KeyExpired: "Expired", KeyRevokedAt: "Revoked", HistoryTitle: "History",
 	HistoryNone: "Nothing is recorded.", HistoryOff: "The store of this service keeps no history.", HistoryWhen: "When", HistoryWho: "Who", HistoryWhat: "What",
 	HistoryDetail: "Detail", HistoryOlder: "Older", HistoryNewest: "Newest", UnknownActor: "unknown",
 	ActionCreate: "Created", ActionUpdate: "Changed", ActionReplace: "Rotated", ActionRevoke: "Revoked",
@@ -95,11 +97,12 @@ var english = Text{
 	RotateLead: "Rotating makes a successor with the same name and scopes, while the old key goes on for a while.",
 
 	RevokeTitle: "Revoke “%s”?", RevokeLead: "Whatever uses the key %s is refused from now on. This cannot be undone.", RevokeUsed: "It was last used %s.",
-	RevokeNeverUsed: "It was never used.", RevokeConfirm: "Revoke key", RevokedNotice: "The key was revoked.", AlreadyRevoked: "It is revoked already.",
+	RevokeNeverUsed: "It was never used.", RevokeConfirm: "Revoke key", RevokedNotice: "“%s” was revoked.", AlreadyRevoked: "It is revoked already.",
 	RotateTitle: "Rotate “%s”", RotateExplain: "You get a new key with the same name, owner and scopes, shown once. The old one goes on working for a while, so that you can exchange it.",
 	GraceLabel: "How long should the old key go on working?", GraceNone: "Not at all", GraceHour: "An hour", GraceDay: "A day", GraceWeek: "A week",
 	GraceHint: "Never longer than until its own expiry.", RotateConfirm: "Rotate key", RotatedTitle: "This key was rotated already",
-	RotatedLead: "It has a successor. Rotate that one instead.",
+	RotatedLead: "It has a successor. Rotate that one instead.", ViewSuccessor: "View its successor",
+	RotateUnknown: "This service keeps no history of its keys. If this one was rotated before, rotate its successor instead: another one would live no longer than the old key still does.",
 
 	JustNow: "just now", MinutesAgo: "%d min ago", HoursAgo: "%d h ago", Yesterday: "yesterday", DaysAgo: "%d days ago", MonthsAgo: "%d months ago", YearsAgo: "%d years ago",
 	InMinutes: "in %d min", InHours: "in %d h", Tomorrow: "tomorrow", InDays: "in %d days", InMonths: "in %d months", InYears: "in %d years",
@@ -115,6 +118,9 @@ var english = Text{
 	UnavailableTitle: "The keys cannot be reached", Unavailable: "The store did not answer. Nothing was changed, as far as is known. Try again in a moment.",
 }
 
+// language is the shape of a language tag (BCP 47): browsers throw at others.
+var language = regexp.MustCompile(`^[A-Za-z]{2,8}(-[A-Za-z0-9]{1,8})*$`)
+
 // complete returns t with English where it is silent. t may be nil.
 func (t *Text) complete() (*Text, error) {
 	if t == nil {
@@ -129,6 +135,9 @@ func (t *Text) complete() (*Text, error) {
 		} else if verbs(given.String()) != verbs(own) {
 			return nil, invalid("Text.%s: %q: want the same verbs as in %q", to.Type().Field(i).Name, given.String(), own)
 		}
+	}
+	if !language.MatchString(c.Lang) {
+		return nil, invalid("Text.Lang: %q; want a tag of BCP 47 such as de or pt-BR", c.Lang)
 	}
 	if c.Dir != "ltr" && c.Dir != "rtl" {
 		return nil, invalid("Text.Dir: %q; want ltr or rtl", c.Dir)
@@ -148,5 +157,8 @@ func verbs(s string) string {
 	return found.String()
 }
 
-// Format fills the one verb of a text, for templates.
-func (t *Text) Format(text string, value any) string { return fmt.Sprintf(text, value) }
+// Format fills the one verb of a text with something that may be written in the other direction:
+// U+2068 and U+2069 isolate it, or it would drag the words beside it along.
+func (t *Text) Format(text, value string) string { return fmt.Sprintf(text, isolate(value)) }
+
+func isolate(s string) string { return "\u2068" + s + "\u2069" }

@@ -25,8 +25,15 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 document.querySelector(".secret")?.addEventListener("focus", e => e.target.select());
 
 // Exact times in the reader's own time zone.
+const exactly = { dateStyle: "medium", timeStyle: "long" };
+let clock;
+try {
+	clock = new Intl.DateTimeFormat(document.documentElement.lang, exactly);
+} catch { // a language that this browser does not know how to take
+	clock = new Intl.DateTimeFormat(undefined, exactly);
+}
 for (const time of document.querySelectorAll("time")) {
-	time.title = new Date(time.dateTime).toLocaleString(document.documentElement.lang, { dateStyle: "medium", timeStyle: "long" });
+	time.title = clock.format(new Date(time.dateTime));
 }
 
 // A form is sent once. The server sees to that too.
