@@ -85,7 +85,13 @@ func (h *Handler) add(v *visit) {
 	slices.Sort(key.Scopes)
 	key.Scopes = slices.Compact(key.Scopes)
 	var expiryProblem string
-	key.ExpiresAt, expiryProblem = h.expiry(p.Expiry, p.Date)
+	if p.Date != "" && p.Expiry != dateExpiry {
+		// It is said, once: what was given is not dropped in silence, and what may be hidden by
+		// now cannot be emptied by hand.
+		p.Date, expiryProblem = "", h.text.ProblemDateUnused
+	} else {
+		key.ExpiresAt, expiryProblem = h.expiry(p.Expiry, p.Date)
+	}
 	p.Problems = h.problems(key, expiryProblem)
 	if len(p.Problems) > 0 {
 		v.showAdd(http.StatusUnprocessableEntity, p, form["scope"])

@@ -62,15 +62,16 @@ func TestAFormWithAMistakeComesBackAsItWasFilledIn(t *testing.T) {
 		field string
 		value []string
 	}{
-		"no name":                 {"name", []string{"name", ""}},
-		"a scope with a quote":    {"scopes", []string{"scopes", `a"b`}},
-		"an owner that is long":   {"owner", []string{"owner", strings.Repeat("x", 101)}},
-		"no expiry":               {"expiry", []string{"expiry", ""}},
-		"an expiry of its own":    {"expiry", []string{"expiry", "100000"}},
-		"yesterday":               {"expiry", []string{"expiry", "date", "date", time.Now().AddDate(0, 0, -2).Format(dateLayout)}},
-		"no date":                 {"expiry", []string{"expiry", "date"}},
-		"a date that is none":     {"expiry", []string{"expiry", "date", "date", "2027-02-31"}},
-		"a date in another world": {"expiry", []string{"expiry", "date", "date", "9999-12-31"}},
+		"no name":                   {"name", []string{"name", ""}},
+		"a scope with a quote":      {"scopes", []string{"scopes", `a"b`}},
+		"an owner that is long":     {"owner", []string{"owner", strings.Repeat("x", 101)}},
+		"no expiry":                 {"expiry", []string{"expiry", ""}},
+		"an expiry of its own":      {"expiry", []string{"expiry", "100000"}},
+		"yesterday":                 {"expiry", []string{"expiry", "date", "date", time.Now().AddDate(0, 0, -2).Format(dateLayout)}},
+		"no date":                   {"expiry", []string{"expiry", "date"}},
+		"a date that is none":       {"expiry", []string{"expiry", "date", "date", "2027-02-31"}},
+		"a date that is not chosen": {"expiry", []string{"date", time.Now().AddDate(0, 0, 9).Format(dateLayout)}},
+		"a date in another world":   {"expiry", []string{"expiry", "date", "date", "9999-12-31"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			form := url.Values{"name": {"kept name"}, "owner": {"kept owner"}, "scopes": {"kept:scope"}, "scope": {"library:read"}, "expiry": {"30"}}
@@ -91,4 +92,19 @@ func TestAFormWithAMistakeComesBackAsItWasFilledIn(t *testing.T) {
 		})
 	}
 	assert.Empty(t, s.keys())
+}
+
+// Nothing is dropped in silence; what was sent without a script may hide the day that was given.
+func TestADayThatIsNotChosenIsAskedAboutOnce(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	v := s.visitor()
+	v.login()
+	a := v.post("/admin/add", "name", "Backup job", "expiry", "30", "date", time.Now().AddDate(0, 0, 9).Format(dateLayout))
+	assert.Equal(t, http.StatusUnprocessableEntity, a.StatusCode)
+	assert.Contains(t, a.body, "A day was given")
+	assert.Contains(t, a.body, `value="30" checked`)
+	assert.Contains(t, a.body, `type="date" value=""`)
+	a = v.post("/admin/add", "name", "Backup job", "expiry", "30", "date", "")
+	assert.Equal(t, http.StatusOK, a.StatusCode)
 }

@@ -1,8 +1,6 @@
 // What is more convenient with a script. Every page works without it.
 "use strict";
 
-document.documentElement.classList.add("script");
-
 // Copying. The buttons are hidden where nothing would come of them.
 for (const button of document.querySelectorAll("[data-copy]")) {
 	if (!navigator.clipboard) continue;
@@ -35,6 +33,14 @@ try {
 for (const time of document.querySelectorAll("time")) {
 	time.title = clock.format(new Date(time.dateTime));
 }
+
+// A day counts with the choice that it belongs to: it is hidden without, and then not sent either.
+function chooseDay() {
+	const day = document.getElementById("date");
+	if (day) day.disabled = !document.querySelector('[name="expiry"][value="date"]').checked;
+}
+document.addEventListener("change", chooseDay);
+window.addEventListener("pageshow", chooseDay);
 
 // A form is sent once. The server sees to that too.
 function sendOnce(form) {
