@@ -7,6 +7,7 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
@@ -32,10 +33,11 @@ type Handler struct {
 	clientAddr func(*http.Request) string
 	origins    http.CrossOriginProtection
 
-	formKey []byte
-	once    *once
-	logger  *slog.Logger
-	now     func() time.Time
+	formKey  []byte
+	once     *once
+	rotating sync.Mutex
+	logger   *slog.Logger
+	now      func() time.Time
 }
 
 // A page is one path of the dashboard and what serves it.

@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"context"
 	"net/http"
 	"net/url"
 
@@ -14,7 +13,7 @@ const historySize = 25
 type keyPage struct {
 	Row     keyRow
 	Used    bool // last uses are known
-	Rotated bool // it has a successor
+	Heir    heir
 	Kept    bool // the store keeps a history
 	History []historyRow
 	Newest  string // "": these are the newest entries
@@ -44,15 +43,18 @@ func (h *Handler) key(v *visit) {
 		for _, e := range entries {
 			p.History = append(p.History, v.historyRow(e))
 		}
+		p.Heir = heirIn(entries)
+		if all := cursor == "" && next == ""; !all && !p.Heir.Exists {
+			if p.Heir, err = h.heirOf(v.r.Context(), v.id); err != nil {
+				v.storeFailed(err)
+				return
+			}
+		}
 		if cursor != "" {
 			p.Newest = "./" + v.id
 		}
 		if next != "" {
 			p.Older = "./" + v.id + "?cursor=" + url.QueryEscape(next)
-		}
-		if p.Rotated, err = h.rotated(v.r.Context(), v.id); err != nil {
-			v.storeFailed(err)
-			return
 		}
 	}
 	v.show(http.StatusOK, "key", key.Name, p)
@@ -69,20 +71,4 @@ func (v *visit) historyRow(e apikey.AuditEntry) historyRow {
 		actor = t.UnknownActor
 	}
 	return historyRow{v.moment(e.At), actor, what, e.Detail}
-}
-
-// rotated reports whether a key has a successor, as far as the store keeps a history: a second
-// one would live no longer than the first one's time of grace. What comes after a rotation
-// are a few changes at most.
-func (h *Handler) rotated(ctx context.Context, id string) (bool, error) {
-	if h.audit == nil {
-		return false, nil
-	}
-	entries, _, err := h.audit.Audit(ctx, id, "", 100)
-	for _, e := range entries {
-		if e.Action == "replace" {
-			return true, nil
-		}
-	}
-	return false, err
 }

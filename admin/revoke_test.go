@@ -29,7 +29,8 @@ func TestARevocationIsAskedForAndRecorded(t *testing.T) {
 	assert.NotZero(t, first.RevokedAt)
 	entries, _, err := s.store.Audit(t.Context(), key.ID, "", 10)
 	require.NoError(t, err)
-	assert.Equal(t, apikey.AuditEntry{Actor: "administrator", Action: "revoke", KeyID: key.ID}, entries[len(entries)-1])
+	assert.Equal(t, "administrator", entries[0].Actor)
+	assert.Equal(t, "revoke", entries[0].Action)
 	assert.Equal(t, http.StatusConflict, v.get("/admin/keys/"+key.ID+"/rotate").StatusCode)
 	assert.Equal(t, http.StatusNotFound, v.get("/admin/keys/nobody/revoke").StatusCode)
 }

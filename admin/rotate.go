@@ -2,9 +2,13 @@ package admin
 
 import (
 	"cmp"
+	"context"
 	"errors"
 	"net/http"
+	"strings"
 	"time"
+
+	"github.com/latchkey-dev/apikey"
 )
 
 // rotatePage asks for how long the old key goes on.
@@ -12,7 +16,14 @@ type rotatePage struct {
 	Row     keyRow
 	Graces  []choice
 	Problem string
-	Rotated bool // it has a successor, which is the one to rotate
+	Heir    heir
+	Kept    bool // the store keeps a history, by which a rotation is known
+}
+
+// An heir is what is known of a key's successor, which is the one to rotate.
+type heir struct {
+	Exists bool
+	ID     string // "" if the history does not name it
 }
 
 var errRotated = errors.New("admin: the key was rotated already")
@@ -36,8 +47,8 @@ func (v *visit) showRotate(status int, chosen, problem string) {
 		v.storeFailed(err)
 		return
 	}
-	p := rotatePage{Row: v.row(&key), Graces: h.graces(), Problem: problem}
-	if p.Rotated, err = h.rotated(v.r.Context(), v.id); err != nil {
+	p := rotatePage{Row: v.row(&key), Graces: h.graces(), Problem: problem, Kept: h.audit != nil}
+	if p.Heir, err = h.heirOf(v.r.Context(), v.id); err != nil {
 		v.storeFailed(err)
 		return
 	}
@@ -65,7 +76,11 @@ func (h *Handler) rotate(v *visit) {
 	}
 	var made newPage
 	id, first, err := h.once.do(v.r.Context(), nonce, func() (string, error) {
-		if rotated, err := h.rotated(v.r.Context(), v.id); err != nil || rotated {
+		// One rotation at a time, or two tabs would both find that there was none. Of several
+		// processes each sees to itself.
+		h.rotating.Lock()
+		defer h.rotating.Unlock()
+		if heir, err := h.heirOf(v.r.Context(), v.id); err != nil || heir.Exists {
 			return "", cmp.Or(err, errRotated)
 		}
 		secret, successor, err := h.issuer.Rotate(v.ctx(), v.id, grace)
@@ -84,4 +99,29 @@ func (h *Handler) rotate(v *visit) {
 		return
 	}
 	v.showNew(made, id, first, err)
+}
+
+// heirOf returns the successor of a key, as far as the store keeps a history: a second one would
+// live no longer than the first one's time of grace. What comes after a rotation are a few
+// changes at most.
+func (h *Handler) heirOf(ctx context.Context, id string) (heir, error) {
+	if h.audit == nil {
+		return heir{}, nil
+	}
+	entries, _, err := h.audit.Audit(ctx, id, "", 100)
+	return heirIn(entries), err
+}
+
+// heirIn finds the successor in a key's history. Stores may name it: sqlstore does, "by ID".
+func heirIn(entries []apikey.AuditEntry) heir {
+	for _, e := range entries {
+		if e.Action != "replace" {
+			continue
+		}
+		if id, ok := strings.CutPrefix(e.Detail, "by "); ok && validID(id) {
+			return heir{true, id}
+		}
+		return heir{Exists: true}
+	}
+	return heir{}
 }

@@ -3,6 +3,7 @@ package admin
 import (
 	"context"
 	"crypto/tls"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -10,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
+	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -33,24 +35,46 @@ var testHash = sync.OnceValue(func() string {
 	return hash
 })
 
-// An auditedStore is a memstore that keeps a history, of actors and actions alone.
+// An auditedStore is a memstore that keeps a history.
 type auditedStore struct {
 	*memstore.Store
 	mu      sync.Mutex
 	entries []apikey.AuditEntry
-	waits   func() // before the next List answers
+	gates   map[string]func() // what the next call of a method waits for
 }
 
-func (s *auditedStore) note(ctx context.Context, action, id string) {
+// gate makes the next call of a method wait: it closes entered, and goes on when leave is closed.
+func (s *auditedStore) gate(method string, entered, leave chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.entries = append(s.entries, apikey.AuditEntry{Actor: apikey.Actor(ctx), Action: action, KeyID: id})
+	s.gates = map[string]func(){method: func() { close(entered); <-leave }}
+}
+
+func (s *auditedStore) pass(method string) {
+	s.mu.Lock()
+	wait := s.gates[method]
+	delete(s.gates, method)
+	s.mu.Unlock()
+	if wait != nil {
+		wait()
+	}
+}
+
+func (s *auditedStore) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
+	s.pass("List")
+	return s.Store.List(ctx, o)
+}
+
+func (s *auditedStore) note(ctx context.Context, action, id, detail string) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.entries = append(s.entries, apikey.AuditEntry{At: time.Now(), Actor: apikey.Actor(ctx), Action: action, KeyID: id, Detail: detail})
 }
 
 func (s *auditedStore) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 	err := s.Store.Create(ctx, d, key)
 	if err == nil {
-		s.note(ctx, "create", key.ID)
+		s.note(ctx, "create", key.ID, "")
 	}
 	return err
 }
@@ -58,16 +82,37 @@ func (s *auditedStore) Create(ctx context.Context, d apikey.Digest, key apikey.K
 func (s *auditedStore) Revoke(ctx context.Context, id string) (apikey.Key, error) {
 	key, err := s.Store.Revoke(ctx, id)
 	if err == nil {
-		s.note(ctx, "revoke", id)
+		s.note(ctx, "revoke", id, "")
 	}
 	return key, err
 }
 
-func (s *auditedStore) Audit(_ context.Context, keyID, _ string, _ int) (found []apikey.AuditEntry, next string, err error) {
+// Replace is noted for the old key, as sqlstore does.
+func (s *auditedStore) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
+	s.pass("Replace")
+	key, err := s.Store.Replace(ctx, id, expiresAt, d, successor)
+	if err == nil {
+		s.note(ctx, "create", key.ID, "")
+		s.note(ctx, "replace", id, "by "+key.ID)
+	}
+	return key, err
+}
+
+// Audit has cursors that are the number of the next entry.
+func (s *auditedStore) Audit(_ context.Context, keyID, cursor string, limit int) (found []apikey.AuditEntry, next string, err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, e := range s.entries {
-		if keyID == "" || e.KeyID == keyID {
+	from := len(s.entries) - 1
+	if cursor != "" {
+		if from, err = strconv.Atoi(cursor); err != nil || from >= len(s.entries) {
+			return nil, "", fmt.Errorf("%w cursor", apikey.ErrInvalid)
+		}
+	}
+	for i := from; i >= 0; i-- {
+		if e := s.entries[i]; keyID == "" || e.KeyID == keyID {
+			if len(found) == limit {
+				return found, strconv.Itoa(i), nil
+			}
 			found = append(found, e)
 		}
 	}
@@ -126,6 +171,12 @@ func (s *site) keys() (names []string) {
 		names = append([]string{key.Name}, names...)
 	}
 	return names
+}
+
+func (s *site) newest() apikey.Key {
+	page, err := s.store.List(s.t.Context(), apikey.ListOptions{Limit: 1})
+	require.NoError(s.t, err)
+	return page.Keys[0]
 }
 
 func (s *site) issue(name string) (secret string, key apikey.Key) {
@@ -271,13 +322,3 @@ func (s *recordedSessions) written() string {
 
 // regexpNext finds the link to the next page.
 var regexpNext = regexp.MustCompile(`rel="next" href="([^"]+)"`)
-
-// Replace is noted for the old key, as sqlstore does.
-func (s *auditedStore) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
-	key, err := s.Store.Replace(ctx, id, expiresAt, d, successor)
-	if err == nil {
-		s.note(ctx, "create", key.ID)
-		s.note(ctx, "replace", id)
-	}
-	return key, err
-}
