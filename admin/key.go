@@ -14,7 +14,8 @@ type keyPage struct {
 	Row     keyRow
 	Used    bool // last uses are known
 	Heir    heir
-	Kept    bool // the store keeps a history
+	Kept    bool   // the store keeps a history
+	Revoked string // the name of the key, if it was just revoked
 	History []historyRow
 	Newest  string // "": these are the newest entries
 	Older   string // "": there are none
@@ -32,7 +33,7 @@ func (h *Handler) key(v *visit) {
 		v.storeFailed(err)
 		return
 	}
-	p := keyPage{Row: v.row(&key), Used: h.touched, Kept: h.audit != nil}
+	p := keyPage{Row: v.row(&key), Used: h.touched, Kept: h.audit != nil, Revoked: v.revokedNow()}
 	if h.audit != nil {
 		cursor := v.r.URL.Query().Get("cursor")
 		entries, next, err := h.audit.Audit(v.r.Context(), v.id, cursor, historySize)

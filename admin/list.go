@@ -29,6 +29,9 @@ type listPage struct {
 	Short bool   // the search has not looked at all keys, and this page is not full
 	Empty bool   // there are no keys at all
 	Shell string // a command that uses a key
+
+	Revoked string // the name of the key that was just revoked, or ""
+	Here    string // the query of a question that is asked in this list
 }
 
 // list shows a page of keys. Its state is in the URL, so that it can be linked to and survives a
@@ -47,6 +50,7 @@ func (h *Handler) list(v *visit) {
 		Search: o.Search, Status: o.Status, Sort: o.Sort, Used: h.touched, Shell: h.example.with(keyInExample),
 		Filters: o.Search != "" || o.Status != "",
 		Short:   found.Next != "" && len(found.Keys) < pageSize,
+		Revoked: v.revokedNow(), Here: askedIn(listQuery(q)),
 	}
 	for i := range found.Keys {
 		p.Keys = append(p.Keys, v.row(&found.Keys[i]))

@@ -46,12 +46,12 @@ func TestLinksAreRightUnderAnyPrefixAndHost(t *testing.T) {
 			assert.Equal(t, http.StatusOK, v.get(mount.prefix+stylePath).StatusCode)
 			from := mount.prefix + "keys/" + key.ID + "/revoke"
 			a := v.post(from)
-			assert.Equal(t, mount.prefix+"keys/"+key.ID, landing(t, from, a.Header.Get("Location")))
+			assert.Equal(t, mount.prefix+"keys/"+key.ID+"?revoked="+key.ID, landing(t, from, a.Header.Get("Location")))
 		})
 	}
 }
 
-// landing is the path that a redirect leads to, as a browser resolves it.
+// landing is the path and query that a link or a redirect leads to, as a browser resolves it.
 func landing(t *testing.T, from, location string) string {
 	t.Helper()
 	base, err := url.Parse("https://dashboard.example" + from)
@@ -59,7 +59,7 @@ func landing(t *testing.T, from, location string) string {
 	to, err := base.Parse(location)
 	require.NoError(t, err)
 	require.Equal(t, "dashboard.example", to.Host)
-	return to.Path
+	return to.RequestURI()
 }
 
 func TestWithoutItsSlashTheDashboardIsFoundAllTheSame(t *testing.T) {
