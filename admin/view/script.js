@@ -1,19 +1,23 @@
 // What is more convenient with a script. Every page works without it.
 "use strict";
 
-// Copying. The buttons are hidden where nothing would come of them.
+// Copying. Browsers have no clipboard for pages that come by plain HTTP, but an older way to it. If
+// that fails too, what was to be copied stays selected, for the keyboard.
+async function copy(from) {
+	try {
+		await navigator.clipboard.writeText("value" in from ? from.value : from.textContent);
+		return true;
+	} catch {
+		if (from.select) from.select();
+		else getSelection().selectAllChildren(from);
+		return document.execCommand("copy");
+	}
+}
 for (const button of document.querySelectorAll("[data-copy]")) {
-	if (!navigator.clipboard) continue;
 	button.hidden = false;
 	const label = button.textContent;
 	button.addEventListener("click", async () => {
-		const from = document.getElementById(button.dataset.copy);
-		try {
-			await navigator.clipboard.writeText("value" in from ? from.value : from.textContent);
-		} catch {
-			if (from.select) from.select(); // for the keyboard
-			return;
-		}
+		if (!await copy(document.getElementById(button.dataset.copy))) return;
 		button.textContent = button.dataset.done;
 		const status = document.getElementById("copied");
 		if (status) status.textContent = button.dataset.done;
@@ -42,7 +46,9 @@ function chooseDay() {
 document.addEventListener("change", chooseDay);
 window.addEventListener("pageshow", chooseDay);
 
-// A form is sent once. The server sees to that too.
+// A form is sent once. The server sees to that too, so that it may be sent again after a while: no
+// answer may have come.
+const answerWithin = 5000; // milliseconds
 function sendOnce(form) {
 	form.addEventListener("submit", event => {
 		if (form.dataset.sent) {
@@ -51,30 +57,37 @@ function sendOnce(form) {
 		}
 		form.dataset.sent = "yes";
 		form.querySelector("button:not([type=button])")?.setAttribute("aria-disabled", "true");
+		setTimeout(mayBeSent, answerWithin, form);
 	});
 }
+function mayBeSent(form) {
+	delete form.dataset.sent;
+	form.querySelector("button[aria-disabled]")?.removeAttribute("aria-disabled");
+}
 document.querySelectorAll("form[data-once]").forEach(sendOnce);
-window.addEventListener("pageshow", () => {
-	for (const form of document.querySelectorAll("form[data-once]")) {
-		delete form.dataset.sent;
-		form.querySelector("button[aria-disabled]")?.removeAttribute("aria-disabled");
-	}
-});
+window.addEventListener("pageshow", () => document.querySelectorAll("form[data-once]").forEach(mayBeSent));
 
-// Questions are asked in a dialog, which holds the page that asks them.
+// Questions are asked in a dialog, which holds the page that asks them: one at a time.
+let asking = false;
 document.addEventListener("click", async event => {
 	const link = event.target.closest("a[data-dialog]");
 	if (!link || event.ctrlKey || event.metaKey || event.shiftKey || event.button !== 0) return;
 	event.preventDefault();
+	if (asking) return;
+	asking = true;
 	let asked;
 	try {
 		const response = await fetch(link.href, { credentials: "same-origin" });
 		const page = new DOMParser().parseFromString(await response.text(), "text/html");
 		asked = response.ok && page.querySelector("form.ask");
 		// Relative to that page, not to this one.
-		if (asked) asked.setAttribute("action", new URL(asked.getAttribute("action"), response.url).href);
+		if (asked) {
+			asked.setAttribute("action", new URL(asked.getAttribute("action"), response.url).href);
+			for (const a of asked.querySelectorAll("a")) a.href = new URL(a.getAttribute("href"), response.url).href;
+		}
 	} catch { /* the page itself will tell */ }
 	if (!asked) {
+		asking = false;
 		location.assign(link.href);
 		return;
 	}
@@ -91,11 +104,12 @@ document.addEventListener("click", async event => {
 	});
 	dialog.addEventListener("click", e => { if (e.target === dialog) dialog.close(); });
 	dialog.addEventListener("close", () => {
+		asking = false;
 		dialog.remove();
 		link.focus();
 	});
 	dialog.showModal();
 });
 
-// What is wrong with a form is read first.
-document.getElementById("problems")?.focus();
+// What is wrong with a form, or was done, is read first.
+document.querySelector("[data-read]")?.focus();
