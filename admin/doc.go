@@ -19,16 +19,17 @@
 // Either who knows the password of Options.PasswordHash, or whom Options.Authorize lets in.
 // [New] refuses to work without one of them. There is one password and no user name, so there
 // is no name to find out. Passwords are argon2id, a few at a time; attempts are limited for each
-// address. A session ends after an hour without a request, after 12 hours, on logout, and
-// when the password is another one.
+// address, in each process. A session ends on logout, and when the password is another one; the
+// handler's own also after an hour without a request and after 12 hours, and those of
+// Options.Sessions when that manager says.
 //
 // # What protects it
 //
 // Requests that change something must come from the dashboard's own pages: net/http's
-// CrossOriginProtection, a SameSite cookie and a form token bound to the session each see
-// to that. A new key is in one response only, which no cache may keep; a form that makes a key
-// works once. Pages run no script and use no style but the handler's own
-// (Content-Security-Policy) and need no script at all.
+// CrossOriginProtection, a SameSite cookie and, but for login and logout, a form token bound to
+// the session each see to that. A new key is in one response only, which no cache may keep; a
+// form that makes a key works once in each process. Pages run no script and use no style but
+// the handler's own (Content-Security-Policy) and need no script at all.
 //
 // Each change carries its actor in its context (apikey.WithActor), which stores with an
 // audit trail write down with it; the page of a key shows that trail.
