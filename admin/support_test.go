@@ -297,6 +297,11 @@ func (v *visitor) cookies() []*http.Cookie {
 	return v.client.Jar.Cookies(u)
 }
 
+func (v *visitor) set(cookies []*http.Cookie) {
+	u, _ := url.Parse(v.s.server.URL + v.prefix)
+	v.client.Jar.SetCookies(u, cookies)
+}
+
 // regexpKey finds a key of the default Format.
 var regexpKey = regexp.MustCompile(`ak_[0-9A-Za-z]{36}`)
 
