@@ -78,6 +78,80 @@ func TestAHundredLoginsAtOnceAreBounded(t *testing.T) {
 	assert.Equal(t, int32(waiting), statuses[http.StatusUnauthorized].Load())
 }
 
+// With the real hash of New, and as many at once as there are slots for.
+func TestHashesAtOnceAreBounded(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{ClientAddr: func(r *http.Request) string { return r.Header.Get("X-Client") }})
+	counted := countHashes(s.handler)
+	form := url.Values{"token": {s.visitor().get("/admin/login").token()}, "password": {"a guess of them"}}.Encode()
+	var all sync.WaitGroup
+	var refused, turnedAway atomic.Int32
+	for i := range 100 {
+		v := s.visitor()
+		v.at(s.mux, "/admin/")
+		v.header.Set("X-Client", fmt.Sprintf("192.0.2.%d", i))
+		all.Go(func() {
+			switch v.do("POST", "/admin/login", form).StatusCode {
+			case http.StatusUnauthorized:
+				refused.Add(1)
+			case http.StatusTooManyRequests:
+				turnedAway.Add(1)
+			}
+		})
+	}
+	all.Wait()
+	assert.LessOrEqual(t, counted.most.Load(), int32(2), "of 32 MiB each")
+	assert.Equal(t, counted.all.Load(), refused.Load(), "one hash for each that was refused, and none for the others")
+	assert.Equal(t, int32(100), refused.Load()+turnedAway.Load())
+}
+
+// hashes counts them: all there were, and the most at once.
+type hashes struct{ all, now, most atomic.Int32 }
+
+func countHashes(h *Handler) *hashes {
+	var c hashes
+	matches := h.passwords.matches
+	h.passwords.matches = func(password string) bool {
+		c.all.Add(1)
+		defer c.now.Add(-1)
+		for n := c.now.Add(1); ; {
+			if before := c.most.Load(); n <= before || c.most.CompareAndSwap(before, n) {
+				break
+			}
+		}
+		return matches(password)
+	}
+	return &c
+}
+
+// A login takes as long as its hash, so each wrong password must have one, and the same.
+func TestEachWrongPasswordTakesOneHash(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	counted := countHashes(s.handler)
+	for name, test := range map[string]struct {
+		password string
+		hashes   int32
+	}{
+		"empty":                       {"", 1},
+		"a blank":                     {" ", 1},
+		"its beginning":               {testPassword[:8], 1},
+		"it and more":                 {testPassword + "x", 1},
+		"of another case":             {strings.ToUpper(testPassword), 1},
+		"of its length":               {strings.Repeat("x", len(testPassword)), 1},
+		"not UTF-8":                   {"\xff\xfe", 1},
+		"with a NUL":                  {testPassword + "\x00", 1},
+		"as long as may be":           {strings.Repeat("x", maxPassword), 1},
+		"longer, which tells nothing": {strings.Repeat("x", maxPassword+1), 0},
+	} {
+		before := counted.all.Load()
+		a := s.visitor().post("/admin/login", "password", test.password)
+		assert.Equal(t, http.StatusUnauthorized, a.StatusCode, name)
+		assert.Equal(t, test.hashes, counted.all.Load()-before, name)
+		s.handler.attempts.succeeded("127.0.0.1")
+	}
+}
+
 func TestLoginsOfOneAddressAreLimited(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
