@@ -1,10 +1,12 @@
 package admin
 
 import (
+	"errors"
 	"net/http"
 	"net/url"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -57,9 +59,20 @@ func TestEveryResponseForbidsFramingAndInlineScript(t *testing.T) {
 		assert.Equal(t, "nosniff", a.Header.Get("X-Content-Type-Options"))
 		assert.NotRegexp(t, `<script[^>]*>[^<]|\sstyle=|\son[a-z]+=`, a.body, path)
 	}
-	a := s.visitor().do("POST", "/admin/add", "x=y")
-	assert.Equal(t, http.StatusForbidden, a.StatusCode, "who is not logged in")
-	assert.Contains(t, a.Header.Get("Content-Security-Policy"), "frame-ancestors 'none'")
+	tooLarge := v.do("POST", "/admin/add", "name="+strings.Repeat("x", maxBody))
+	assert.Equal(t, http.StatusRequestEntityTooLarge, tooLarge.StatusCode)
+	loggedOut := s.visitor().do("POST", "/admin/add", "x=y")
+	assert.Equal(t, http.StatusForbidden, loggedOut.StatusCode)
+	s.store.fails("List", errors.New("no route to host"))
+	outage := v.get("/admin/")
+	assert.Equal(t, http.StatusServiceUnavailable, outage.StatusCode)
+	for _, a := range []answer{tooLarge, loggedOut, outage} {
+		policy := a.Header.Get("Content-Security-Policy")
+		assert.Contains(t, policy, "frame-ancestors 'none'", a.Status)
+		assert.Contains(t, policy, "script-src 'self'", a.Status)
+		assert.NotContains(t, policy, "unsafe", a.Status)
+		assert.Equal(t, "DENY", a.Header.Get("X-Frame-Options"), a.Status)
+	}
 }
 
 func TestKeysOpenNoPageAndCookiesNoRoute(t *testing.T) {
@@ -79,5 +92,67 @@ func TestKeysOpenNoPageAndCookiesNoRoute(t *testing.T) {
 	}
 	v := s.visitor()
 	v.login()
-	assert.Equal(t, http.StatusUnauthorized, v.get("/api").StatusCode)
+	cookie := v.cookies()[0]
+	api := s.visitor()
+	api.header.Set("Cookie", cookie.Name+"="+cookie.Value) // by hand: a browser keeps it to /admin/
+	assert.Equal(t, http.StatusOK, api.get("/admin/").StatusCode)
+	assert.Equal(t, http.StatusUnauthorized, api.get("/api").StatusCode)
+	api.header.Del("Cookie")
+	for _, name := range []string{"X-API-Key", "X-Emby-Token"} {
+		api.header.Set(name, cookie.Value)
+	}
+	assert.Equal(t, http.StatusUnauthorized, api.get("/api?api_key="+cookie.Value).StatusCode, "as a key")
 }
+
+// What fails behind the dashboard is told in its log, and not to who asked.
+func TestAStoreThatFailsIsAnswered503(t *testing.T) {
+	t.Parallel()
+	cause := errors.New("dial tcp 10.0.0.7:5432: no route to host")
+	for _, test := range []struct{ method, verb, path string }{
+		{"List", "GET", ""}, {"Get", "GET", "keys/%s"}, {"Audit", "GET", "keys/%s"}, {"Get", "GET", "keys/%s/revoke"}, {"Get", "GET", "keys/%s/rotate"},
+		{"Audit", "GET", "keys/%s/rotate"}, {"Create", "POST", "add"}, {"Revoke", "POST", "keys/%s/revoke"}, {"Replace", "POST", "keys/%s/rotate"},
+		{"Audit", "POST", "keys/%s/rotate"},
+	} {
+		t.Run(test.method+" for "+test.verb+" "+strings.ReplaceAll(test.path, "%s", "ID"), func(t *testing.T) {
+			t.Parallel()
+			s := newSite(t, Options{})
+			_, key := s.issue("Backup job")
+			v := s.visitor()
+			v.login()
+			path := "/admin/" + strings.ReplaceAll(test.path, "%s", key.ID)
+			form := url.Values{"token": {v.get("/admin/add").token()}, "name": {"x"}, "expiry": {"never"}, "grace": {"24h"}}.Encode()
+			s.store.fails(test.method, cause)
+			if test.verb == "GET" {
+				form = ""
+			}
+			a := v.do(test.verb, path, form)
+			assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+			assert.Equal(t, "1", a.Header.Get("Retry-After"))
+			assert.NotContains(t, a.body, "10.0.0.7")
+			assert.NotRegexp(t, regexpKey, a.body)
+			assert.Contains(t, s.log.String(), "the key store failed")
+			assert.Contains(t, s.log.String(), "10.0.0.7")
+		})
+	}
+	t.Run("the sessions", func(t *testing.T) {
+		t.Parallel()
+		s := newSite(t, Options{})
+		v := s.visitor()
+		v.login()
+		token := s.visitor().get("/admin/login").token()
+		s.handler.sessions.manager.Store = failingSessions{cause}
+		a := v.get("/admin/")
+		assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
+		login := url.Values{"token": {token}, "password": {testPassword}}
+		assert.Equal(t, http.StatusServiceUnavailable, s.visitor().do("POST", "/admin/login", login.Encode()).StatusCode)
+		assert.Contains(t, s.log.String(), "the session store failed")
+		assert.NotContains(t, s.log.String(), "the key store failed")
+	})
+}
+
+// failingSessions are a store of sessions that does not answer.
+type failingSessions struct{ err error }
+
+func (s failingSessions) Find(string) ([]byte, bool, error)      { return nil, false, s.err }
+func (s failingSessions) Commit(string, []byte, time.Time) error { return s.err }
+func (s failingSessions) Delete(string) error                    { return s.err }

@@ -1,7 +1,9 @@
 package admin
 
 import (
+	"context"
 	"fmt"
+	"html"
 	"net/http"
 	"net/url"
 	"strings"
@@ -62,6 +64,46 @@ func TestMarksOfTheList(t *testing.T) {
 		assert.Equal(t, test.word, row.Word, test.name)
 		assert.Equal(t, test.unused, row.Unused, test.name)
 	}
+}
+
+// A store that searches within a budget may find few, or none, and yet have more to look at.
+func TestASearchGoesOn(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	for i := range 3 {
+		s.issue(fmt.Sprintf("Job %d", i))
+	}
+	v := s.visitor()
+	v.login()
+	budget := &budgetedStore{KeyManager: s.handler.keys, most: 2}
+	s.handler.keys = budget
+	first := v.get("/admin/?search=job")
+	assert.Contains(t, first.body, "Go on searching")
+	assert.Contains(t, first.body, "Not all keys were looked at yet.")
+	assert.NotContains(t, first.body, "Next page")
+	next := regexpNext.FindStringSubmatch(first.body)
+	require.Len(t, next, 2)
+	second := v.get(landing(t, "/admin/", html.UnescapeString(next[1])))
+	assert.Contains(t, second.body, "Job 0")
+	assert.NotContains(t, second.body, "Go on searching")
+	budget.most = 0
+	nothing := v.get("/admin/?search=job")
+	assert.Contains(t, nothing.body, "No key matches")
+	assert.Contains(t, nothing.body, "Not all keys were looked at yet.")
+	assert.Contains(t, nothing.body, "Go on searching")
+}
+
+// A budgetedStore finds at most so many keys at once.
+type budgetedStore struct {
+	apikey.KeyManager
+	most int
+}
+
+func (s *budgetedStore) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
+	o.Limit = max(s.most, 1)
+	page, err := s.KeyManager.List(ctx, o)
+	page.Keys = page.Keys[:min(s.most, len(page.Keys))]
+	return page, err
 }
 
 // Fifty rows, of which no page has more.

@@ -1,9 +1,7 @@
 package admin
 
 import (
-	"context"
 	"crypto/tls"
-	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -11,7 +9,6 @@ import (
 	"net/http/httptest"
 	"net/url"
 	"regexp"
-	"strconv"
 	"strings"
 	"sync"
 	"testing"
@@ -35,93 +32,9 @@ var testHash = sync.OnceValue(func() string {
 	return hash
 })
 
-// An auditedStore is a memstore that keeps a history.
-type auditedStore struct {
-	*memstore.Store
-	mu      sync.Mutex
-	entries []apikey.AuditEntry
-	gates   map[string]func() // what the next call of a method waits for
-}
-
-// gate makes the next call of a method wait: it closes entered, and goes on when leave is closed.
-func (s *auditedStore) gate(method string, entered, leave chan struct{}) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.gates = map[string]func(){method: func() { close(entered); <-leave }}
-}
-
-func (s *auditedStore) pass(method string) {
-	s.mu.Lock()
-	wait := s.gates[method]
-	delete(s.gates, method)
-	s.mu.Unlock()
-	if wait != nil {
-		wait()
-	}
-}
-
-func (s *auditedStore) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
-	s.pass("List")
-	return s.Store.List(ctx, o)
-}
-
-func (s *auditedStore) note(ctx context.Context, action, id, detail string) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.entries = append(s.entries, apikey.AuditEntry{At: time.Now(), Actor: apikey.Actor(ctx), Action: action, KeyID: id, Detail: detail})
-}
-
-func (s *auditedStore) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
-	err := s.Store.Create(ctx, d, key)
-	if err == nil {
-		s.note(ctx, "create", key.ID, "")
-	}
-	return err
-}
-
-func (s *auditedStore) Revoke(ctx context.Context, id string) (apikey.Key, error) {
-	key, err := s.Store.Revoke(ctx, id)
-	if err == nil {
-		s.note(ctx, "revoke", id, "")
-	}
-	return key, err
-}
-
-// Replace is noted for the old key, as sqlstore does.
-func (s *auditedStore) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
-	s.pass("Replace")
-	key, err := s.Store.Replace(ctx, id, expiresAt, d, successor)
-	if err == nil {
-		s.note(ctx, "create", key.ID, "")
-		s.note(ctx, "replace", id, "by "+key.ID)
-	}
-	return key, err
-}
-
-// Audit has cursors that are the number of the next entry.
-func (s *auditedStore) Audit(_ context.Context, keyID, cursor string, limit int) (found []apikey.AuditEntry, next string, err error) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	from := len(s.entries) - 1
-	if cursor != "" {
-		if from, err = strconv.Atoi(cursor); err != nil || from >= len(s.entries) {
-			return nil, "", fmt.Errorf("%w cursor", apikey.ErrInvalid)
-		}
-	}
-	for i := from; i >= 0; i-- {
-		if e := s.entries[i]; keyID == "" || e.KeyID == keyID {
-			if len(found) == limit {
-				return found, strconv.Itoa(i), nil
-			}
-			found = append(found, e)
-		}
-	}
-	return found, "", nil
-}
-
 // A site is a dashboard being served under /admin/ by TLS, and an API beside it at /api.
 type site struct {
-	t       *testing.T
+	t       testing.TB
 	handler *Handler
 	store   *auditedStore
 	issuer  *apikey.Issuer
@@ -130,7 +43,7 @@ type site struct {
 	log     *strings.Builder
 }
 
-func newSite(t *testing.T, o Options) *site {
+func newSite(t testing.TB, o Options) *site {
 	t.Helper()
 	s := &site{t: t, store: &auditedStore{Store: memstore.New()}, log: &strings.Builder{}}
 	var err error
