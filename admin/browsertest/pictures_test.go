@@ -17,7 +17,7 @@ import (
 // for a while.
 func TestPictures(t *testing.T) {
 	browser := startBrowser(t)
-	s := startService(t)
+	s := startService(t, nil)
 	ctx := apikey.WithActor(t.Context(), "administrator")
 	const day = 24 * time.Hour
 	now := time.Now()
@@ -46,7 +46,7 @@ func TestPictures(t *testing.T) {
 	require.NoError(t, s.store.Flush(ctx))
 
 	first := s.url + "/some/where/"
-	b := openTab(t, browser, look{1280, false, true})
+	b := openTab(t, browser, look{width: 1280, script: true})
 	b.open(first)
 	b.fill("#password", password)
 	b.press("form.card .primary")
@@ -57,7 +57,7 @@ func TestPictures(t *testing.T) {
 	b.take("dashboard-new")
 	b.requireQuiet()
 
-	b = openTab(t, browser, look{1280, true, true})
+	b = openTab(t, browser, look{width: 1280, dark: true, script: true})
 	b.open(first + "keys/picture-f")
 	b.take("dashboard-key")
 	b.requireQuiet()

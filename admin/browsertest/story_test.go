@@ -4,6 +4,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -29,7 +30,7 @@ type service struct {
 	store  *sqlstore.Store
 }
 
-func startService(t *testing.T) *service {
+func startService(t *testing.T, text *admin.Text) *service {
 	t.Helper()
 	db, err := sqlstore.OpenSQLite("sqlite", filepath.Join(t.TempDir(), "keys.db"))
 	require.NoError(t, err)
@@ -48,7 +49,7 @@ func startService(t *testing.T) *service {
 	server := httptest.NewServer(mux)
 	t.Cleanup(server.Close)
 	dashboard, err := admin.New(issuer, admin.Options{
-		PasswordHash: hash, Name: "Media server", Logger: slog.New(slog.DiscardHandler), Scopes: []string{"library:read", "library:write", "apikeys:manage"},
+		PasswordHash: hash, Text: text, Name: "Media server", Logger: slog.New(slog.DiscardHandler), Scopes: []string{"library:read", "library:write", "apikeys:manage"},
 		Example: "curl -H 'X-API-Key: KEY' " + server.URL + "/api",
 	})
 	require.NoError(t, err)
@@ -72,10 +73,26 @@ func (s *service) status(t *testing.T, key string) int {
 func TestTheWholeStory(t *testing.T) {
 	browser := startBrowser(t)
 	for _, l := range []look{
-		{320, false, true}, {320, true, true}, {1280, false, true}, {1280, true, true},
-		{320, true, false}, {1280, false, false},
+		{width: 320, script: true}, {width: 320, script: true, dark: true}, {width: 1280, script: true}, {width: 1280, script: true, dark: true},
+		{width: 320}, {width: 320, dark: true}, {width: 1280}, {width: 1280, dark: true},
+		{width: 320, script: true, rtl: true}, {width: 1280, script: true, rtl: true},
 	} {
-		t.Run(l.String(), func(t *testing.T) { story(t, openTab(t, browser, l), startService(t)) })
+		t.Run(l.String(), func(t *testing.T) { story(t, openTab(t, browser, l), startService(t, l.text())) })
+	}
+}
+
+// text is English, since the tests read it, for the one direction or the other.
+func (l look) text() *admin.Text {
+	if l.rtl {
+		return &admin.Text{Dir: "rtl"}
+	}
+	return nil
+}
+
+// TestAccessibility says when axe-core is not there, with which each page of the story is looked at.
+func TestAccessibility(t *testing.T) {
+	if os.Getenv(axeVariable) == "" {
+		skip(t, axeVariable+" does not name the file axe.min.js")
 	}
 }
 
@@ -89,7 +106,7 @@ func story(t *testing.T, b *tab, s *service) {
 	b.press("form.card .primary")
 	assert.Contains(t, b.text("main"), "That is not the password.")
 	b.inspect("login-wrong")
-	b.requireQuiet("401")
+	b.requireQuiet(answered(http.StatusUnauthorized))
 	b.fill("#password", password)
 	b.press("form.card .primary")
 	assert.Contains(t, b.text("main"), "No API keys yet")
@@ -101,7 +118,7 @@ func story(t *testing.T, b *tab, s *service) {
 	b.press("form.card .primary")
 	assert.Contains(t, b.text("#problems"), "Give it a name")
 	b.inspect("add-wrong")
-	b.requireQuiet("422")
+	b.requireQuiet(answered(http.StatusUnprocessableEntity))
 	b.fill("#name", "Backup job")
 	b.press(`input[value="library:read"]`, stays)
 	b.fill("#scopes", "sessions:control")
@@ -161,6 +178,7 @@ func story(t *testing.T, b *tab, s *service) {
 	if b.look.script {
 		b.press("[data-dialog]", stays)
 		b.do(chromedp.WaitVisible(chromedp.CSS("dialog[open] .primary.danger")))
+		assert.Equal(t, "Cancel", value(b, chromedp.Evaluate[string]("document.activeElement.textContent")))
 		b.inspect("revoke-dialog")
 		b.press("dialog [data-close]", stays)
 		b.do(chromedp.WaitNotPresent(chromedp.CSS("dialog")))
@@ -173,6 +191,7 @@ func story(t *testing.T, b *tab, s *service) {
 	}
 	b.press("form.ask .primary.danger")
 	assert.Contains(t, b.text("main .lead"), "Revoked")
+	assert.Contains(t, b.text("[role=status]"), "was revoked")
 	assert.Equal(t, http.StatusUnauthorized, s.status(t, successor))
 	b.inspect("revoked")
 
@@ -180,7 +199,7 @@ func story(t *testing.T, b *tab, s *service) {
 	b.open(first + "keys/nobody")
 	assert.Contains(t, b.text("main"), "There is no such key")
 	b.inspect("error")
-	b.requireQuiet("404")
+	b.requireQuiet(answered(http.StatusNotFound))
 	b.press(".bar button")
 	assert.True(t, strings.HasSuffix(value(b, chromedp.Location()), "/some/where/login"))
 	b.open(first)

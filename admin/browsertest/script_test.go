@@ -1,0 +1,120 @@
+package browsertest
+
+import (
+	"net/http"
+	"testing"
+	"time"
+
+	"github.com/chromedp/chromedp"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// atHome is a tab in which somebody has logged in, and the first page.
+func atHome(t *testing.T) (b *tab, s *service, first string) {
+	t.Helper()
+	browser := startBrowser(t)
+	s = startService(t, nil)
+	first = s.url + "/some/where/"
+	b = openTab(t, browser, look{width: 1280, script: true})
+	b.open(first)
+	b.fill("#password", password)
+	b.press("form.card .primary")
+	return b, s, first
+}
+
+func TestCopyingWorksWithoutAClipboard(t *testing.T) {
+	b, _, first := atHome(t)
+	b.open(first + "add")
+	b.fill("#name", "Backup job")
+	b.press("form.card .primary")
+	secret := value(b, chromedp.Value(chromedp.CSS("#key")))
+	// As on a page that came by plain HTTP; what was copied is seen in the event.
+	b.do(chromedp.Evaluate[chromedp.Void](`Object.defineProperty(navigator, "clipboard", { value: undefined });
+		document.addEventListener("copy", () => { const a = document.activeElement;
+			window.copied = a.id === "key" ? a.value : String(getSelection()); })`))
+	b.press(`[data-copy="key"]`, stays)
+	value(b, chromedp.Poll[bool](`document.querySelector('[data-copy="key"]').textContent === "Copied"`))
+	assert.Equal(t, secret, value(b, chromedp.Evaluate[string]("getSelection().toString() || window.copied")))
+	b.press(`[data-copy="use"]`, stays)
+	value(b, chromedp.Poll[bool](`document.querySelector('[data-copy="use"]').textContent === "Copied"`))
+	assert.Contains(t, value(b, chromedp.Evaluate[string]("getSelection().toString()")), secret)
+	b.requireQuiet()
+}
+
+func TestADialogIsOpenedOnce(t *testing.T) {
+	b, s, first := atHome(t)
+	_, key, err := s.issuer.Issue(t.Context(), apikey.Key{Name: "Backup job"})
+	require.NoError(t, err)
+	b.open(first + "?search=backup&sort=name")
+	b.do(chromedp.Evaluate[chromedp.Void](`for (const _ of [1, 2, 3]) document.querySelector("[data-dialog]").click()`))
+	b.do(chromedp.WaitVisible(chromedp.CSS("dialog[open] .primary.danger")))
+	value(b, chromedp.Poll[bool](`performance.getEntriesByType("resource").filter(e => e.initiatorType === "fetch").length === 1`))
+	assert.Equal(t, 1, value(b, chromedp.Evaluate[int](`document.querySelectorAll("dialog").length`)))
+	b.press("dialog [data-close]", stays)
+	b.do(chromedp.WaitNotPresent(chromedp.CSS("dialog")))
+
+	// It was revoked meanwhile: then the dialog leads to its page, and does not only close.
+	_, err = s.store.Revoke(t.Context(), key.ID)
+	require.NoError(t, err)
+	b.press("[data-dialog]", stays)
+	b.do(chromedp.WaitVisible(chromedp.CSS("dialog[open] a.button")))
+	b.press("dialog a.button")
+	assert.Equal(t, first+"keys/"+key.ID, value(b, chromedp.Location()))
+	b.requireQuiet()
+}
+
+func TestARevocationLeadsBackToTheListAsItWas(t *testing.T) {
+	b, s, first := atHome(t)
+	_, key, err := s.issuer.Issue(t.Context(), apikey.Key{Name: "Backup job"})
+	require.NoError(t, err)
+	b.open(first + "?search=backup&sort=name")
+	b.press("[data-dialog]", stays)
+	b.do(chromedp.WaitVisible(chromedp.CSS("dialog[open] .primary.danger")))
+	b.press("dialog .primary.danger")
+	assert.Equal(t, first+"?search=backup&sort=name&revoked="+key.ID, value(b, chromedp.Location()))
+	assert.Contains(t, b.text("[role=status]"), "was revoked")
+	b.inspect("list-revoked")
+	b.requireQuiet()
+}
+
+func TestAFormThatGotNoAnswerMayBeSentAgain(t *testing.T) {
+	b, _, first := atHome(t)
+	b.open(first + "add")
+	b.do(chromedp.Evaluate[chromedp.Void](`window.timers = []; window.setTimeout = (f, _, ...args) => timers.push(() => f(...args));
+		document.addEventListener("submit", e => { window.sent = (window.sent || 0) + !e.defaultPrevented; e.preventDefault(); })`))
+	b.fill("#name", "Backup job")
+	b.press("form.card .primary", stays)
+	b.press("form.card .primary", stays)
+	assert.Equal(t, 1, value(b, chromedp.Evaluate[int]("sent")), "once")
+	b.do(chromedp.Evaluate[chromedp.Void]("timers.forEach(f => f())"))
+	b.press("form.card .primary", stays)
+	assert.Equal(t, 2, value(b, chromedp.Evaluate[int]("sent")), "and again after a while")
+	b.requireQuiet()
+}
+
+func TestADayIsSentOnlyIfItIsChosen(t *testing.T) {
+	for _, script := range []bool{true, false} {
+		b, _, first := atHome(t)
+		b.allowScript(script)
+		b.open(first + "add")
+		b.fill("#name", "Backup job")
+		b.press(`[value="date"]`, stays)
+		b.do(chromedp.WaitVisible(chromedp.CSS("#date")))
+		b.do(chromedp.SetValue(chromedp.CSS("#date"), time.Now().AddDate(0, 0, 9).Format("2006-01-02")))
+		b.press(`[value="30"]`, stays)
+		b.do(chromedp.WaitNotVisible(chromedp.CSS("#date")))
+		b.press("form.card .primary")
+		if script {
+			assert.Contains(t, b.text("main"), "Key created")
+			b.requireQuiet()
+			continue
+		}
+		assert.Contains(t, b.text("#problems"), "A day was given")
+		b.press("form.card .primary")
+		assert.Contains(t, b.text("main"), "Key created")
+		b.requireQuiet(answered(http.StatusUnprocessableEntity))
+	}
+}
