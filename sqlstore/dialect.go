@@ -87,7 +87,7 @@ var dialects = map[Dialect]*dialect{
 		stamp: joined,
 		// CROSS has it look up the key at each position, in this order. Without statistics it
 		// would rather begin with all keys of a status, and sort what it finds.
-		keyOf:  "CROSS " + joinKey,
+		keyOf: "CROSS " + joinKey,
 		// A database in memory has neither a file nor anybody else who writes to it.
 		kept:   "SELECT journal_mode = 'wal' OR (SELECT file = '' FROM pragma_database_list WHERE name = 'main') FROM pragma_journal_mode",
 		health: "0",
