@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"crypto/sha256"
+	"fmt"
 	"os"
 	"path/filepath"
 	"testing"
@@ -22,24 +23,31 @@ func TestPictures(t *testing.T) {
 	const day = 24 * time.Hour
 	now := time.Now()
 	ago := func(d time.Duration) time.Time { return now.Add(-d) }
-	for i, key := range []apikey.Key{
+	var backup string // the ID of the key whose page is shown
+	for _, key := range []apikey.Key{
 		{Name: "Old phone app", Hint: "ak_…Qm3d", Scopes: []string{"library:read"}, CreatedAt: ago(800 * day), LastUsedAt: ago(400 * day), RevokedAt: ago(390 * day)},
 		{Name: "Partner: Acme Ltd", Hint: "ak_…v8Kt", Owner: "Partners", Scopes: []string{"library:read"}, CreatedAt: ago(400 * day), ExpiresAt: ago(35 * day), LastUsedAt: ago(36 * day)},
 		{Name: "Photo frame", Hint: "ak_…1xZb", Scopes: []string{"library:read"}, CreatedAt: ago(390 * day), LastUsedAt: ago(121 * day)},
 		{Name: "Home automation", Hint: "ak_…fU5n", Owner: "Smart home", Scopes: []string{"library:read", "sessions:control"}, CreatedAt: ago(84 * day), ExpiresAt: now.Add(6 * day), LastUsedAt: ago(4 * time.Minute)},
 		{Name: "Library scanner", Hint: "ak_…p0Wc", Owner: "Media team", Scopes: []string{"library:write"}, CreatedAt: ago(30 * day), ExpiresAt: now.Add(335 * day), LastUsedAt: ago(3 * time.Hour)},
-		{Name: "Backup job", Hint: "ak_…x7Qd", Owner: "Operations", Scopes: []string{"library:read"}, CreatedAt: ago(9 * day), ExpiresAt: now.Add(81 * day), LastUsedAt: ago(40 * time.Second)},
-		{Name: "Metrics exporter", Hint: "ak_…Ht2s", Owner: "Operations", CreatedAt: ago(time.Hour), ExpiresAt: now.Add(90 * day)},
+		{Name: "Backup job", Hint: "ak_…x7Qd", Owner: "Operations", Scopes: []string{"library:read", "library:write"}, CreatedAt: ago(9 * day), ExpiresAt: now.Add(81 * day), LastUsedAt: ago(40 * time.Second)},
+		{Name: "Metrics exporter", Hint: "ak_…Ht2s", Owner: "Operations", CreatedAt: ago(20 * time.Minute), ExpiresAt: now.Add(90 * day)},
 	} {
 		digest := apikey.Digest(sha256.Sum256([]byte(key.Name)))
 		revoked, used := key.RevokedAt, key.LastUsedAt
-		key.ID, key.RevokedAt, key.LastUsedAt = "picture-"+string(rune('a'+i)), time.Time{}, time.Time{}
+		key.ID, key.RevokedAt, key.LastUsedAt = fmt.Sprintf("%x", digest[:8]), time.Time{}, time.Time{}
 		require.NoError(t, s.store.Create(ctx, digest, key))
 		if !used.IsZero() {
 			s.store.Touch(digest, used)
 		}
 		if !revoked.IsZero() {
 			_, err := s.store.Revoke(ctx, key.ID)
+			require.NoError(t, err)
+		}
+		if key.Name == "Backup job" {
+			backup = key.ID
+			fewer := key.Scopes[:1]
+			_, err := s.store.Update(ctx, key.ID, apikey.Patch{Scopes: &fewer})
 			require.NoError(t, err)
 		}
 	}
@@ -50,28 +58,28 @@ func TestPictures(t *testing.T) {
 	b.open(first)
 	b.fill("#password", password)
 	b.press("form.card .primary")
-	b.take("dashboard-list")
+	b.take("dashboard-list", 720)
 	b.open(first + "add")
 	b.fill("#name", "Tape archive")
 	b.press("form.card .primary")
-	b.take("dashboard-new")
+	b.take("dashboard-new", 640)
 	b.requireQuiet()
 
 	b = openTab(t, browser, look{width: 1280, dark: true, script: true})
-	b.open(first + "keys/picture-f")
-	b.take("dashboard-key")
+	b.open(first + "keys/" + backup)
+	b.take("dashboard-key", 830)
 	b.requireQuiet()
 }
 
-// take keeps a picture of what is seen without scrolling.
-func (b *tab) take(name string) {
+// take keeps a picture of what is seen without scrolling in a window of this height.
+func (b *tab) take(name string, height int64) {
 	b.t.Helper()
 	folder := os.Getenv(screenshotsVariable)
 	if folder == "" {
 		folder = b.t.TempDir()
 	}
 	require.NoError(b.t, os.MkdirAll(folder, 0o755))
-	b.do(chromedp.EmulateViewport(b.look.width, 720))
+	b.do(chromedp.EmulateViewport(b.look.width, height))
 	picture := value(b, chromedp.CaptureScreenshot())
 	require.NoError(b.t, os.WriteFile(filepath.Join(folder, name+".png"), picture, 0o644))
 }
