@@ -13,7 +13,7 @@ import (
 
 const (
 	pageSize = 50     // what a ListOptions without a Limit has
-	stepRows = 10_000 // that one step of a search looks at
+	stepRows = 5_000 // that one step of a search looks at
 )
 
 // measureManyKeys measures what the number of keys could make dear.

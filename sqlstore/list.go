@@ -13,8 +13,8 @@ import (
 
 // searchBudget is how many rows one step of a filtered list looks at before it returns what
 // it has found, with a cursor to go on. In the order of names it finds each row in another
-// place, and is to take no more than some 25 ms all the same.
-const searchBudget = 10_000
+// place, and is to take no more than some 25 ms all the same, where the table is in memory.
+const searchBudget = 5_000
 
 // A span is a run of rows in one order, for which an index serves. A list is one span, or
 // several that follow each other: a condition with OR, or with a row of values, would not be
@@ -59,7 +59,7 @@ func spans(sort string, from listing.Position, follows bool) []span {
 }
 
 // List returns a page of keys. Pages cost the same from the first to the last. With a
-// filter, one call looks at some 10,000 keys and may then return a short page, even an empty
+// filter, one call looks at some 5,000 keys and may then return a short page, even an empty
 // one, with a Next to go on.
 func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	o, err := o.Validate()

@@ -28,7 +28,7 @@ func TestAStepOfAFilteredListReadsNoMoreThanItsBudget(t *testing.T) {
 		t.Skip("skipped: nothing happens at once here, and without the race detector it runs")
 	}
 	onEach(t, func(t *testing.T, e engine) {
-		const budget = 10_000
+		const budget = 5_000
 		dsn := e.create(t)
 		e.openStore(t, dsn, sqlstore.Options{})
 		db := e.openDB(t, dsn)

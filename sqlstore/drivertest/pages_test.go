@@ -83,7 +83,7 @@ func rowsRead(t testing.TB, e engine, db *sql.DB, f func()) int {
 
 // searches looks for keys on both sides of where the budget of a step ends, and for none.
 func searches(t *testing.T, e engine, db *sql.DB, store *sqlstore.Store) {
-	const budget = 10_000
+	const budget = 5_000
 	for _, row := range []int{1, budget, budget + 1, 2 * budget, 2*budget + 1, manyKeys} {
 		// The row with this number, in the order of names and in that of age.
 		run(t, db, fmt.Sprintf("UPDATE apikey_keys SET fold_id = CONCAT(fold_id, ' needle') WHERE seq = %d", row))
