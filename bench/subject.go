@@ -34,7 +34,7 @@ type trial struct {
 	check  func() error // whether once does what its name says; a fast 401 must not pass for a fast 200
 }
 
-// A goal is what DESIGN asks of a subject.
+// A goal is what a subject is to reach.
 type goal struct {
 	ratio  float64 // at most this many floors
 	allocs int

@@ -85,7 +85,6 @@ func TestTheMiddlewareFindsTheToucherBehindTheCache(t *testing.T) {
 	})
 }
 
-// Case 22.
 func TestACacheAnswersForItsOwnStoreOnly(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
@@ -111,7 +110,6 @@ func TestACacheAnswersForItsOwnStoreOnly(t *testing.T) {
 	})
 }
 
-// Case 55.
 func TestCloseEndsEverything(t *testing.T) {
 	t.Parallel()
 	for _, fed := range []bool{true, false} {

@@ -128,7 +128,7 @@ func TestKeysAreUnavailableNotUnknownWhenTheLeaseEnds(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		// Case 23: the scopes count also when the key came from the cache.
+		// The scopes count also when the key came from the cache.
 		mux := http.NewServeMux()
 		mux.Handle("/read", apikey.Require("read")(http.NotFoundHandler()))
 		mux.Handle("/write", apikey.Require("write")(http.NotFoundHandler()))

@@ -89,7 +89,6 @@ func TestAContextThatIsDoneIsItsErrorUnlessTheKeyIsInMemory(t *testing.T) {
 	})
 }
 
-// Case 39.
 func TestStoreErrorsAreNotCached(t *testing.T) {
 	t.Parallel()
 	panics := func(context.Context) error { panic("nil map") }
@@ -136,7 +135,7 @@ func TestNeitherKeyNorErrorIsAnOutage(t *testing.T) {
 	})
 }
 
-// Case 36, by a write of this process and by a poll; with stamps and without.
+// By a write of this process and by a poll; with stamps and without.
 func TestAReadBegunBeforeARevocationIsNotKept(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// Case 37. Not in a bubble, whose clock would not move meanwhile; and not in parallel, since the
+// Not in a bubble, whose clock would not move meanwhile; and not in parallel, since the
 // heap that it measures is that of all tests which run beside it.
 func TestAFloodOfUnknownKeysEvictsNoGoodOne(t *testing.T) {
 	flood := 1_000_000

@@ -23,7 +23,6 @@ func TestWritesOfThisProcessAreSeenByTheNextLookup(t *testing.T) {
 	})
 }
 
-// Case 38.
 func TestAKeyIsValidThoughItWasCachedAsUnknown(t *testing.T) {
 	t.Parallel()
 	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
