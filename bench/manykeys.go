@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	pageSize = 50     // what a ListOptions without a Limit has
+	pageSize = 50    // what a ListOptions without a Limit has
 	stepRows = 5_000 // that one step of a search looks at
 )
 
