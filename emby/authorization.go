@@ -12,7 +12,7 @@ import (
 //
 // Servers do not agree about quotes: some split at every comma, and some join the lines of
 // a field before they read it. A text in which one of them would find another key than we
-// do is ambiguous, since it may be sent on to one.
+// do, or none, is ambiguous, since it may be sent on to one.
 func tokenOf(lines []string) (key string, err error) {
 	ours := false
 	for _, line := range lines {
@@ -34,13 +34,21 @@ func tokenOf(lines []string) (key string, err error) {
 	if !ours {
 		return "", nil // a field for others
 	}
+	agreed := key == ""
 	for _, line := range lines {
 		text, _ := cutScheme(line)
 		for name, value := range apparent(text) {
-			if token := tokenIn(name, value); token != "" && token != key {
+			switch token := tokenIn(name, value); token {
+			case "":
+			case key:
+				agreed = true
+			default:
 				return "", apikey.ErrAmbiguous
 			}
 		}
+	}
+	if !agreed {
+		return "", apikey.ErrAmbiguous
 	}
 	return key, nil
 }
