@@ -250,7 +250,7 @@ func TestHitsAreCountedWell(t *testing.T) {
 
 func TestAHitAllocatesNothing(t *testing.T) {
 	if raceDetector {
-		t.Skip("the race detector changes what is allocated")
+		t.Skip("skipped: the race detector changes what is allocated")
 	}
 	store := memstore.New()
 	cache, err := cachestore.New(store, store, cachestore.Options{Logger: quiet, Poll: time.Hour, Lease: 3 * time.Hour})
