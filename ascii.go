@@ -2,9 +2,8 @@ package apikey
 
 import "strings"
 
-// trimOWS removes the optional white space around a field's value, which is no part
-// of it (RFC 9110 section 5.5). net/http did so already unless the request came by
-// another way.
+// trimOWS removes the optional whitespace around a field value (RFC 9110 section 5.5). net/http has
+// already done so unless the request came from elsewhere.
 func trimOWS(s string) string {
 	for len(s) > 0 && isOWS(s[0]) {
 		s = s[1:]
@@ -15,6 +14,7 @@ func trimOWS(s string) string {
 	return s
 }
 
+// isBlankValue reports whether a value is empty or consists of optional whitespace.
 func isBlankValue(s string) bool {
 	for i := range len(s) {
 		if !isOWS(s[i]) {
@@ -26,7 +26,7 @@ func isBlankValue(s string) bool {
 
 func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 
-// isToken reports whether s is a token of RFC 9110 section 5.6.2, at most 64 long.
+// isToken reports whether s is a token (RFC 9110 section 5.6.2) of at most 64 bytes.
 func isToken(s string) bool {
 	const punctuation = "!#$%&'*+-.^_`|~"
 	for i := range len(s) {
@@ -37,8 +37,21 @@ func isToken(s string) bool {
 	return 1 <= len(s) && len(s) <= 64
 }
 
-// equalFoldASCII reports whether s is lower, a text in lower case, but for the case
-// of ASCII letters. strings.EqualFold takes the Kelvin sign for a k.
+// isVisible reports whether c is a visible ASCII character, VCHAR in RFC 5234.
+func isVisible(c byte) bool { return c > ' ' && c < 0x7F }
+
+// firstInvisible returns the index of the first byte that is not visible ASCII, or -1.
+func firstInvisible(s string) int {
+	for i := range len(s) {
+		if !isVisible(s[i]) {
+			return i
+		}
+	}
+	return -1
+}
+
+// equalFoldASCII reports whether s is equal to lower, a text in lower case, under ASCII case folding.
+// strings.EqualFold treats the Kelvin sign as a k.
 func equalFoldASCII(s, lower string) bool {
 	if len(s) != len(lower) {
 		return false
@@ -64,4 +77,16 @@ func lowerByte(c byte) byte {
 		c += 'a' - 'A'
 	}
 	return c
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= lowerByte(c) && lowerByte(c) <= 'f'
+}
+
+// unhex returns the value of a hexadecimal digit.
+func unhex(c byte) byte {
+	if c <= '9' {
+		return c - '0'
+	}
+	return lowerByte(c) - 'a' + 10
 }

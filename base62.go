@@ -21,9 +21,9 @@ var base62 = func() (t [256]byte) {
 	return t
 }()
 
-// isBase62 reports whether a text of at least eight characters is all of base62. It takes
-// eight at a time, the last of them perhaps twice: one by one, this would cost a request as
-// much as half of its hash.
+// isBase62 reports whether a text of at least eight characters consists of base62. It checks eight
+// characters at a time and may check the last ones twice. A loop over single characters would take
+// half as long as the hash of the key.
 func isBase62(s string) bool {
 	const (
 		each = 0x0101010101010101
@@ -36,10 +36,10 @@ func isBase62(s string) bool {
 		if len(s) > 8 {
 			x = eightBytes(s)
 		}
-		// The high bit of each byte below 0x80 tells whether the byte is in a range. A byte from
-		// there on may carry into the next, but is not in base62 itself.
+		// The high bit of each byte below 0x80 says whether the byte is in a range. A byte of 0x80 or
+		// more may carry into the next one, but is not base62 itself.
 		digit := (x + (0x80-'0')*each) &^ (x + (0x7F-'9')*each)
-		lower := x | 0x20*each // folds the case of letters, and makes letters of nothing else
+		lower := x | 0x20*each // folds the case of letters, and turns no other byte into a letter
 		letter := (lower + (0x80-'a')*each) &^ (lower + (0x7F-'z')*each)
 		all &= (digit | letter) &^ x
 		if len(s) <= 8 {
@@ -49,10 +49,10 @@ func isBase62(s string) bool {
 	}
 }
 
-// checkOf returns the number that the check characters of a key with a pepper write.
+// checkOf returns the number that the check characters of a peppered key encode.
 func checkOf(d Digest) uint64 { return binary.BigEndian.Uint64(d[:]) % checkMod }
 
-// encodeCheck writes n, which is below checkMod, as check characters.
+// encodeCheck returns the check characters that encode n, which is less than checkMod.
 func encodeCheck(n uint64) string {
 	var c [checkLen]byte
 	for i := len(c) - 1; i >= 0; i-- {
@@ -62,9 +62,9 @@ func encodeCheck(n uint64) string {
 	return string(c[:])
 }
 
-// decodeCheck reads check characters, which are all of base62. Two that differ are two
-// numbers. Numbers are compared at once: right check characters of a key with a pepper are
-// what an attacker would find out one after the other.
+// decodeCheck returns the number that check characters of base62 encode. The encoding is injective.
+// Comparing numbers takes the same time wherever they differ, so an attacker cannot guess the check
+// characters of a peppered key one by one.
 func decodeCheck(s string) (n uint64) {
 	_ = s[checkLen-1]
 	return uint64(base62[s[0]])*(62*62*62*62*62) + uint64(base62[s[1]])*(62*62*62*62) + uint64(base62[s[2]])*(62*62*62) +
@@ -73,7 +73,7 @@ func decodeCheck(s string) (n uint64) {
 
 // randomText returns n random characters of base62.
 func randomText(random io.Reader, n int) (string, error) {
-	const fair = 256 / 62 * 62 // bytes from here on would favour some characters
+	const fair = 256 / 62 * 62 // larger bytes would favour some characters
 	text := make([]byte, 0, n)
 	var buf [64]byte
 	for len(text) < n {

@@ -2,8 +2,8 @@ package apikey
 
 import "hash/crc32"
 
-// crc32Tables serve to take eight bytes at a time ("slicing-by-8"): table i is the
-// CRC-32 of a byte with i zero bytes after it.
+// crc32Tables are the tables of the slicing-by-8 algorithm: table i contains the CRC-32 of each byte
+// followed by i zero bytes.
 var crc32Tables = func() (t [8]crc32.Table) {
 	t[0] = *crc32.IEEETable
 	for i := 1; i < len(t); i++ {
@@ -14,8 +14,8 @@ var crc32Tables = func() (t [8]crc32.Table) {
 	return t
 }()
 
-// crc32Update is crc32.Update with the IEEE polynomial, for a string. The standard
-// library's lets its argument escape, which would cost each request an allocation.
+// crc32Update is crc32.Update with the IEEE polynomial for a string. The argument of the standard
+// library's function escapes, which would cost each request an allocation.
 func crc32Update(crc uint32, s string) uint32 {
 	t := &crc32Tables
 	crc = ^crc
@@ -24,8 +24,8 @@ func crc32Update(crc uint32, s string) uint32 {
 		crc = t[7][byte(x)] ^ t[6][byte(x>>8)] ^ t[5][byte(x>>16)] ^ t[4][byte(x>>24)] ^
 			t[3][byte(x>>32)] ^ t[2][byte(x>>40)] ^ t[1][byte(x>>48)] ^ t[0][x>>56]
 	}
-	// The rest in one step too: its lookups do not wait for each other. Six bytes are left of
-	// the random part of a key, and those without a loop.
+	// The rest takes one step too, so that its table lookups do not depend on each other. The random
+	// part of a key leaves six bytes, which need no loop.
 	if len(s) == 6 {
 		x := uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 | uint64(s[4])<<32 | uint64(s[5])<<40
 		x ^= uint64(crc)
@@ -39,7 +39,7 @@ func crc32Update(crc uint32, s string) uint32 {
 	return ^(rest ^ crc)
 }
 
-// eightBytes returns the first eight bytes of s, as the processor loads them at once.
+// eightBytes returns the first eight bytes of s. The compiler makes it one load on most processors.
 func eightBytes(s string) uint64 {
 	_ = s[7]
 	return uint64(s[0]) | uint64(s[1])<<8 | uint64(s[2])<<16 | uint64(s[3])<<24 |

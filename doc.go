@@ -1,53 +1,79 @@
-// Package apikey authenticates programs that call an HTTP service by API keys: static,
-// named keys, one for each system that calls, so that each can be revoked alone.
+// Package apikey authenticates the programs that call an HTTP service. Each program has a
+// named API key of its own, so that an administrator can revoke one key without affecting
+// the others.
 //
-// A [Middleware] takes the key out of a request, looks its digest up in a [KeyStore],
-// and puts the identity it stands for into the request's context:
+// A [Middleware] extracts the key from a request and looks up its digest in a [KeyStore].
+// It puts the identity of the caller into the context of the request:
 //
 //	store := memstore.New()
 //	auth, err := apikey.New(store, apikey.Options{})
 //	...
 //	http.ListenAndServe(":8096", auth.Handler(mux))
 //
-// Handlers read the identity with [FromContext], and routes ask for scopes with
-// [Require]. An [Issuer] makes the keys:
+// Handlers read the identity with [FromContext]. Routes demand scopes with [Require]. An
+// [Issuer] makes the keys:
 //
-//	issuer, err := apikey.NewIssuer(store, nil)
+//	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 //	...
-//	secret, key, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+//	secret, key, err := issuer.Issue(ctx, apikey.NewKey{Name: "Backup job"})
 //
 // # Where a key may be
 //
-// By default in the header X-API-Key, the header X-Emby-Token or the query parameter
-// api_key; see [Options] and [Source]. There is no precedence: a request must carry
-// exactly one key, though it may carry it twice. It costs one lookup at most.
+// By default a key may be in the header X-API-Key or X-Emby-Token, in the query parameter
+// api_key, or in Authorization with the Bearer scheme. See [Options] and [Source]. No place
+// has precedence. A request must carry exactly one key, although it may carry that key in
+// two places. A decision makes at most one lookup.
 //
-// # What a request is answered
+// # How a request is answered
 //
-// Requests without a valid key get a response of problem+json (RFC 9457) with a fixed
-// text. Missing, malformed, unknown, revoked and expired keys cannot be told apart by
-// it: the reason goes to Options.Observe and to the log.
+// A refused request gets problem+json (RFC 9457) with a fixed text. A client cannot
+// distinguish missing, malformed, unknown, revoked, suspended and expired keys.
+// Options.Observe and the log get the reason.
 //
 //	no valid key                           401
 //	several keys, or an ambiguous query    400
-//	a scope is missing                     403
+//	the key does not permit the request    403
+//	a limit of the key is used up          429
 //	the store could not answer             503
 //
-// # What is kept
+// # What a store knows
 //
-// Stores get digests and never a key, so there is nothing in a database, a log or a
-// backup that opens the service. A [Format] with a pepper also refuses forged keys before
-// any store is asked, and leaves those who can write to the database unable to make one.
+// Stores get digests and never a key, so a copy of the database or of a backup gives no
+// access. The Middleware refuses malformed keys without a lookup. With a pepper in the
+// [Format], it also refuses forged keys without a lookup. An attacker with write access to
+// the database then cannot make a key.
 //
-// # Stores
+// # Packages
 //
-// Package memstore keeps keys in memory, sqlstore in a database, and cachestore in front of
-// it makes lookups as cheap as memory and revocations reach every node in time. A store of
-// one's own implements [KeyStore], one method, or [KeyManager], and shows with package
-// storetest that it keeps their rules.
+// Package memstore keeps keys in memory. Package sqlstore keeps them in a database. Package
+// cachestore, in front of it, makes lookups as cheap as in memory and brings every
+// revocation to every node within seconds. Package admin is the dashboard in which an
+// administrator adds, rotates and revokes keys. Package emby serves clients that were
+// written for Emby and Jellyfin.
 //
-// # Around it
+// # Names for services
 //
-// Package admin is the page on which an administrator adds, rotates and revokes keys.
-// Package emby serves clients that were written for Emby and Jellyfin.
+//   - Requests: [Middleware], [New], [Options], [Event], [FromContext], [NewContext],
+//     [Require], [ReadWrite], [TrustProxies], [KeepPrivate]
+//   - Sources: [Source], [Header], [Query], [Bearer], [Scheme], [Prefixed], [SourceFunc]
+//   - Keys: [Key], [Limit], [Secret], [NewSecret], [Format], [NewFormat], [FormatOptions]
+//   - Issuing: [Issuer], [NewIssuer], [IssuerOptions], [NewKey], [Scope], [ImportedKey]
+//   - Managing: [Patch], [ListOptions], [Status], [Sort], [Keys], [WithActor]
+//   - Errors: [InvalidError], [ReplacedError], and the values such as [ErrRevoked]
+//
+// # Names for authors of stores
+//
+// A service that uses memstore or sqlstore does not need these names. A store of your own
+// implements [KeyStore], which is one method, or [KeyManager]. Package storetest checks
+// that it keeps their rules.
+//
+//   - Lookups: [KeyStore], [KeyManager], [Digest], [Toucher], [Use], [StoreAs]
+//   - Caches: [StampedStore], [ChangeFeed], [Changes], [Version]
+//   - Lists: [Page], [Counter], [Count], [MaxCount], [ValidID]
+//   - Middleware: [SharedKey], [Refuse], [LimitedError], [ParseLimits], [CheckLimits], [StatusCode]
+//   - Conditions: [Conditional], [Condition], and [Terms] for management tools
+//   - Rotation: [Lineage], [SuccessorFinder], [MaxSuccessors]
+//   - Notices: [Noticer], [NoticeClaim], [MaxNotices]
+//   - Audit trail: [Actor], [Auditor], [AuditOptions], [AuditPage], [AuditEntry],
+//     [FieldChange], [FieldChanges]
 package apikey

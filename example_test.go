@@ -9,6 +9,8 @@ import (
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
+	"net/http/httputil"
+	"net/url"
 	"os"
 	"strings"
 	"time"
@@ -25,11 +27,11 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Backup job"})
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Backup job"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -60,18 +62,18 @@ func Example() {
 	// 401 {"type":"about:blank","title":"Unauthorized","status":401,"detail":"A valid API key is required."}
 }
 
-// Routes ask for scopes. What is behind Handler needs a key in any case.
+// A route requires scopes. Every route behind Handler requires a key.
 func ExampleRequire() {
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Player", Scopes: []string{"library:read"}})
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Player", Scopes: []string{"library:read"}})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -94,7 +96,7 @@ func ExampleRequire() {
 	// DELETE 403
 }
 
-// A handler is tested without any key, by putting an identity into the context.
+// A test puts an identity into the context and calls a handler without a key.
 func ExampleNewContext() {
 	handler := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key, ok := apikey.FromContext(r.Context())
@@ -131,7 +133,7 @@ func ExampleMiddleware_Authenticate() {
 	// Output: <nil> 401
 }
 
-// Keys are looked for where the clients put them.
+// A service accepts keys where its clients put them.
 func ExampleOptions() {
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{
@@ -144,11 +146,11 @@ func ExampleOptions() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Partner"})
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Partner"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -161,8 +163,8 @@ func ExampleOptions() {
 	// Output: 200
 }
 
-// Access loggers hold the request as it came to them. Conceal, around the logger, takes
-// the key out before.
+// An access logger writes the URI of the request that it receives. Conceal, around the logger,
+// removes the key from that URI.
 func ExampleMiddleware_Conceal() {
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{})
@@ -181,7 +183,7 @@ func ExampleMiddleware_Conceal() {
 	// Output: GET /System/Info?x=1
 }
 
-// Some routes are for everyone, and greet by name whoever has a key.
+// A public route serves requests without a key, and knows the caller if there is one.
 func ExampleMiddleware_Optional() {
 	auth, err := apikey.New(memstore.New(), apikey.Options{})
 	if err != nil {
@@ -206,7 +208,7 @@ func ExampleMiddleware_Optional() {
 	// 401 /System/Info/Public?api_key=wrong
 }
 
-// A pepper is kept where the database is not, such as in the environment.
+// A service keeps its pepper apart from the database, for example in the environment.
 func ExampleNewFormat() {
 	os.Setenv("APIKEY_PEPPER", "5f1e0d8c7b6a59483726150493827160") // 32 random bytes or more
 	format, err := apikey.NewFormat("acme", apikey.FormatOptions{
@@ -220,11 +222,11 @@ func ExampleNewFormat() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	issuer, err := apikey.NewIssuer(store, format)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{Format: format})
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Partner"})
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Partner"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -241,14 +243,14 @@ func ExampleNewFormat() {
 	// apikey: malformed key
 }
 
-// Rotation gives the caller time to change over.
+// During the grace period, both the old and the new key are valid.
 func ExampleIssuer_Rotate() {
 	ctx := context.Background()
-	issuer, err := apikey.NewIssuer(memstore.New(), nil)
+	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	_, old, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+	_, old, err := issuer.Issue(ctx, apikey.NewKey{Name: "Backup job"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -264,19 +266,19 @@ func ExampleIssuer_Rotate() {
 	// Output: Backup job true true
 }
 
-// Keys of another system go on working, even if only their SHA-256 is known.
-func ExampleIssuer_ImportSHA256() {
-	format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowForeign: true})
+// Keys of another system remain valid, even if only their SHA-256 is known.
+func ExampleIssuer_Import() {
+	format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowImported: true})
 	if err != nil {
 		log.Fatal(err)
 	}
 	store := memstore.New()
-	issuer, err := apikey.NewIssuer(store, format)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{Format: format})
 	if err != nil {
 		log.Fatal(err)
 	}
 	sum := sha256.Sum256([]byte("123456789987654321"))
-	if _, err := issuer.ImportSHA256(context.Background(), sum, apikey.Key{Name: "Old hub"}); err != nil {
+	if _, err := issuer.Import(context.Background(), apikey.ImportedKey{SHA256: sum, Name: "Old hub"}); err != nil {
 		log.Fatal(err)
 	}
 	auth, err := apikey.New(store, apikey.Options{Format: format})
@@ -288,7 +290,7 @@ func ExampleIssuer_ImportSHA256() {
 	// Output: Old hub <nil>
 }
 
-// Outcomes are labels for a counter.
+// A counter uses outcomes as labels.
 func ExampleEvent_Outcome() {
 	count := map[string]int{}
 	auth, err := apikey.New(memstore.New(), apikey.Options{
@@ -304,4 +306,112 @@ func ExampleEvent_Outcome() {
 	}
 	fmt.Println(count)
 	// Output: map[ambiguous:1 malformed:1 missing:1]
+}
+
+// A logger redacts a URI that does not come from a concealed request.
+func ExampleMiddleware_RedactURI() {
+	auth, err := apikey.New(memstore.New(), apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	fmt.Println(auth.RedactURI("/library?sort=name&api_key=123456789987654321"))
+	fmt.Println(auth.RedactURI("/login?next=%2Flibrary%3Fapi_key%3D123456789987654321"))
+	// Output:
+	// /library?sort=name&api_key=REDACTED
+	// /login?next=%2Flibrary%3Fapi_key%3DREDACTED
+}
+
+// A reverse proxy removes the key before it sends the request to the upstream.
+func ExampleMiddleware_RemoveKeys() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Backup job"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		fmt.Printf("upstream: %s, X-Api-Key %q\n", r.RequestURI, r.Header.Get("X-Api-Key"))
+	}))
+	defer upstream.Close()
+	target, err := url.Parse(upstream.URL)
+	if err != nil {
+		log.Fatal(err)
+	}
+	proxy := auth.Handler(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
+		p.SetURL(target)
+		auth.RemoveKeys(p.Out)
+	}})
+
+	r := httptest.NewRequest("GET", "/library?sort=name&api_key="+secret.Reveal(), nil)
+	r.Header.Set("X-API-Key", secret.Reveal())
+	proxy.ServeHTTP(httptest.NewRecorder(), r)
+	// Output: upstream: /library?sort=name, X-Api-Key ""
+}
+
+// A consumer of a queue verifies the key of a message.
+func ExampleMiddleware_Verify() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Backup job"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	for _, presented := range []apikey.Secret{secret, apikey.NewSecret("a guess")} {
+		key, err := auth.Verify(context.Background(), presented)
+		if err != nil {
+			fmt.Println(apikey.StatusCode(err), err)
+			continue
+		}
+		fmt.Println(key.Name)
+	}
+	// Output:
+	// Backup job
+	// 401 apikey: malformed key
+}
+
+// A service accepts the key as the user name of HTTP's Basic scheme, for clients that can send nothing
+// else.
+func ExampleSourceFunc() {
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{Sources: []apikey.Source{
+		apikey.SourceFunc("basic user", func(r *http.Request) (string, error) {
+			user, _, _ := r.BasicAuth()
+			return user, nil
+		}),
+	}})
+	if err != nil {
+		log.Fatal(err)
+	}
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Old scanner"})
+	if err != nil {
+		log.Fatal(err)
+	}
+
+	r := httptest.NewRequest("GET", "/", nil)
+	r.SetBasicAuth(secret.Reveal(), "")
+	auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+		key, _ := apikey.FromContext(r.Context())
+		fmt.Println(key.Name)
+	})).ServeHTTP(httptest.NewRecorder(), r)
+	// Output: Old scanner
 }

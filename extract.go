@@ -4,234 +4,202 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
-	"net/textproto"
 	"slices"
 	"strings"
 )
 
-// A Source is a place in a request that may carry a key. Make it with [Header],
-// [Bearer], [Scheme], [Query] or [SourceFunc]; [New] refuses the zero Source.
-//
-// A blank value is no key. The candidates of all sources are collected, in no
-// order of precedence: exactly one key must be found. One that occurs several
-// times is one key.
-type Source struct {
-	kind sourceKind
-	name string // as the user wrote it
-	key  string // as it is looked for: canonical header, lower-case scheme or parameter
-	find func(*http.Request) (string, error)
-}
-
-type sourceKind uint8
-
-const (
-	_ sourceKind = iota
-	headerSource
-	schemeSource
-	querySource
-	funcSource
-)
-
-// Header is a header field that holds nothing but the key, in any case. Each line
-// of the field is a candidate. Authorization, Proxy-Authorization, Cookie and Host have
-// rules of their own and are refused by [New]; for the first see [Bearer] and [Scheme].
-func Header(name string) Source {
-	return Source{kind: headerSource, name: name, key: textproto.CanonicalMIMEHeaderKey(name)}
-}
-
-// Bearer is Scheme("Bearer"), RFC 6750 section 2.1.
-func Bearer() Source { return Scheme("Bearer") }
-
-// Scheme is the field "Authorization: name KEY", with the name in any case, RFC 9110
-// section 11.4. Lines with other schemes are passed over: they may be a proxy's. One in
-// which the name stands further on, or before a tab, is misshapen: what reads it in another
-// way than we do may see a key there.
-func Scheme(name string) Source {
-	return Source{kind: schemeSource, name: name, key: strings.ToLower(name)}
-}
-
-// Query is a parameter of the URL's query, with its name decoded and in any case.
-// It is taken out of the request that handlers see: its URL, RequestURI and Form.
-// A key in a URL ends up in logs and histories; offer a header too.
-//
-// A request is refused with [ErrAmbiguous] if net/url would drop the parameter,
-// because of a semicolon or a bad escape, or stop at the number of parameters: what
-// reads the query before or behind this program may see another key in it.
-func Query(name string) Source {
-	return Source{kind: querySource, name: name, key: lowerASCII(name)}
-}
-
-// SourceFunc is a place of the user's own; name is what [Event] calls it. f returns
-// the key, "" if there is none, or [ErrAmbiguous] if there are several; any other
-// error but [ErrMalformed] counts as an outage. f is called concurrently and must not
-// change the request.
-func SourceFunc(name string, f func(*http.Request) (string, error)) Source {
-	return Source{kind: funcSource, name: name, find: f}
-}
-
-// String returns the source as [Event] names it, such as "header X-API-Key".
-func (s Source) String() string {
-	switch s.kind {
-	case headerSource:
-		return "header " + s.name
-	case schemeSource:
-		return "scheme " + s.name
-	case querySource:
-		return "query " + s.name
-	}
-	return s.name
-}
-
-func (s Source) validate() error {
-	switch s.kind {
-	case headerSource:
-		if !isToken(s.name) {
-			return fmt.Errorf("Header(%s): want the name of a field", quote(s.name))
-		}
-		if slices.Contains([]string{"Authorization", "Proxy-Authorization", "Cookie", "Host"}, s.key) {
-			return fmt.Errorf("Header(%q): this field holds more than a key; for Authorization use Bearer or Scheme", s.name)
-		}
-	case schemeSource:
-		if !isToken(s.name) {
-			return fmt.Errorf("Scheme(%s): want the name of an authentication scheme", quote(s.name))
-		}
-	case querySource:
-		if !isToken(s.name) || strings.ContainsAny(s.name, "&%+#") {
-			return fmt.Errorf("Query(%s): want the name of a parameter, in which nothing is escaped: letters, digits, -, _ and the like", quote(s.name))
-		}
-	case funcSource:
-		if s.find == nil || s.name == "" {
-			return errors.New("SourceFunc: want a name and a function")
-		}
-	default:
-		return errors.New("the zero Source; use Header, Bearer, Scheme, Query or SourceFunc")
-	}
-	return nil
-}
-
-// defaultSources are where the clients of this system put a key: see Options.
-func defaultSources() []Source {
-	return []Source{Header("X-API-Key"), Header("X-Emby-Token"), Query("api_key")}
-}
-
-// sources are the places in which a Middleware looks, prepared for looking.
+// sources are the Sources of a Middleware, prepared for the search.
 type sources struct {
-	list    []Source
-	names   []string // what an Event calls each
-	queries []int    // which of list are parameters of the query
+	list       []Source
+	names      []string // of list, as in an Event
+	queries    []int    // indexes of the Query sources in list
+	prefix     string   // of the keys, for Prefixed sources
+	vary       string   // the value of Vary for Optional
+	challenges []string // the values of WWW-Authenticate
+	bearer     string   // the challenge of the Bearer scheme, or ""
 }
 
-func newSources(list []Source) (sources, error) {
+func newSources(list []Source, f *Format, realm string) (sources, error) {
 	if list == nil {
 		list = defaultSources()
 	}
 	if len(list) == 0 {
-		return sources{}, invalid("Sources: empty; want at least one, or nil for the default ones")
+		return sources{}, invalid("Sources", "empty; want at least one, or nil for the default ones")
 	}
-	s := sources{list: slices.Clone(list)}
+	s := sources{list: slices.Clone(list), prefix: f.prefix}
 	for i, source := range s.list {
 		if err := source.validate(); err != nil {
-			return sources{}, invalid("Sources[%d]: %w", i, err)
+			return sources{}, invalid(fmt.Sprintf("Sources[%d]", i), "%v", err)
 		}
 		if slices.ContainsFunc(s.list[:i], func(other Source) bool {
 			return other.kind != funcSource && other.kind == source.kind && other.key == source.key
 		}) {
-			return sources{}, invalid("Sources[%d]: %v is listed twice", i, source)
+			return sources{}, invalid(fmt.Sprintf("Sources[%d]", i), "%v is listed twice", source)
 		}
 		s.names = append(s.names, source.String())
 		if source.kind == querySource {
 			s.queries = append(s.queries, i)
 		}
 	}
+	s.vary = strings.Join(s.fields(), ", ")
+	s.addChallenges(realm)
 	return s, nil
 }
 
-// A candidate is what a request presents as its key.
-type candidate struct {
-	key     string
-	source  int  // index of the first source that had it
-	inQuery bool // the query holds it, so the URL must be cleaned
-	pairs   pairs
+// fields returns the header fields that the sources read, or "*" if a SourceFunc does not name its own.
+func (s *sources) fields() (list []string) {
+	for _, source := range s.list {
+		read := source.fields
+		switch {
+		case source.kind == headerSource:
+			read = []string{source.name}
+		case source.kind == schemeSource:
+			read = []string{"Authorization"}
+		case source.kind == funcSource && len(read) == 0:
+			return []string{"*"}
+		}
+		for _, field := range read {
+			if !slices.ContainsFunc(list, func(other string) bool { return strings.EqualFold(other, field) }) {
+				list = append(list, field)
+			}
+		}
+	}
+	return list
 }
 
-// pairs are those of our parameters that stand in the URL's query: how many, and from where
-// to where the last of them.
-type pairs struct{ count, from, to int }
+func (s *sources) addVary(h http.Header) {
+	if s.vary != "" && !slices.Contains(h["Vary"], s.vary) {
+		h.Add("Vary", s.vary)
+	}
+}
 
-// add takes one more value. All must be the same.
-func (c *candidate) add(value string, source int) error {
+// An extraction is the key that a request presents, and where it was found.
+type extraction struct {
+	key     string
+	source  int  // index of the first source that has the key
+	inQuery bool // the URL's query contains a key parameter
+	pairs   keyPairs
+}
+
+// add records one more value. It returns ErrAmbiguous if the value differs from an earlier one.
+func (e *extraction) add(value string, source int) error {
 	switch {
 	case isBlankValue(value):
-	case c.key == "":
-		c.key, c.source = value, source
-	case c.key != value:
+		return nil
+	case e.key == "":
+		e.key, e.source = value, source
+	case e.key != value:
 		return ErrAmbiguous
 	}
 	return nil
 }
 
-// extract finds the one key of a request: ErrMissing, ErrAmbiguous, or what a
-// SourceFunc had to say. concealed is the part of the query that Conceal took away.
-func (s *sources) extract(r *http.Request, concealed string, c *candidate) error {
+// extract finds the key of a request. It returns ErrMissing, ErrAmbiguous, or the error of a
+// SourceFunc. The layer l is around r. If layers removed a key from the request, extract reads it
+// from their originals.
+func (s *sources) extract(r *http.Request, l *layer, found *extraction) error {
+	sent := r
+	if l = l.changed(); l != nil {
+		sent = asSent(r, l)
+	}
 	for i := range s.list {
 		switch source := &s.list[i]; source.kind {
 		case headerSource:
-			for _, value := range r.Header[source.key] {
-				if err := c.add(trimOWS(value), i); err != nil {
-					return err
+			for _, value := range sent.Header[source.key] {
+				if value = trimOWS(value); s.mayBeKey(i, value) {
+					if err := found.add(value, i); err != nil {
+						return err
+					}
 				}
 			}
 		case schemeSource:
-			for _, value := range r.Header["Authorization"] {
-				if credentials, ok := cutScheme(value, source.key); ok {
-					if err := c.add(credentials, i); err != nil {
+			for _, line := range sent.Header["Authorization"] {
+				if credentials, ok := s.credentials(i, line); ok {
+					if err := found.add(credentials, i); err != nil {
 						return err
 					}
 				}
 			}
 		case funcSource:
-			value, err := source.find(r)
+			value, err := source.find(sent)
 			if err != nil {
 				return sourceError(source, err)
 			}
-			if err := c.add(value, i); err != nil {
-				return err
+			if s.mayBeKey(i, value) {
+				if err := found.add(value, i); err != nil {
+					return err
+				}
 			}
 		}
 	}
-	if len(s.queries) > 0 && (r.URL.RawQuery != "" || concealed != "") {
-		if err := s.extractQuery(c, r.URL.RawQuery, concealed); err != nil {
+	if len(s.queries) > 0 {
+		for ; l != nil; l = l.outer().changed() {
+			if err := s.extractQuery(found, l.original.Load().URL.RawQuery, false); err != nil {
+				return err
+			}
+			found.inQuery, found.pairs = false, keyPairs{} // because they describe the query of r only
+		}
+		if err := s.extractQuery(found, r.URL.RawQuery, sent != r); err != nil {
 			return err
 		}
 	}
-	if c.key == "" {
+	if found.key == "" {
 		return ErrMissing
 	}
 	return nil
 }
 
 func sourceError(s *Source, err error) error {
-	for _, own := range [...]error{ErrAmbiguous, ErrMalformed} {
-		if errors.Is(err, own) {
+	for _, reason := range [...]error{ErrAmbiguous, ErrMalformed} {
+		if errors.Is(err, reason) {
 			return err
 		}
 	}
 	return fmt.Errorf("%w: source %s: %w", ErrUnavailable, s.name, err)
 }
 
-// cutScheme returns what follows the scheme in a value of Authorization. Where the scheme is
-// hidden from us, behind another one or before a tab, that is the whole value, which
-// is no key.
-func cutScheme(value, scheme string) (credentials string, ok bool) {
-	value = trimOWS(value)
-	n := len(scheme)
-	if len(value) > n && value[n] == ' ' && equalFoldASCII(value[:n], scheme) {
-		return trimOWS(value[n:]), true
+// mayBeKey reports whether source i accepts a value as a key. A Prefixed source requires that a
+// word in the value begins with the prefix. The word need not be the first one, because a proxy may
+// join several lines, and other software may remove spaces or quotes.
+func (s *sources) mayBeKey(i int, value string) bool {
+	if !s.list[i].prefixed {
+		return true
 	}
-	for i := 0; i+n < len(value); i++ {
-		begins := i == 0 || isOWS(value[i-1]) || value[i-1] == ','
-		if begins && isOWS(value[i+n]) && equalFoldASCII(value[i:i+n], scheme) {
-			return value, true
+	for from := 0; ; from++ {
+		n := strings.Index(value[from:], s.prefix)
+		if n < 0 {
+			return false
+		}
+		if from += n; from == 0 || !isWordByte(value[from-1]) {
+			return true
+		}
+	}
+}
+
+// isWordByte reports whether c continues a token68 (RFC 9110 section 11.2). An "=" only ends one.
+func isWordByte(c byte) bool {
+	return base62[c] != notBase62 || strings.IndexByte("-._~+/", c) >= 0
+}
+
+// credentials returns the key in a line of Authorization, and whether the line belongs to source i,
+// which is a Scheme.
+func (s *sources) credentials(i int, line string) (credentials string, ok bool) {
+	credentials, ok = cutScheme(line, s.list[i].key)
+	return credentials, ok && s.mayBeKey(i, credentials)
+}
+
+// cutScheme returns the part of a line of Authorization after the scheme. If the scheme stands
+// behind another one or before a tab, cutScheme returns the whole line, which is a malformed key.
+func cutScheme(line, scheme string) (credentials string, ok bool) {
+	line = trimOWS(line)
+	n := len(scheme)
+	if len(line) > n && line[n] == ' ' && equalFoldASCII(line[:n], scheme) {
+		return trimOWS(line[n:]), true
+	}
+	for i := 0; i+n < len(line); i++ {
+		begins := i == 0 || isOWS(line[i-1]) || line[i-1] == ','
+		if begins && isOWS(line[i+n]) && equalFoldASCII(line[i:i+n], scheme) {
+			return line, true
 		}
 	}
 	return "", false

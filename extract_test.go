@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/url"
 	"strings"
 	"testing"
 
@@ -23,66 +24,71 @@ func TestDefaultSources(t *testing.T) {
 		lines  []string
 		status int
 	}{
-		{"X-API-Key carries a key", "/", []string{"X-API-Key: {K}"}, 200},
-		{"X-Emby-Token carries a key", "/", []string{"X-Emby-Token: {K}"}, 200},
-		{"header names have no case", "/", []string{"x-emby-token: {K}"}, 200},
-		{"api_key carries a key", "/emby/System/Info?api_key={K}", nil, 200},
-		{"api_key is found among other parameters", "/?a=1&api_key={K}&b=2", nil, 200},
-		{"parameter names have no case", "/?API_Key={K}", nil, 200},
-		{"a parameter name may be escaped", "/?api%5Fkey={K}", nil, 200},
-		{"Authorization is no default source", "/", []string{"Authorization: Bearer {K}"}, 401},
+		{"X-API-Key carries a key", "/", []string{"X-API-Key: {valid}"}, 200},
+		{"X-Emby-Token carries a key", "/", []string{"X-Emby-Token: {valid}"}, 200},
+		{"a field name is case-insensitive", "/", []string{"x-emby-token: {valid}"}, 200},
+		{"api_key carries a key", "/emby/System/Info?api_key={valid}", nil, 200},
+		{"api_key is found among other parameters", "/?a=1&api_key={valid}&b=2", nil, 200},
+		{"a parameter name is case-insensitive", "/?API_Key={valid}", nil, 200},
+		{"a parameter name may be escaped", "/?api%5Fkey={valid}", nil, 200},
+		{"the Bearer scheme carries a key", "/", []string{"Authorization: Bearer {valid}"}, 200},
+		{"a JWT by the Bearer scheme is ignored beside a key", "/", []string{"Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.x", "X-API-Key: {valid}"}, 200},
+		{"a JWT by the Bearer scheme is not a key", "/", []string{"Authorization: Bearer eyJhbGciOiJIUzI1NiJ9.e30.x"}, 401},
+		{"the Bearer scheme and a header differ", "/", []string{"Authorization: Bearer {other}", "X-API-Key: {valid}"}, 400},
+		{"a Bearer key after another scheme, and another key", "/", []string{"Authorization: Basic dTpw, Bearer {other}", "X-API-Key: {valid}"}, 400},
+		{"a Bearer key after a tab, and another key", "/", []string{"Authorization: Bearer\t{other}", "X-API-Key: {valid}"}, 400},
 
 		{"no key", "/", nil, 401},
-		{"no key among parameters", "/?a=1&b=2", nil, 401},
-		{"an empty header is no key", "/", []string{"X-API-Key: "}, 401},
-		{"blanks are no key", "/", []string{"X-API-Key:  \t "}, 401},
-		{"an empty parameter is no key", "/?api_key=", nil, 401},
-		{"a parameter without a value is no key", "/?api_key", nil, 401},
-		{"a blank parameter is no key", "/?api_key=%20+", nil, 401},
-		{"an empty header leaves the query to speak", "/?api_key={K}", []string{"X-Emby-Token: "}, 200},
-		{"an empty parameter leaves the header to speak", "/?api_key=", []string{"X-Emby-Token: {K}"}, 200},
-		{"a blank parameter leaves the header to speak", "/?api_key=%20+", []string{"X-Emby-Token: {K}"}, 200},
-		{"an empty line leaves the other to speak", "/", []string{"X-API-Key: ", "X-API-Key: {K}"}, 200},
-		{"blanks around a header's value are not part of it", "/", []string{"X-API-Key:  {K}\t"}, 200},
-		{"a blank before a parameter's value is part of it", "/?api_key=+{K}", nil, 401},
+		{"no key, but other parameters", "/?a=1&b=2", nil, 401},
+		{"an empty header is not a key", "/", []string{"X-API-Key: "}, 401},
+		{"a header of spaces and tabs is not a key", "/", []string{"X-API-Key:  \t "}, 401},
+		{"an empty parameter is not a key", "/?api_key=", nil, 401},
+		{"a parameter without a value is not a key", "/?api_key", nil, 401},
+		{"a parameter of spaces is not a key", "/?api_key=%20+", nil, 401},
+		{"an empty header is ignored beside a key in the query", "/?api_key={valid}", []string{"X-Emby-Token: "}, 200},
+		{"an empty parameter is ignored beside a key in a header", "/?api_key=", []string{"X-Emby-Token: {valid}"}, 200},
+		{"a parameter of spaces is ignored beside a key in a header", "/?api_key=%20+", []string{"X-Emby-Token: {valid}"}, 200},
+		{"an empty line is ignored beside another one", "/", []string{"X-API-Key: ", "X-API-Key: {valid}"}, 200},
+		{"spaces around a header value are removed", "/", []string{"X-API-Key:  {valid}\t"}, 200},
+		{"a space before a parameter value is kept", "/?api_key=+{valid}", nil, 401},
 
-		{"the same key in two headers is one key", "/", []string{"X-API-Key: {K}", "X-Emby-Token: {K}"}, 200},
-		{"the same key on two lines is one key", "/", []string{"X-API-Key: {K}", "X-API-Key: {K}"}, 200},
-		{"the same key in header and query is one key", "/?api_key={K}", []string{"X-API-Key: {K}"}, 200},
-		{"the same key twice in the query is one key", "/?api_key={K}&API_KEY={K}", nil, 200},
+		{"the same key in two headers is one key", "/", []string{"X-API-Key: {valid}", "X-Emby-Token: {valid}"}, 200},
+		{"the same key on two lines is one key", "/", []string{"X-API-Key: {valid}", "X-API-Key: {valid}"}, 200},
+		{"the same key in header and query is one key", "/?api_key={valid}", []string{"X-API-Key: {valid}"}, 200},
+		{"the same key twice in the query is one key", "/?api_key={valid}&API_KEY={valid}", nil, 200},
 
-		{"two lines that differ", "/", []string{"X-API-Key: {K}", "X-API-Key: {O}"}, 400},
-		{"two lines that differ, in another case", "/", []string{"x-api-key: {K}", "X-API-KEY: {O}"}, 400},
-		{"a valid line before a wrong one", "/", []string{"X-API-Key: {K}", "X-API-Key: {W}"}, 400},
-		{"a wrong line before a valid one", "/", []string{"X-API-Key: {W}", "X-API-Key: {K}"}, 400},
-		{"two headers that differ", "/", []string{"X-API-Key: {K}", "X-Emby-Token: {O}"}, 400},
-		{"two parameters that differ", "/?api_key={K}&api_key={O}", nil, 400},
-		{"two spellings of the parameter that differ", "/?api_key={K}&Api_Key={O}", nil, 400},
-		{"header and query that differ", "/?api_key={O}", []string{"X-API-Key: {K}"}, 400},
-		{"a valid header and nonsense in the query", "/?api_key=x", []string{"X-API-Key: {K}"}, 400},
-		{"two keys on one line are one misshapen key", "/", []string{"X-API-Key: {K}, {O}"}, 401},
-		{"one key twice on one line is a misshapen key", "/", []string{"X-API-Key: {K}, {K}"}, 401},
+		{"two lines differ", "/", []string{"X-API-Key: {valid}", "X-API-Key: {other}"}, 400},
+		{"two lines differ, with names in another case", "/", []string{"x-api-key: {valid}", "X-API-KEY: {other}"}, 400},
+		{"a valid line before an invalid one", "/", []string{"X-API-Key: {valid}", "X-API-Key: {unknown}"}, 400},
+		{"an invalid line before a valid one", "/", []string{"X-API-Key: {unknown}", "X-API-Key: {valid}"}, 400},
+		{"two headers differ", "/", []string{"X-API-Key: {valid}", "X-Emby-Token: {other}"}, 400},
+		{"two parameters differ", "/?api_key={valid}&api_key={other}", nil, 400},
+		{"two parameters differ, with names in another case", "/?api_key={valid}&Api_Key={other}", nil, 400},
+		{"header and query differ", "/?api_key={other}", []string{"X-API-Key: {valid}"}, 400},
+		{"a valid header and a malformed key in the query", "/?api_key=x", []string{"X-API-Key: {valid}"}, 400},
+		{"two keys on one line are one malformed key", "/", []string{"X-API-Key: {valid}, {other}"}, 401},
+		{"the same key twice on one line is one malformed key", "/", []string{"X-API-Key: {valid}, {valid}"}, 401},
 
-		{"a pair with a semicolon before it, which net/url drops", "/?x=1;api_key={K}", nil, 400},
-		{"a pair with a semicolon behind it, which net/url drops", "/?api_key={K};x=1", nil, 400},
-		{"a dropped pair beside a good one", "/?x=1;api_key={W}&api_key={K}", nil, 400},
-		{"a bad escape beside a good pair, which net/url keeps", "/?api_key=%zz&api_key={K}", nil, 400},
-		{"a bad escape behind a good pair", "/?api_key={K}&api_key=%", nil, 400},
-		{"a dropped pair beside a valid header", "/?x=1;api_key={W}", []string{"X-API-Key: {K}"}, 400},
-		{"a bad escape beside a valid header", "/?api_key=%zz", []string{"X-API-Key: {K}"}, 400},
-		{"an escaped name in a dropped pair", "/?x=1;api%5fkey={K}", nil, 400},
-		{"semicolons in other pairs are not our business", "/?x=1;y=2&api_key={K}", nil, 200},
-		{"bad escapes in other pairs are not our business", "/?x=%zz&api_key={K}", nil, 200},
-		{"as many parameters as net/url parses", "/?" + strings.Repeat("x&", 9999) + "api_key={K}", nil, 200},
-		{"more parameters than net/url parses", "/?" + strings.Repeat("x&", 10000) + "api_key={K}", nil, 400},
-		{"more parameters than net/url parses, with a valid header", "/?" + strings.Repeat("x&", 10000), []string{"X-API-Key: {K}"}, 400},
+		{"a key after a semicolon, which net/url drops", "/?x=1;api_key={valid}", nil, 400},
+		{"a key before a semicolon, which net/url drops", "/?api_key={valid};x=1", nil, 400},
+		{"a dropped pair before a valid one", "/?x=1;api_key={unknown}&api_key={valid}", nil, 400},
+		{"a bad escape before a valid pair, which net/url keeps", "/?api_key=%zz&api_key={valid}", nil, 400},
+		{"a bad escape after a valid pair", "/?api_key={valid}&api_key=%", nil, 400},
+		{"a dropped pair beside a valid header", "/?x=1;api_key={unknown}", []string{"X-API-Key: {valid}"}, 400},
+		{"a bad escape beside a valid header", "/?api_key=%zz", []string{"X-API-Key: {valid}"}, 400},
+		{"an escaped name in a dropped pair", "/?x=1;api%5fkey={valid}", nil, 400},
+		{"semicolons in other pairs are ignored", "/?x=1;y=2&api_key={valid}", nil, 200},
+		{"bad escapes in other pairs are ignored", "/?x=%zz&api_key={valid}", nil, 200},
+		{"as many parameters as net/url parses", "/?" + strings.Repeat("x&", 9999) + "api_key={valid}", nil, 200},
+		{"more parameters than net/url parses", "/?" + strings.Repeat("x&", 10000) + "api_key={valid}", nil, 400},
+		{"more parameters than net/url parses, with a valid header", "/?" + strings.Repeat("x&", 10000), []string{"X-API-Key: {valid}"}, 400},
 
-		{"api_key[] is not the parameter", "/?api_key[]={K}", nil, 401},
-		{"api_key[0] is not the parameter", "/?api_key[0]={K}", nil, 401},
-		{"apikey is not the parameter", "/?apikey={K}", nil, 401},
-		{"a Kelvin sign is not a k", "/?api_%E2%84%AAey={K}", nil, 401},
-		{"X_Api_Key is not the header", "/", []string{"X_Api_Key: {K}"}, 401},
-		{"the parameter counts in the query alone", "/api_key={K}", nil, 401},
+		{"api_key[] is not the parameter", "/?api_key[]={valid}", nil, 401},
+		{"api_key[0] is not the parameter", "/?api_key[0]={valid}", nil, 401},
+		{"apikey is not the parameter", "/?apikey={valid}", nil, 401},
+		{"a Kelvin sign is not a k", "/?api_%E2%84%AAey={valid}", nil, 401},
+		{"X_Api_Key is not the header", "/", []string{"X_Api_Key: {valid}"}, 401},
+		{"a parameter in the path is not a key", "/api_key={valid}", nil, 401},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			lookups, served := s.store.lookups.Load(), s.served.Load()
@@ -110,25 +116,25 @@ func TestSchemes(t *testing.T) {
 		lines  []string
 		status int
 	}{
-		{"Bearer carries a key", []string{"Authorization: Bearer {K}"}, 200},
-		{"bearer is Bearer", []string{"Authorization: bearer {K}"}, 200},
-		{"BEARER is Bearer", []string{"Authorization: BEARER {K}"}, 200},
-		{"several blanks may stand behind the scheme", []string{"Authorization: Bearer   {K} "}, 200},
-		{"each scheme carries a key", []string{"Authorization: apikey {K}"}, 200},
-		{"another line's scheme is passed over", []string{"Authorization: Basic dTpw", "Authorization: Bearer {K}"}, 200},
-		{"Bearer with nothing behind it is no key", []string{"Authorization: Bearer"}, 401},
-		{"Bearer with a blank behind it is no key", []string{"Authorization: Bearer "}, 401},
-		{"two words are a misshapen key", []string{"Authorization: Bearer {K} {K}"}, 401},
-		{"Basic is no key", []string{"Authorization: Basic dTpw"}, 401},
-		{"a longer scheme is another scheme", []string{"Authorization: Bearers {K}"}, 401},
-		{"a key without a scheme is no key", []string{"Authorization: {K}"}, 401},
-		{"a tab does not end a scheme", []string{"Authorization: Bearer\t{K}"}, 401},
-		{"a comma does not part credentials", []string{"Authorization: Basic dTpw, Bearer {K}"}, 401},
-		{"a key that a tab hides beside a valid one", []string{"Authorization: Bearer {K}", "Authorization: Bearer\t{O}"}, 400},
-		{"a key behind another scheme beside a valid one", []string{"Authorization: Bearer {K}", "Authorization: Basic dTpw, bearer {O}"}, 400},
-		{"a scheme's name in another one's parameters is passed over", []string{"Authorization: Bearer {K}", `Authorization: Digest username="bearer", realm=bearer`}, 200},
-		{"two lines that differ", []string{"Authorization: Bearer {K}", "Authorization: Bearer {O}"}, 400},
-		{"two schemes that differ", []string{"Authorization: Bearer {K}", "Authorization: ApiKey {O}"}, 400},
+		{"Bearer carries a key", []string{"Authorization: Bearer {valid}"}, 200},
+		{"bearer carries a key", []string{"Authorization: bearer {valid}"}, 200},
+		{"BEARER carries a key", []string{"Authorization: BEARER {valid}"}, 200},
+		{"several spaces may follow the scheme", []string{"Authorization: Bearer   {valid} "}, 200},
+		{"another scheme carries a key", []string{"Authorization: apikey {valid}"}, 200},
+		{"a line with an unknown scheme is ignored", []string{"Authorization: Basic dTpw", "Authorization: Bearer {valid}"}, 200},
+		{"Bearer without credentials is not a key", []string{"Authorization: Bearer"}, 401},
+		{"Bearer and a space are not a key", []string{"Authorization: Bearer "}, 401},
+		{"two words are one malformed key", []string{"Authorization: Bearer {valid} {valid}"}, 401},
+		{"Basic credentials are not a key", []string{"Authorization: Basic dTpw"}, 401},
+		{"a longer scheme is another scheme", []string{"Authorization: Bearers {valid}"}, 401},
+		{"a key without a scheme is ignored", []string{"Authorization: {valid}"}, 401},
+		{"a tab does not end a scheme", []string{"Authorization: Bearer\t{valid}"}, 401},
+		{"a comma does not separate credentials", []string{"Authorization: Basic dTpw, Bearer {valid}"}, 401},
+		{"a key after a tab, and another key", []string{"Authorization: Bearer {valid}", "Authorization: Bearer\t{other}"}, 400},
+		{"a key after another scheme, and another key", []string{"Authorization: Bearer {valid}", "Authorization: Basic dTpw, bearer {other}"}, 400},
+		{"the scheme in parameters of another scheme is ignored", []string{"Authorization: Bearer {valid}", `Authorization: Digest username="bearer", realm=bearer`}, 200},
+		{"two lines differ", []string{"Authorization: Bearer {valid}", "Authorization: Bearer {other}"}, 400},
+		{"two schemes differ", []string{"Authorization: Bearer {valid}", "Authorization: ApiKey {other}"}, 400},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			for i := range test.lines {
@@ -139,11 +145,11 @@ func TestSchemes(t *testing.T) {
 	}
 }
 
-func TestEachParameterOfSeveralIsLookedAt(t *testing.T) {
+func TestSeveralQuerySources(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{Sources: []apikey.Source{apikey.Query("api_key"), apikey.Query("ApiKey"), apikey.Query("token")}})
 	for target, status := range map[string]int{
-		"/?api_key={K}": 200, "/?apikey={K}": 200, "/?token={K}": 200, "/?token={K}&apikey={K}": 200, "/?api_key={K}&token={O}": 400, "/?x=1;token={K}": 400,
+		"/?api_key={valid}": 200, "/?apikey={valid}": 200, "/?token={valid}": 200, "/?token={valid}&apikey={valid}": 200, "/?api_key={valid}&token={other}": 400, "/?x=1;token={valid}": 400,
 	} {
 		assert.Equal(t, status, get(s.handler, s.fill(target)).Code, target)
 	}
@@ -168,14 +174,14 @@ func TestSourceFunc(t *testing.T) {
 		line    string
 		status  int
 	}{
-		{"what it returns is the key", s.good, nil, "", 200},
-		{"empty is none", "", nil, "", 401},
-		{"empty leaves the header to speak", "", nil, "X-API-Key: {K}", 200},
-		{"another key than in the header", s.other, nil, "X-API-Key: {K}", 400},
-		{"ErrAmbiguous is several", "", apikey.ErrAmbiguous, "X-API-Key: {K}", 400},
-		{"ErrMalformed is a misshapen key", "", apikey.ErrMalformed, "X-API-Key: {K}", 401},
-		{"any other error is an outage", "", errors.New("no connection"), "X-API-Key: {K}", 503},
-		{"a key beside an error is not used", s.good, errors.New("no connection"), "", 503},
+		{"the result is the key", s.valid, nil, "", 200},
+		{"an empty result is not a key", "", nil, "", 401},
+		{"an empty result is ignored beside a key in a header", "", nil, "X-API-Key: {valid}", 200},
+		{"the result and a header differ", s.other, nil, "X-API-Key: {valid}", 400},
+		{"ErrAmbiguous means several keys", "", apikey.ErrAmbiguous, "X-API-Key: {valid}", 400},
+		{"ErrMalformed means a malformed key", "", apikey.ErrMalformed, "X-API-Key: {valid}", 401},
+		{"another error is an outage", "", errors.New("no connection"), "X-API-Key: {valid}", 503},
+		{"a key with an error is ignored", s.valid, errors.New("no connection"), "", 503},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			found, failure = test.found, test.failure
@@ -186,33 +192,38 @@ func TestSourceFunc(t *testing.T) {
 			assert.Equal(t, test.status, get(s.handler, "/", lines...).Code)
 		})
 	}
-	found, failure = s.good, nil
+	found, failure = s.valid, nil
 	get(s.handler, "/")
 	assert.Equal(t, "client certificate", event.Source)
 }
 
-func TestSourcesThatNewRefuses(t *testing.T) {
+func TestNewRefusesInvalidSources(t *testing.T) {
 	t.Parallel()
 	f := func(*http.Request) (string, error) { return "", nil }
 	for _, test := range []struct {
-		name    string
-		sources []apikey.Source
-		says    string
+		name      string
+		sources   []apikey.Source
+		wantError string
 	}{
-		{"none", []apikey.Source{}, "Sources: empty"},
+		{"no source", []apikey.Source{}, "Sources: empty"},
 		{"the zero Source", []apikey.Source{apikey.Bearer(), {}}, "Sources[1]: the zero Source"},
 		{"Authorization as a header", []apikey.Source{apikey.Header("authorization")}, "use Bearer or Scheme"},
 		{"Proxy-Authorization as a header", []apikey.Source{apikey.Header("Proxy-Authorization")}, "more than a key"},
 		{"Cookie as a header", []apikey.Source{apikey.Header("cookie")}, "more than a key"},
 		{"Host as a header", []apikey.Source{apikey.Header("Host")}, "more than a key"},
 		{"an empty header name", []apikey.Source{apikey.Header("")}, `Header("")`},
-		{"a header name with a blank", []apikey.Source{apikey.Header("X API Key")}, "name of a field"},
-		{"a header name with a line break", []apikey.Source{apikey.Header("X-Key\r\n")}, "name of a field"},
+		{"a header name with a space", []apikey.Source{apikey.Header("X API Key")}, "want a field name"},
+		{"a header name with a line break", []apikey.Source{apikey.Header("X-Key\r\n")}, "want a field name"},
 		{"an empty scheme", []apikey.Source{apikey.Scheme("")}, `Scheme("")`},
-		{"a scheme with a blank", []apikey.Source{apikey.Scheme("Api Key")}, "authentication scheme"},
+		{"Basic, whose credentials are a name and a password", []apikey.Source{apikey.Scheme("Basic")}, "use SourceFunc"},
+		{"Digest", []apikey.Source{apikey.Scheme("digest")}, "use SourceFunc"},
+		{"a field of a SourceFunc with a space", []apikey.Source{apikey.SourceFunc("x", f, "X Y")}, "want a field name"},
+		{"an invalid source in Prefixed", []apikey.Source{apikey.Prefixed(apikey.Header("X Y"))}, "want a field name"},
+		{"one scheme twice, once Prefixed", []apikey.Source{apikey.Bearer(), apikey.Prefixed(apikey.Bearer())}, "listed twice"},
+		{"a scheme with a space", []apikey.Source{apikey.Scheme("Api Key")}, "authentication scheme"},
 		{"an empty parameter", []apikey.Source{apikey.Query("")}, `Query("")`},
-		{"a parameter that needs escaping", []apikey.Source{apikey.Query("api+key")}, "letters, digits"},
-		{"a parameter with a separator", []apikey.Source{apikey.Query("a&b")}, "letters, digits"},
+		{"a parameter that needs escaping", []apikey.Source{apikey.Query("api+key")}, "without escaped characters"},
+		{"a parameter with a separator", []apikey.Source{apikey.Query("a&b")}, "without escaped characters"},
 		{"a SourceFunc without a function", []apikey.Source{apikey.SourceFunc("x", nil)}, "SourceFunc"},
 		{"a SourceFunc without a name", []apikey.Source{apikey.SourceFunc("", f)}, "SourceFunc"},
 		{"one header twice", []apikey.Source{apikey.Header("X-Key"), apikey.Header("x-key")}, "listed twice"},
@@ -222,7 +233,66 @@ func TestSourcesThatNewRefuses(t *testing.T) {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := apikey.New(memstore.New(), apikey.Options{Sources: test.sources})
 			require.ErrorIs(t, err, apikey.ErrInvalid)
-			assert.ErrorContains(t, err, test.says)
+			assert.ErrorContains(t, err, test.wantError)
 		})
 	}
+}
+
+func TestPrefixedIgnoresOtherCredentials(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{Sources: []apikey.Source{
+		apikey.Prefixed(apikey.Header("X-API-Key")), apikey.Prefixed(apikey.Bearer()), apikey.Prefixed(apikey.Query("token")),
+		apikey.Prefixed(apikey.SourceFunc("cookie", func(r *http.Request) (string, error) {
+			c, err := r.Cookie("token")
+			if err != nil {
+				return "", nil
+			}
+			return url.QueryUnescape(c.Value)
+		}, "Cookie")),
+	}})
+	const jwt = "eyJhbGciOiJIUzI1NiJ9.e30.c2ln"
+	for _, test := range []struct {
+		name   string
+		target string
+		lines  []string
+		status int
+	}{
+		{"a JWT and a key", "/", []string{"Authorization: Bearer " + jwt, "X-API-Key: {valid}"}, 200},
+		{"a key and a vendor's key", "/", []string{"Authorization: Bearer {valid}", "X-API-Key: sk-vendor-0123456789"}, 200},
+		{"another credential in the parameter, and a key", "/?token=abc", []string{"X-API-Key: {valid}"}, 200},
+		{"another credential in a dropped parameter, and a key", "/?x=1;token=abc", []string{"X-API-Key: {valid}"}, 200},
+		{"another credential in the cookie, and a key", "/", []string{"Cookie: token=abc", "X-API-Key: {valid}"}, 200},
+		{"a JWT is not a key", "/", []string{"Authorization: Bearer " + jwt}, 401},
+		{"two keys", "/?token={other}", []string{"X-API-Key: {valid}"}, 400},
+		{"a key in a dropped parameter, and another key", "/?x=1;token={other}", []string{"X-API-Key: {valid}"}, 400},
+		{"an escaped key in a dropped parameter, and another key", "/?x=1;token=%61k_x", []string{"X-API-Key: {valid}"}, 400},
+		{"a value that begins with the prefix is a key", "/", []string{"Authorization: Bearer ak_short", "X-API-Key: {valid}"}, 400},
+		{"a key after a JWT, and another key", "/", []string{"Authorization: Bearer " + jwt + ", Bearer {other}", "X-API-Key: {valid}"}, 400},
+		{"a key after another scheme, and another key", "/", []string{"Authorization: Basic dTpw, Bearer {other}", "X-API-Key: {valid}"}, 400},
+		{"a key in a line that a proxy joined, and another key", "/", []string{"X-API-Key: sk-vendor-0123456789, {other}", "Authorization: Bearer {valid}"}, 400},
+		{"a key in quotes, and another key", "/", []string{`Authorization: Bearer "{other}"`, "X-API-Key: {valid}"}, 400},
+		{"a key as the last word after a JWT, and another key", "/", []string{"Authorization: Bearer " + jwt + " {other}", "X-API-Key: {valid}"}, 400},
+		{"a key after a space in the query", "/?token=+{other}", []string{"X-API-Key: {valid}"}, 400},
+		{"a key after an escaped line break", "/?token=%0A{other}", []string{"X-API-Key: {valid}"}, 400},
+		{"a key after a space in a cookie, and another key", "/", []string{"Cookie: token=%20{other}", "X-API-Key: {valid}"}, 400},
+		{"the prefix within a word of another credential", "/?token=xak_y", []string{"Authorization: Bearer eyJ-ak_x.e30.c2ln", "X-API-Key: {valid}"}, 200},
+	} {
+		var lines []string
+		for _, line := range test.lines {
+			lines = append(lines, s.fill(line))
+		}
+		require.Equal(t, test.status, get(s.handler, s.fill(test.target), lines...).Code, test.name)
+	}
+	t.Run("other credentials remain in the request", func(t *testing.T) {
+		var seen *http.Request
+		h := s.auth.Conceal(s.auth.Handler(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { seen = r })))
+		r := newRequest("/?token=abc", "Authorization: Bearer "+jwt, "X-API-Key: "+s.valid)
+		require.NoError(t, r.ParseForm())
+		serve(h, r)
+		require.Equal(t, "/?token=abc", seen.RequestURI)
+		require.Equal(t, "abc", seen.FormValue("token"))
+		s.auth.RemoveKeys(seen)
+		require.Equal(t, http.Header{"Authorization": {"Bearer " + jwt}}, seen.Header)
+		require.Equal(t, "/?token=abc", seen.RequestURI)
+	})
 }

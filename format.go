@@ -6,90 +6,93 @@ import (
 	"strings"
 )
 
-// The shape of a key: PREFIX_ and then 30 random and 6 check characters.
+// A key is PREFIX_ followed by 30 random and 6 check characters.
 const (
-	randomLen = 30 // of base62: 178 bits
+	randomLen = 30 // characters of base62: 178 bits
 	checkLen  = 6
-	checkMod  = 62 * 62 * 62 * 62 * 62 * 62 // what 6 characters of base62 can tell apart
+	checkMod  = 62 * 62 * 62 * 62 * 62 * 62 // the number of values of 6 characters of base62
 
 	maxPrefix = 20
 	maxNative = maxPrefix + 1 + randomLen + checkLen
 
-	minForeign = 16
-	maxForeign = 256
+	minImported = 16
+	maxImported = 1024
 
 	maxPeppers = 4
 	minPepper  = 32 // bytes
 )
 
-// A Format is how keys are written, checked and digested. It is immutable and safe
-// for concurrent use. Issuer and Middleware of one service share one Format; make
-// it with [NewFormat].
+// A Format defines how keys are written, checked and digested. It is immutable and safe for
+// concurrent use. Make it with [NewFormat], and give the Issuer and the Middleware of a service the
+// same Format.
 //
-// A key is PREFIX_ followed by 30 random characters of base62, which carry 178
-// bits, and 6 check characters, a shape that secret scanners can be taught. Without a pepper
-// the check characters are a CRC-32 and the digest is the SHA-256 of the key: no
-// slow hash is needed where there is nothing to guess (OWASP Password Storage Cheat
-// Sheet speaks of passwords, which people choose). With a pepper, one HMAC-SHA256
-// over the key without its check characters gives both digest and check characters.
-// Then a forged key is refused before the store is asked, and who can write to the
-// database still cannot make a key.
+// A key is PREFIX_ followed by 30 random characters of base62 (178 bits) and 6 check characters.
+// Secret scanners can recognise this shape.
+//
+// Without a pepper, the check characters are a CRC-32 and the digest is the SHA-256 of the key. A
+// slow hash, which the OWASP Password Storage Cheat Sheet asks for, protects passwords that people
+// choose; a random key cannot be guessed. Anyone can compute the CRC-32, so a forged key costs a
+// lookup.
+//
+// With a pepper, one HMAC-SHA256 of the key without its check characters gives both the digest and
+// the check characters. The Middleware then refuses a forged key without a lookup. An attacker with
+// write access to the database cannot make a key.
 type Format struct {
-	prefix   string // with its "_"
-	crc      uint32 // the state of the CRC-32 after prefix
-	peppers  []*pepper
-	plain    bool // keys without a pepper are accepted
-	foreign  bool
-	describe string
+	prefix        string // including its "_"
+	crc           uint32 // the CRC-32 of prefix
+	peppers       []*pepper
+	unpeppered    bool // keys without a pepper are accepted
+	allowImported bool
+	describe      string
 }
 
-// FormatOptions configures [NewFormat]. The zero value has no pepper and knows no
-// keys but its own.
+// FormatOptions configures [NewFormat]. The zero value has no pepper and does not accept imported
+// keys.
 type FormatOptions struct {
-	// Peppers are server-side secrets, which live where the database does not.
-	// New keys use the first; keys made under any of them are accepted, at the
-	// price of one HMAC for each that is tried. At most 4, of at least 32 random
-	// bytes each.
+	// Peppers are secrets of the server, stored apart from the database. At most 4, each of at least
+	// 32 random bytes. New keys use the first. Keys that were made with any of them are accepted, at
+	// the cost of one HMAC for each pepper that is tried.
 	Peppers []Secret
 
-	// AllowUnpeppered keeps keys valid that were made before the first pepper.
-	// While it is on, who can write to the database can make a key. Without
-	// Peppers it has no effect.
+	// AllowUnpeppered accepts keys that were made before the first pepper was set. While it is set,
+	// an attacker with write access to the database can make a key. It has no effect without
+	// Peppers.
 	AllowUnpeppered bool
 
-	// AllowForeign also looks up keys of other shapes, which were imported: 16 to
-	// 256 visible ASCII characters that do not begin with the prefix. Such a key
-	// has no check characters, so every guess costs a lookup. Foreign keys are
-	// digested in the oldest way that is accepted: without a pepper if
-	// AllowUnpeppered, else by the last of Peppers. Taking that away makes
-	// them unknown, and they have to be imported again.
-	AllowForeign bool
+	// AllowImported also accepts imported keys: 16 to 1,024 visible ASCII characters that do not begin
+	// with the prefix. Such a key has no check characters, so every guess costs a lookup.
+	//
+	// Imported keys are digested in the oldest way that the Format accepts. This is with the last
+	// of Peppers, or without a pepper if there are none or AllowUnpeppered is set. If that way
+	// changes, imported keys become unknown and have to be imported again.
+	AllowImported bool
 }
 
-// NewFormat returns the Format of keys that begin with prefix and "_". The prefix
-// is 1 to 20 of a-z, 0-9 and "_", and begins with a letter.
+// NewFormat returns the Format of keys that begin with prefix and "_". The prefix has 1 to 20
+// characters of a-z, 0-9 and "_", and begins with a letter. NewFormat returns an error that wraps an
+// [InvalidError] if prefix or an option is out of its limits.
 func NewFormat(prefix string, o FormatOptions) (*Format, error) {
 	if !validPrefix(prefix) {
-		return nil, invalid("prefix %s: want 1 to %d of a-z, 0-9 and _, a letter first", quote(prefix), maxPrefix)
+		return nil, invalid("prefix", "%s: want 1 to %d characters of a-z, 0-9 and _, beginning with a letter", quote(prefix), maxPrefix)
 	}
 	if len(o.Peppers) > maxPeppers {
-		return nil, invalid("Peppers: %d of them; at most %d", len(o.Peppers), maxPeppers)
+		return nil, invalid("Peppers", "%d of them; want at most %d", len(o.Peppers), maxPeppers)
 	}
 	f := &Format{
-		prefix:   prefix + "_",
-		plain:    len(o.Peppers) == 0 || o.AllowUnpeppered,
-		foreign:  o.AllowForeign,
-		describe: fmt.Sprintf("apikey.Format(%s_, peppers: %d)", prefix, len(o.Peppers)),
+		prefix:        prefix + "_",
+		unpeppered:    len(o.Peppers) == 0 || o.AllowUnpeppered,
+		allowImported: o.AllowImported,
+		describe:      fmt.Sprintf("apikey.Format(%s_, peppers: %d)", prefix, len(o.Peppers)),
 	}
 	f.crc = crc32Update(0, f.prefix)
 	seen := make(map[[sha256.BlockSize]byte]int)
 	for i, p := range o.Peppers {
 		secret := p.Reveal()
 		if len(secret) < minPepper {
-			return nil, invalid("Peppers[%d]: %d bytes; want at least %d", i, len(secret), minPepper)
+			return nil, invalid(fmt.Sprintf("Peppers[%d]", i), "%d bytes; want at least %d", len(secret), minPepper)
 		}
-		// HMAC fills a short key up with zeros and hashes a long one (RFC 2104
-		// section 2), so two that look different can be the same.
+		// HMAC pads a short key with zeros and hashes a long one (RFC 2104 section 2). Two
+		// different secrets may therefore be the same HMAC key.
 		var block [sha256.BlockSize]byte
 		if len(secret) > len(block) {
 			sum := sha256.Sum256([]byte(secret))
@@ -98,7 +101,7 @@ func NewFormat(prefix string, o FormatOptions) (*Format, error) {
 			copy(block[:], secret)
 		}
 		if first, dup := seen[block]; dup {
-			return nil, invalid("Peppers[%d]: the same HMAC key as Peppers[%d]", i, first)
+			return nil, invalid(fmt.Sprintf("Peppers[%d]", i), "the same HMAC key as Peppers[%d]", first)
 		}
 		seen[block] = i
 		f.peppers = append(f.peppers, newPepper(block))
@@ -116,14 +119,14 @@ func validPrefix(s string) bool {
 	return 1 <= len(s) && len(s) <= maxPrefix
 }
 
-// String describes the Format, without its peppers.
+// String returns a description of the Format, which does not contain its peppers.
 func (f *Format) String() string { return f.describe }
 
-// GoString is String.
+// GoString returns the same description as String.
 func (f *Format) GoString() string { return f.describe }
 
-// Digest returns the digest under which stores know the key, or [ErrMalformed] if
-// it cannot be a key of this Format.
+// Digest returns the digest by which stores find a key, or [ErrMalformed] if s cannot be a key of
+// this Format.
 func (f *Format) Digest(s Secret) (Digest, error) {
 	d, ok := f.digest(s.Reveal())
 	if !ok {
@@ -132,14 +135,14 @@ func (f *Format) Digest(s Secret) (Digest, error) {
 	return d, nil
 }
 
-// digest costs a forged key as little as it can: first its length, then its
-// characters, then its check characters, and no hash unless these are right.
+// digest returns the digest of s, and whether s can be a key. It checks the length, the characters
+// and the check characters in this order, so that a forged key costs as little as possible.
 func (f *Format) digest(s string) (Digest, bool) {
 	if !strings.HasPrefix(s, f.prefix) {
-		if !f.foreign || !validForeign(s) {
+		if !f.allowImported || !validImported(s) {
 			return Digest{}, false
 		}
-		return f.foreignDigest(sha256Sum(s)), true
+		return f.importedDigest(sha256Sum(s)), true
 	}
 	if !f.hasShape(s) {
 		return Digest{}, false
@@ -150,48 +153,64 @@ func (f *Format) digest(s string) (Digest, bool) {
 			return d, true
 		}
 	}
-	if f.plain && check == uint64(crc32Update(f.crc, body[len(f.prefix):])) {
-		var buf [maxNative]byte // on the stack, where []byte(s) would be an allocation
+	if f.unpeppered && check == uint64(crc32Update(f.crc, body[len(f.prefix):])) {
+		var buf [maxNative]byte // on the stack, because []byte(s) would allocate
 		return sha256.Sum256(buf[:copy(buf[:], s)]), true
 	}
 	return Digest{}, false
 }
 
-// length is that of every key of this Format.
+// length returns the length of every key of this Format.
 func (f *Format) length() int { return len(f.prefix) + randomLen + checkLen }
 
-// hasShape reports whether s, which begins with the prefix, goes on like a key.
+// hasShape reports whether s, which begins with the prefix, has the length and characters of a key.
 func (f *Format) hasShape(s string) bool {
 	return len(s) == f.length() && isBase62(s[len(f.prefix):])
 }
 
-// validForeign reports whether s may be looked up as a key of another shape.
-func validForeign(s string) bool {
-	if len(s) < minForeign || len(s) > maxForeign {
-		return false
-	}
-	for i := range len(s) {
-		if !isVisible(s[i]) {
-			return false
-		}
-	}
-	return true
+// validImported reports whether s has the shape of an imported key.
+func validImported(s string) bool {
+	return len(s) >= minImported && len(s) <= maxImported && firstInvisible(s) < 0
 }
 
-// foreignDigest is the digest of a foreign key of which only the SHA-256 need be
-// known. It uses the oldest way alone, so that a request costs one lookup.
-func (f *Format) foreignDigest(digest [32]byte) Digest {
-	if f.plain {
+// problem returns the rule that a text breaks which digest refused. It does not contain the text,
+// which may be a secret of another system.
+func (f *Format) problem(s string) string {
+	if own := strings.HasPrefix(s, f.prefix); own {
+		switch {
+		case len(s) != f.length():
+			return fmt.Sprintf("%d characters; want %d after the prefix %s", len(s)-len(f.prefix), randomLen+checkLen, f.prefix)
+		case !isBase62(s[len(f.prefix):]):
+			return fmt.Sprintf("a character after the prefix %s that is not A-Z, a-z or 0-9", f.prefix)
+		}
+		return fmt.Sprintf("it begins with the prefix %s, but its check characters are wrong", f.prefix)
+	}
+	switch i := firstInvisible(s); {
+	case !f.allowImported:
+		return fmt.Sprintf("it does not begin with the prefix %s, and the Format does not accept imported keys", f.prefix)
+	case len(s) < minImported:
+		return fmt.Sprintf("too short: %d characters; want %d to %d", len(s), minImported, maxImported)
+	case len(s) > maxImported:
+		return fmt.Sprintf("too long: %d bytes; want %d to %d", len(s), minImported, maxImported)
+	default:
+		return fmt.Sprintf("byte %d is not a visible ASCII character", i)
+	}
+}
+
+// importedDigest returns the digest of an imported key from the SHA-256 of the key. It uses only the
+// oldest way that the Format accepts, so that a request costs one lookup.
+func (f *Format) importedDigest(digest [32]byte) Digest {
+	if f.unpeppered {
 		return digest
 	}
-	// The label keeps foreign keys apart from our own: no prefix holds a colon.
+	// No prefix contains a colon, so this text differs from every native key.
 	const label = "sha256:"
 	var text [len(label) + len(digest)]byte
 	copy(text[copy(text[:], label):], digest[:])
 	return sum(f.peppers[len(f.peppers)-1], text[:])
 }
 
-// seal makes a key out of 30 random characters, and its digest.
+// seal returns the key that consists of 30 given random characters, and its digest.
 func (f *Format) seal(random string) (string, Digest) {
 	body := f.prefix + random
 	if len(f.peppers) > 0 {
@@ -202,21 +221,20 @@ func (f *Format) seal(random string) (string, Digest) {
 	return s, sha256Sum(s)
 }
 
-// hint returns what may be shown of a key. Of our own these are four of the check
-// characters, which tell nothing about the random ones. A foreign key that is short has
-// no four characters to give away.
+// hint returns the part of a key that may be shown. For a native key this is the prefix and four of
+// the check characters. A short imported key has no hint, because four characters are too much of it.
 func (f *Format) hint(s string) string {
 	switch tail := "…" + s[len(s)-4:]; {
 	case strings.HasPrefix(s, f.prefix):
 		return f.prefix + tail
-	case len(s) >= 2*minForeign:
+	case len(s) >= 2*minImported:
 		return tail
 	}
 	return ""
 }
 
-// sha256Sum is sha256.Sum256 of a string of at most maxForeign bytes, without an allocation.
+// sha256Sum returns the SHA-256 of a string of at most maxImported bytes, without allocating.
 func sha256Sum(s string) Digest {
-	var buf [maxForeign]byte
+	var buf [maxImported]byte
 	return sha256.Sum256(buf[:copy(buf[:], s)])
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A recorder is a KeyManager that only notes what it is asked to write.
+// A recorder is a KeyManager that records whether it was called to write.
 type recorder struct {
 	KeyManager
 	wrote bool
@@ -24,18 +24,18 @@ func (r *recorder) Create(context.Context, Digest, Key) error { r.wrote = true; 
 
 func (r *recorder) Get(context.Context, string) (Key, error) { return Key{ID: "1", Name: "x"}, nil }
 
-func TestWithoutRandomBytesNoKeyIsMade(t *testing.T) {
+func TestIssuerWithoutRandomBytes(t *testing.T) {
 	t.Parallel()
-	broken := errors.New("no entropy")
+	noEntropy := errors.New("no entropy")
 	for _, after := range []int{0, 1, 63, 64, 100} {
 		m := &recorder{}
-		issuer, err := NewIssuer(m, nil)
+		issuer, err := NewIssuer(m, IssuerOptions{})
 		require.NoError(t, err)
 		issuer.random = iotest.TimeoutReader(strings.NewReader(strings.Repeat("\x00", after)))
 		if after == 0 {
-			issuer.random = iotest.ErrReader(broken)
+			issuer.random = iotest.ErrReader(noEntropy)
 		}
-		secret, key, err := issuer.Issue(t.Context(), Key{Name: "x"})
+		secret, key, err := issuer.Issue(t.Context(), NewKey{Name: "x"})
 		assert.Error(t, err)
 		assert.Empty(t, secret.Reveal())
 		assert.Zero(t, key)
@@ -45,9 +45,9 @@ func TestWithoutRandomBytesNoKeyIsMade(t *testing.T) {
 	}
 }
 
-func TestRandomTextIsFair(t *testing.T) {
+func TestRandomTextIsUniform(t *testing.T) {
 	t.Parallel()
-	// Each byte once: of 256, the last 8 must not count, and the others spread evenly.
+	// Of each byte once, the last 8 must be ignored, and the others must give each character 4 times.
 	bytes := make([]byte, 256)
 	for i := range bytes {
 		bytes[i] = byte(i)
@@ -61,7 +61,7 @@ func TestRandomTextIsFair(t *testing.T) {
 	assert.Error(t, err)
 }
 
-func TestAPeppersSumIsTheHMACOfTheStandardLibrary(t *testing.T) {
+func TestSumIsHMAC(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("0123456789abcdef", 4)
 	for _, key := range []string{strings.Repeat("a", 32), strings.Repeat("b", 33), strings.Repeat("c", 63) + "\x00", strings.Repeat("d", 64), strings.Repeat("e", 65), strings.Repeat("f", 1000)} {
@@ -75,7 +75,7 @@ func TestAPeppersSumIsTheHMACOfTheStandardLibrary(t *testing.T) {
 	}
 }
 
-func TestCRC32IsThatOfTheStandardLibrary(t *testing.T) {
+func TestCRC32Update(t *testing.T) {
 	t.Parallel()
 	text := strings.Repeat("The quick brown fox jumps over the lazy dog. \x00\xff", 2)
 	for i := range text {

@@ -1,8 +1,6 @@
 package apikey_test
 
 import (
-	"crypto/sha256"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,77 +12,109 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
+const day = 24 * time.Hour
+
+func newIssuer(t *testing.T, o apikey.IssuerOptions) *apikey.Issuer {
+	t.Helper()
+	issuer, err := apikey.NewIssuer(memstore.New(), o)
+	require.NoError(t, err)
+	return issuer
+}
+
+// invalidField returns the field that an InvalidError names.
+func invalidField(t *testing.T, err error) string {
+	t.Helper()
+	var invalid *apikey.InvalidError
+	require.ErrorAs(t, err, &invalid)
+	assert.ErrorIs(t, err, apikey.ErrInvalid)
+	return invalid.Field
+}
+
 func TestNewIssuerRefusesNil(t *testing.T) {
 	t.Parallel()
 	for _, m := range []apikey.KeyManager{nil, (*memstore.Store)(nil)} {
-		issuer, err := apikey.NewIssuer(m, nil)
+		issuer, err := apikey.NewIssuer(m, apikey.IssuerOptions{})
 		assert.Nil(t, issuer)
 		assert.ErrorIs(t, err, apikey.ErrInvalid)
 	}
+}
+
+func TestNewIssuerNamesInvalidField(t *testing.T) {
+	t.Parallel()
+	for field, o := range map[string]apikey.IssuerOptions{
+		"DefaultLifetime": {DefaultLifetime: 2 * day, MaxLifetime: day},
+		"MaxLifetime":     {MaxLifetime: -1},
+		"Scopes[0]":       {Scopes: []apikey.Scope{{Name: "two words"}}},
+		"Scopes[1]":       {Scopes: []apikey.Scope{{Name: "read"}, {Name: "read"}}},
+		"Scopes[2]":       {Scopes: []apikey.Scope{{Name: "a"}, {Name: "b"}, {Name: "c", Description: "line\nbreak"}}},
+	} {
+		t.Run(field, func(t *testing.T) {
+			issuer, err := apikey.NewIssuer(memstore.New(), o)
+			assert.Nil(t, issuer)
+			assert.Equal(t, field, invalidField(t, err))
+		})
+	}
+	_, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{DefaultLifetime: -1})
+	assert.Equal(t, "DefaultLifetime", invalidField(t, err))
+	_, err = apikey.NewIssuer(nil, apikey.IssuerOptions{})
+	assert.Equal(t, "KeyManager", invalidField(t, err))
 }
 
 func TestIssue(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
-		issuer, err := apikey.NewIssuer(store, nil)
+		issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 		require.NoError(t, err)
-		asked := apikey.Key{
+		requested := apikey.NewKey{
 			Name: "Backup job", Owner: "ops", Scopes: []string{"library:read"}, Metadata: map[string]string{"host": "nas"},
 			ExpiresAt: time.Now().Add(time.Hour),
 		}
-		secret, key, err := issuer.Issue(t.Context(), asked)
+		secret, key, err := issuer.Issue(t.Context(), requested)
 		require.NoError(t, err)
 
 		got, err := store.Get(t.Context(), key.ID)
 		require.NoError(t, err)
-		assert.Equal(t, got, key, "what is returned is what was stored")
+		assert.Equal(t, got, key, "the returned key is the stored one")
 		assert.Regexp(t, `^[0-9A-Za-z]{16}$`, key.ID)
 		assert.Equal(t, "ak_…"+secret.Reveal()[35:], key.Hint)
 		assert.Equal(t, time.Now().UTC(), key.CreatedAt)
-		key.ID, key.Hint, key.CreatedAt = "", "", time.Time{}
-		assert.Equal(t, asked.Clone(), key, "the rest is what was asked for")
+		want := apikey.Key{
+			ID: key.ID, Hint: key.Hint, CreatedAt: key.CreatedAt,
+			Name: requested.Name, Owner: requested.Owner, Scopes: requested.Scopes, Metadata: requested.Metadata, ExpiresAt: requested.ExpiresAt,
+		}
+		assert.Equal(t, want.Clone(), key, "the other fields are the requested ones")
 
 		d, err := issuer.Format().Digest(secret)
 		require.NoError(t, err)
 		_, err = store.Lookup(t.Context(), d)
-		assert.NoError(t, err, "stored under the digest of the secret")
+		assert.NoError(t, err, "the key is stored under the digest of the secret")
 		assert.Same(t, store, issuer.Manager())
 
-		second, other, err := issuer.Issue(t.Context(), asked)
+		second, other, err := issuer.Issue(t.Context(), requested)
 		require.NoError(t, err)
 		assert.NotEqual(t, secret.Reveal(), second.Reveal(), "two keys may have one name")
 		assert.NotEqual(t, got.ID, other.ID)
 	})
 }
 
-func TestIssueRefuses(t *testing.T) {
+func TestIssueRefusesInvalidFields(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
-	for name, key := range map[string]apikey.Key{
+	for name, key := range map[string]apikey.NewKey{
 		"no name":                   {},
 		"a name with a line break":  {Name: "a\r\nb"},
-		"an ID":                     {Name: "x", ID: "mine"},
-		"a Hint":                    {Name: "x", Hint: "ak_…"},
-		"a predecessor":             {Name: "x", Replaces: "other"},
-		"a time of creation":        {Name: "x", CreatedAt: now},
-		"a time of revocation":      {Name: "x", RevokedAt: now},
-		"a time of last use":        {Name: "x", LastUsedAt: now},
 		"an expiry in the past":     {Name: "x", ExpiresAt: now.Add(-time.Second)},
 		"an expiry in 10,000 years": {Name: "x", ExpiresAt: now.AddDate(10_000, 0, 0)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			store := memstore.New()
-			issuer, err := apikey.NewIssuer(store, newFormat(t, "ak", apikey.FormatOptions{AllowForeign: true}))
+			issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{Format: newFormat(t, "ak", apikey.FormatOptions{AllowImported: true})})
 			require.NoError(t, err)
 			secret, got, err := issuer.Issue(t.Context(), key)
 			assert.ErrorIs(t, err, apikey.ErrInvalid)
 			assert.Empty(t, secret.Reveal())
 			assert.Zero(t, got)
-			_, err = issuer.Import(t.Context(), apikey.NewSecret("0123456789abcdef"), key)
-			assert.ErrorIs(t, err, apikey.ErrInvalid, "nor by Import")
-			_, err = issuer.ImportSHA256(t.Context(), [32]byte{1}, key)
-			assert.ErrorIs(t, err, apikey.ErrInvalid, "nor by ImportSHA256")
 			page, err := store.List(t.Context(), apikey.ListOptions{})
 			require.NoError(t, err)
 			assert.Empty(t, page.Keys, "nothing was written")
@@ -92,9 +122,72 @@ func TestIssueRefuses(t *testing.T) {
 	}
 }
 
+func TestIssuerLimitsLifetimes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name            string
+		o               apikey.IssuerOptions
+		requested, want time.Duration // from now; 0 means never
+		refused         bool
+	}{
+		{"without options a key never expires", apikey.IssuerOptions{}, 0, 0, false},
+		{"the default applies if ExpiresAt is zero", apikey.IssuerOptions{DefaultLifetime: 30 * day}, 0, 30 * day, false},
+		{"the default does not limit ExpiresAt", apikey.IssuerOptions{DefaultLifetime: 30 * day}, 90 * day, 90 * day, false},
+		{"the limit is also the default", apikey.IssuerOptions{MaxLifetime: 90 * day}, 0, 90 * day, false},
+		{"ExpiresAt within the limit", apikey.IssuerOptions{MaxLifetime: 90 * day}, 90 * day, 90 * day, false},
+		{"ExpiresAt beyond the limit", apikey.IssuerOptions{MaxLifetime: 90 * day}, 90*day + time.Microsecond, 0, true},
+		{"ExpiresAt in the past", apikey.IssuerOptions{}, -1, 0, true},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				issuer := newIssuer(t, test.o)
+				end := func(lifetime time.Duration) time.Time {
+					if lifetime == 0 {
+						return time.Time{}
+					}
+					return time.Now().Add(lifetime).UTC().Truncate(time.Microsecond)
+				}
+				_, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "x", ExpiresAt: end(test.requested)})
+				if test.refused {
+					assert.Equal(t, "ExpiresAt", invalidField(t, err))
+					return
+				}
+				require.NoError(t, err)
+				assert.Equal(t, end(test.want), key.ExpiresAt)
+			})
+		})
+	}
+}
+
+func TestIssuerLimitsScopes(t *testing.T) {
+	t.Parallel()
+	store := memstore.New()
+	unlimited, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	limited, err := apikey.NewIssuer(store, apikey.IssuerOptions{Scopes: []apikey.Scope{{Name: "read", Description: "Read everything"}}})
+	require.NoError(t, err)
+	assert.Nil(t, unlimited.Scopes())
+	assert.Equal(t, []apikey.Scope{{Name: "read", Description: "Read everything"}}, limited.Scopes())
+
+	_, old, err := unlimited.Issue(t.Context(), apikey.NewKey{Name: "x", Scopes: []string{"read", "write"}})
+	require.NoError(t, err, "without a catalogue every scope is permitted")
+	_, _, err = limited.Issue(t.Context(), apikey.NewKey{Name: "x", Scopes: []string{"read"}})
+	require.NoError(t, err)
+	_, _, err = limited.Issue(t.Context(), apikey.NewKey{Name: "x", Scopes: []string{"read", "write"}})
+	assert.Equal(t, "Scopes", invalidField(t, err))
+	_, err = limited.Import(t.Context(), apikey.ImportedKey{Name: "x", Scopes: []string{"write"}})
+	assert.Equal(t, "Scopes", invalidField(t, err))
+	_, successor, err := limited.Rotate(t.Context(), old.ID, 0)
+	require.NoError(t, err)
+	assert.Equal(t, old.Scopes, successor.Scopes, "a rotated key keeps the scopes that it has")
+	empty := newIssuer(t, apikey.IssuerOptions{Scopes: []apikey.Scope{}})
+	_, _, err = empty.Issue(t.Context(), apikey.NewKey{Name: "x", Scopes: []string{"read"}})
+	assert.Equal(t, "Scopes", invalidField(t, err), "an empty catalogue permits no scope")
+}
+
 func TestRotate(t *testing.T) {
 	t.Parallel()
-	const day = 24 * time.Hour
 	rotate := func(name string, test func(t *testing.T, s *service)) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -103,7 +196,7 @@ func TestRotate(t *testing.T) {
 	}
 	status := func(s *service, key string) int { return get(s.handler, "/", "X-API-Key: "+key).Code }
 
-	rotate("both keys work for the time of grace, then the new one alone", func(t *testing.T, s *service) {
+	rotate("both keys are valid during grace, then only the new one", func(t *testing.T, s *service) {
 		secret, key, err := s.issuer.Rotate(t.Context(), s.key.ID, time.Hour)
 		require.NoError(t, err)
 		assert.Equal(t, s.key.ID, key.Replaces)
@@ -111,24 +204,24 @@ func TestRotate(t *testing.T) {
 		assert.Equal(t, s.key.Scopes, key.Scopes)
 		assert.NotEqual(t, s.key.ID, key.ID)
 		assert.Equal(t, "ak_…"+secret.Reveal()[35:], key.Hint)
-		assert.Equal(t, [2]int{200, 200}, [2]int{status(s, s.good), status(s, secret.Reveal())})
+		assert.Equal(t, [2]int{200, 200}, [2]int{status(s, s.valid), status(s, secret.Reveal())})
 		time.Sleep(time.Hour)
-		assert.Equal(t, [2]int{401, 200}, [2]int{status(s, s.good), status(s, secret.Reveal())})
+		assert.Equal(t, [2]int{401, 200}, [2]int{status(s, s.valid), status(s, secret.Reveal())})
 	})
-	rotate("without grace the old key ends at once", func(t *testing.T, s *service) {
+	rotate("without grace only the new key is valid", func(t *testing.T, s *service) {
 		secret, _, err := s.issuer.Rotate(t.Context(), s.key.ID, 0)
 		require.NoError(t, err)
-		assert.Equal(t, [2]int{401, 200}, [2]int{status(s, s.good), status(s, secret.Reveal())})
+		assert.Equal(t, [2]int{401, 200}, [2]int{status(s, s.valid), status(s, secret.Reveal())})
 	})
 	rotate("the old key never outlives its own expiry", func(t *testing.T, s *service) {
-		secret, key := s.issue(t, apikey.Key{Name: "x", ExpiresAt: time.Now().Add(time.Hour)})
+		secret, key := s.issue(t, apikey.NewKey{Name: "x", ExpiresAt: time.Now().Add(time.Hour)})
 		_, _, err := s.issuer.Rotate(t.Context(), key.ID, day)
 		require.NoError(t, err)
 		time.Sleep(time.Hour)
 		assert.Equal(t, 401, status(s, secret))
 	})
-	rotate("the new key lives as long from now on as the old one did", func(t *testing.T, s *service) {
-		_, key := s.issue(t, apikey.Key{Name: "x", ExpiresAt: time.Now().Add(90 * day)})
+	rotate("the new key has the lifetime of the old one, starting now", func(t *testing.T, s *service) {
+		_, key := s.issue(t, apikey.NewKey{Name: "x", ExpiresAt: time.Now().Add(90 * day)})
 		time.Sleep(80 * day)
 		_, key, err := s.issuer.Rotate(t.Context(), key.ID, day)
 		require.NoError(t, err)
@@ -142,94 +235,118 @@ func TestRotate(t *testing.T) {
 		require.NoError(t, err)
 		assert.Equal(t, ends, key.ExpiresAt)
 	})
-	rotate("a key may be rotated again", func(t *testing.T, s *service) {
+	rotate("a successor may be rotated", func(t *testing.T, s *service) {
 		_, second, err := s.issuer.Rotate(t.Context(), s.key.ID, time.Hour)
 		require.NoError(t, err)
 		_, third, err := s.issuer.Rotate(t.Context(), second.ID, time.Hour)
 		require.NoError(t, err)
 		assert.Equal(t, second.ID, third.Replaces)
 	})
+	rotate("the second rotation names the successor, which can be revoked", func(t *testing.T, s *service) {
+		_, old := s.issue(t, apikey.NewKey{Name: "x", ExpiresAt: time.Now().Add(90 * day)})
+		_, lost, err := s.issuer.Rotate(t.Context(), old.ID, day)
+		require.NoError(t, err)
+		secret, _, err := s.issuer.Rotate(t.Context(), old.ID, day)
+		require.ErrorIs(t, err, apikey.ErrReplaced)
+		var replaced *apikey.ReplacedError
+		require.ErrorAs(t, err, &replaced)
+		assert.Equal(t, lost.ID, replaced.Successor)
+		assert.ErrorContains(t, err, lost.ID)
+		assert.Empty(t, secret.Reveal())
+		page, err := s.store.List(t.Context(), apikey.ListOptions{})
+		require.NoError(t, err)
+		assert.Len(t, page.Keys, 6, "the four keys of the service, the old key and its successor")
+
+		_, err = s.store.Revoke(t.Context(), lost.ID)
+		require.NoError(t, err)
+		time.Sleep(time.Hour)
+		_, again, err := s.issuer.Rotate(t.Context(), old.ID, day)
+		require.NoError(t, err)
+		assert.Equal(t, time.Now().Add(90*day).UTC(), again.ExpiresAt, "the lifetime of the first key")
+	})
+	rotate("without grace the old key is revoked", func(t *testing.T, s *service) {
+		_, _, err := s.issuer.Rotate(t.Context(), s.key.ID, 0)
+		require.NoError(t, err)
+		old, err := s.store.Get(t.Context(), s.key.ID)
+		require.NoError(t, err)
+		assert.Equal(t, time.Now().UTC(), old.RevokedAt)
+		assert.Zero(t, old.ExpiresAt)
+		_, _, err = s.issuer.Rotate(t.Context(), s.key.ID, 0)
+		assert.ErrorIs(t, err, apikey.ErrReplaced)
+		assert.ErrorIs(t, err, apikey.ErrRevoked)
+	})
 	rotate("a negative grace is refused", func(t *testing.T, s *service) {
 		_, _, err := s.issuer.Rotate(t.Context(), s.key.ID, -1)
 		assert.ErrorIs(t, err, apikey.ErrInvalid)
-		assert.Equal(t, 200, status(s, s.good))
+		assert.Equal(t, 200, status(s, s.valid))
 	})
 	rotate("unknown, revoked and expired keys are not rotated", func(t *testing.T, s *service) {
-		_, _, err := s.issuer.Rotate(t.Context(), "nobody", 0)
+		_, _, err := s.issuer.Rotate(t.Context(), "unknown", 0)
 		assert.ErrorIs(t, err, apikey.ErrNotFound)
 		_, err = s.store.Revoke(t.Context(), s.key.ID)
 		require.NoError(t, err)
 		_, _, err = s.issuer.Rotate(t.Context(), s.key.ID, time.Hour)
 		assert.ErrorIs(t, err, apikey.ErrRevoked)
-		_, key := s.issue(t, apikey.Key{Name: "x", ExpiresAt: time.Now().Add(time.Hour)})
+		_, key := s.issue(t, apikey.NewKey{Name: "x", ExpiresAt: time.Now().Add(time.Hour)})
 		time.Sleep(time.Hour)
 		_, _, err = s.issuer.Rotate(t.Context(), key.ID, time.Hour)
 		assert.ErrorIs(t, err, apikey.ErrExpired)
 	})
 }
 
-func TestImport(t *testing.T) {
+func TestRotateObeysMaxLifetime(t *testing.T) {
 	t.Parallel()
-	const emby = "0123456789abcdef0123456789abcdef"
-	formats := map[string]apikey.FormatOptions{
-		"without a pepper": {AllowForeign: true},
-		"with peppers":     {AllowForeign: true, Peppers: []apikey.Secret{pepper("2"), pepper("1")}},
-		"with a pepper and without": {AllowForeign: true, AllowUnpeppered: true,
-			Peppers: []apikey.Secret{pepper("1")}},
-	}
-	for name, o := range formats {
+	for name, lifetime := range map[string]time.Duration{"a key that never expires": 0, "a key with a longer lifetime": 365 * day} {
 		t.Run(name, func(t *testing.T) {
-			s := newService(t, apikey.Options{Format: newFormat(t, "ak", o)})
-			key, err := s.issuer.Import(t.Context(), apikey.NewSecret(emby), apikey.Key{Name: "Old hub"})
-			require.NoError(t, err)
-			assert.Equal(t, "…cdef", key.Hint)
-			short, err := s.issuer.Import(t.Context(), apikey.NewSecret(emby[:31]), apikey.Key{Name: "Older hub"})
-			require.NoError(t, err)
-			assert.Empty(t, short.Hint, "a short key has no characters to give away")
-			assert.NotZero(t, key.CreatedAt)
-			w := get(s.handler, "/", "X-Emby-Token: "+emby)
-			assert.Equal(t, key.ID, w.Body.String(), "by value")
-			assert.EqualValues(t, 1, s.store.lookups.Load(), "one lookup")
-
-			key, err = s.issuer.ImportSHA256(t.Context(), sha256.Sum256([]byte("123456789987654321")), apikey.Key{Name: "The page's"})
-			require.NoError(t, err)
-			assert.Empty(t, key.Hint)
-			w = get(s.handler, "/emby/System/Info?api_key=123456789987654321")
-			assert.Equal(t, key.ID, w.Body.String(), "by digest")
-
-			_, err = s.issuer.Import(t.Context(), apikey.NewSecret(emby), apikey.Key{Name: "Again"})
-			assert.ErrorIs(t, err, apikey.ErrExists)
-			_, err = s.issuer.ImportSHA256(t.Context(), sha256.Sum256([]byte(emby)), apikey.Key{Name: "Again"})
-			assert.ErrorIs(t, err, apikey.ErrExists, "one key, whichever way it came")
-			_, err = s.issuer.ImportSHA256(t.Context(), [32]byte{}, apikey.Key{Name: "Nothing"})
-			assert.ErrorIs(t, err, apikey.ErrInvalid)
-
-			_, err = s.issuer.Import(t.Context(), apikey.NewSecret(s.unknown), apikey.Key{Name: "Moved"})
-			require.NoError(t, err, "a key of our own from another store")
-			assert.Equal(t, 200, get(s.handler, "/", "X-API-Key: "+s.unknown).Code)
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				store := memstore.New()
+				unlimited, err := apikey.NewIssuer(store, apikey.IssuerOptions{DefaultLifetime: lifetime})
+				require.NoError(t, err)
+				_, old, err := unlimited.Issue(t.Context(), apikey.NewKey{Name: "x"})
+				require.NoError(t, err)
+				limited, err := apikey.NewIssuer(store, apikey.IssuerOptions{MaxLifetime: 90 * day})
+				require.NoError(t, err)
+				_, successor, err := limited.Rotate(t.Context(), old.ID, time.Hour)
+				require.NoError(t, err)
+				assert.Equal(t, time.Now().Add(90*day).UTC(), successor.ExpiresAt)
+			})
 		})
 	}
-	t.Run("refuses", func(t *testing.T) {
-		allow := newService(t, apikey.Options{Format: newFormat(t, "ak", apikey.FormatOptions{AllowForeign: true})})
-		strict := newService(t, apikey.Options{})
-		for name, test := range map[string]struct {
-			s   *service
-			key string
-		}{
-			"foreign keys where the Format does not allow them": {strict, emby},
-			"a short key":                  {allow, "0123456789abcde"},
-			"a key with a blank":           {allow, "0123456789 abcdef"},
-			"a forged key with our prefix": {allow, strict.good[:33] + "000000"},
-			"a key of 257 characters":      {allow, strings.Repeat("x", 257)},
-			"nothing":                      {allow, ""},
-		} {
-			_, err := test.s.issuer.Import(t.Context(), apikey.NewSecret(test.key), apikey.Key{Name: "x"})
-			assert.ErrorIs(t, err, apikey.ErrMalformed, name)
-			if test.key != "" {
-				assert.NotContains(t, err.Error(), test.key, name)
-			}
-		}
-		_, err := strict.issuer.ImportSHA256(t.Context(), [32]byte{1}, apikey.Key{Name: "x"})
-		assert.ErrorIs(t, err, apikey.ErrInvalid)
-	})
+}
+
+func TestIdentify(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	d, err := s.issuer.Format().Digest(apikey.NewSecret(s.valid))
+	require.NoError(t, err)
+	s.store.Touch(d, apikey.Use{At: time.Unix(1_700_000_000, 0)})
+	identify := func(secret string) (apikey.Key, error) {
+		return s.issuer.Identify(t.Context(), apikey.NewSecret(secret))
+	}
+	key, err := identify(s.valid)
+	require.NoError(t, err)
+	assert.Equal(t, s.key.ID, key.ID)
+	assert.Equal(t, time.Unix(1_700_000_000, 0).UTC(), key.LastUsedAt, "Identify records no use")
+
+	_, err = s.store.Revoke(t.Context(), s.key.ID)
+	require.NoError(t, err)
+	key, err = identify(s.valid)
+	require.NoError(t, err, "a revoked key")
+	assert.NotZero(t, key.RevokedAt)
+
+	_, err = identify(s.unknown)
+	assert.ErrorIs(t, err, apikey.ErrNotFound)
+	_, err = identify("ak_")
+	assert.ErrorIs(t, err, apikey.ErrMalformed)
+}
+
+func TestIssuerReportsItsLifetimes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ usual, limit, wantUsual time.Duration }{{0, 0, 0}, {time.Hour, 0, time.Hour}, {0, time.Hour, time.Hour}, {time.Hour, 2 * time.Hour, time.Hour}} {
+		issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{DefaultLifetime: test.usual, MaxLifetime: test.limit})
+		require.NoError(t, err)
+		assert.Equal(t, test.wantUsual, issuer.DefaultLifetime())
+		assert.Equal(t, test.limit, issuer.MaxLifetime())
+	}
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-func TestCheck(t *testing.T) {
+func TestKeyCheck(t *testing.T) {
 	t.Parallel()
 	now := time.Now()
 	for _, test := range []struct {
@@ -34,7 +34,7 @@ func TestCheck(t *testing.T) {
 	}
 }
 
-func TestValidate(t *testing.T) {
+func TestKeyValidate(t *testing.T) {
 	t.Parallel()
 	ok := func(change func(*apikey.Key)) apikey.Key {
 		key := apikey.Key{ID: "id", Name: "name"}
@@ -48,11 +48,11 @@ func TestValidate(t *testing.T) {
 	}
 	at := func(t time.Time) apikey.Key { return ok(func(k *apikey.Key) { k.ExpiresAt = t }) }
 	for _, test := range []struct {
-		name string
-		key  apikey.Key
-		says string // "": valid
+		name      string
+		key       apikey.Key
+		wantError string // "" if valid
 	}{
-		{"the least", name("x"), ""},
+		{"only an ID and a name", name("x"), ""},
 		{"100 characters of four bytes", name(strings.Repeat("🔑", 100)), ""},
 		{"quotes, dollars and percent signs", name(`'"$$%_;--` + "`"), ""},
 		{"markup", name(`"><script>`), ""},
@@ -60,7 +60,7 @@ func TestValidate(t *testing.T) {
 		{"right-to-left text with its marks", name("مفتاح\u200f احتياطي"), ""},
 		{"an emoji of several characters", name("👩\u200d💻"), ""},
 
-		{"no name", name(""), "Name"},
+		{"an empty name", name(""), "Name"},
 		{"a blank name", name(" \u00a0\u3000"), "not all blank"},
 		{"101 characters", name(strings.Repeat("é", 101)), "more than 100"},
 		{"10 MB", name(strings.Repeat("x", 10<<20)), "more than 100"},
@@ -71,24 +71,24 @@ func TestValidate(t *testing.T) {
 		{"a line separator", name("a\u2028b"), "U+2028"},
 		{"a bidi override", name("a\u202eb"), "U+202E"},
 		{"a bidi isolate", name("a\u2066b"), "U+2066"},
-		{"a space without width", name("admin\u200b"), "U+200B"},
+		{"a zero-width space", name("admin\u200b"), "U+200B"},
 		{"a soft hyphen", name("ad\u00admin"), "U+00AD"},
 		{"a byte order mark", name("\ufeffadmin"), "U+FEFF"},
 		{"a Hangul filler", name("\u3164"), "U+3164"},
 		{"a tag", name("admin\U000e0061"), "U+E0061"},
 		{"braille without dots", name("\u2800"), "not all blank"},
-		{"a joiner with nothing to join", name("\u200d"), "not all blank"},
+		{"only a joiner", name("\u200d"), "not all blank"},
 		{"Persian with its non-joiner", name("می\u200cخواهم"), ""},
-		{"broken UTF-8", name("a\xffb"), "UTF-8"},
+		{"invalid UTF-8", name("a\xffb"), "UTF-8"},
 		{"a surrogate half", name("a\xed\xa0\x80b"), "UTF-8"},
 
-		{"no ID", ok(func(k *apikey.Key) { k.ID = "" }), "ID"},
-		{"an ID of 64", ok(func(k *apikey.Key) { k.ID = strings.Repeat("a", 64) }), ""},
-		{"an ID of 65", ok(func(k *apikey.Key) { k.ID = strings.Repeat("a", 65) }), "ID"},
+		{"an empty ID", ok(func(k *apikey.Key) { k.ID = "" }), "ID"},
+		{"an ID of 64 characters", ok(func(k *apikey.Key) { k.ID = strings.Repeat("a", 64) }), ""},
+		{"an ID of 65 characters", ok(func(k *apikey.Key) { k.ID = strings.Repeat("a", 65) }), "ID"},
 		{"an ID with every kind of character", ok(func(k *apikey.Key) { k.ID = "azAZ09_-" }), ""},
 		{"an ID with a slash", ok(func(k *apikey.Key) { k.ID = "../x" }), "ID"},
 		{"an ID with é", ok(func(k *apikey.Key) { k.ID = "é" }), "ID"},
-		{"a predecessor that is no ID", ok(func(k *apikey.Key) { k.Replaces = "a b" }), "Replaces"},
+		{"a predecessor that is not an ID", ok(func(k *apikey.Key) { k.Replaces = "a b" }), "Replaces"},
 		{"an Owner with a control character", ok(func(k *apikey.Key) { k.Owner = "\x1b[31m" }), "Owner"},
 		{"a Hint of 101 characters", ok(func(k *apikey.Key) { k.Hint = strings.Repeat("x", 101) }), "Hint"},
 
@@ -101,7 +101,7 @@ func TestValidate(t *testing.T) {
 		{"101 scopes", scopes(make([]string, 101)...), "101 of them"},
 		{"a scope of 101 characters", scopes(strings.Repeat("x", 101)), "Scopes"},
 		{"an empty scope", scopes("a", ""), "Scopes"},
-		{"a scope with a blank", scopes("a b"), "Scopes"},
+		{"a scope with a space", scopes("a b"), "Scopes"},
 		{"a scope with a quote", scopes(`a"b`), "Scopes"},
 		{"a scope with a backslash", scopes(`a\b`), "Scopes"},
 		{"a scope that is not ASCII", scopes("é"), "Scopes"},
@@ -111,11 +111,11 @@ func TestValidate(t *testing.T) {
 		{"more than 4 KiB of metadata", metadata("kk", strings.Repeat("v", 4095)), "4097 bytes"},
 		{"metadata without a name", metadata("", "v"), "a name is empty"},
 		{"metadata with a control character", metadata("k", "\x00"), "Metadata"},
-		{"metadata whose name is broken", metadata("\xff", "v"), "Metadata"},
+		{"metadata whose name is invalid UTF-8", metadata("\xff", "v"), "Metadata"},
 
 		{"1970", at(time.UnixMicro(1)), ""},
 		{"9999", at(time.Date(9999, 12, 31, 23, 59, 59, 999999999, time.UTC)), ""},
-		{"the epoch, which stores take for never", at(time.Unix(0, 0)), "ExpiresAt"},
+		{"the epoch, which stores use for never", at(time.Unix(0, 0)), "ExpiresAt"},
 		{"less than a microsecond after the epoch", at(time.Unix(0, 999)), "ExpiresAt"},
 		{"before the epoch", at(time.Unix(-1, 0)), "ExpiresAt"},
 		{"the year 10000", at(time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)), "ExpiresAt"},
@@ -123,18 +123,18 @@ func TestValidate(t *testing.T) {
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			err := test.key.Validate()
-			if test.says == "" {
+			if test.wantError == "" {
 				assert.NoError(t, err)
 				return
 			}
 			require.ErrorIs(t, err, apikey.ErrInvalid)
-			assert.ErrorContains(t, err, test.says)
-			assert.Less(t, len(err.Error()), 300, "the value is cut short")
+			assert.ErrorContains(t, err, test.wantError)
+			assert.Less(t, len(err.Error()), 300, "the value is shortened")
 		})
 	}
 }
 
-func TestClone(t *testing.T) {
+func TestKeyClone(t *testing.T) {
 	t.Parallel()
 	zone := time.FixedZone("", 7200)
 	key := apikey.Key{
@@ -143,14 +143,14 @@ func TestClone(t *testing.T) {
 	}
 	c := key.Clone()
 	c.Scopes[0], c.Metadata["k"] = "b", "w"
-	assert.Equal(t, "a", key.Scopes[0], "no memory is shared")
-	assert.Equal(t, "v", key.Metadata["k"], "no memory is shared")
-	assert.Equal(t, time.Date(2030, 1, 1, 0, 0, 0, 123456000, time.UTC), c.ExpiresAt, "UTC, to the microsecond")
+	assert.Equal(t, "a", key.Scopes[0], "the copy shares no memory")
+	assert.Equal(t, "v", key.Metadata["k"], "the copy shares no memory")
+	assert.Equal(t, time.Date(2030, 1, 1, 0, 0, 0, 123456000, time.UTC), c.ExpiresAt, "times are in UTC, to the microsecond")
 	empty := apikey.Key{Scopes: []string{}, Metadata: map[string]string{}}
-	assert.Equal(t, apikey.Key{}, empty.Clone(), "empty is nil, and never stays never")
+	assert.Equal(t, apikey.Key{}, empty.Clone(), "empty fields are nil, and zero times remain zero")
 }
 
-func TestHasScopes(t *testing.T) {
+func TestKeyHasScopes(t *testing.T) {
 	t.Parallel()
 	key := apikey.Key{Scopes: []string{"a", "b"}}
 	assert.True(t, key.HasScopes())

@@ -2,78 +2,97 @@ package apikey
 
 import (
 	"context"
-	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/netip"
 	"time"
 )
 
-// A Digest stands for a key in stores and caches, which never see more of it.
-// It is the SHA-256 of the key or, where the [Format] has a pepper, an
-// HMAC-SHA256. It is no secret in the sense that presenting it opens nothing,
-// but it is nobody's business either: keep it out of logs.
+// A Digest identifies a key to stores and caches, which never receive the key itself. It is the
+// SHA-256 of the key or, if the [Format] has a pepper, an HMAC-SHA256. A Digest in a request gives no
+// access. It still identifies a key, so package fmt and log handlers do not show it. A store that
+// needs it as text encodes the bytes: hex.EncodeToString(d[:]).
 type Digest [32]byte
 
-// A KeyStore tells whose key a digest is. It is all that a [Middleware] asks of
-// a store, and it is called by many requests at once.
+// String returns "REDACTED".
+func (Digest) String() string { return redacted }
+
+// Format writes "REDACTED" for every verb.
+func (Digest) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
+
+// LogValue returns "REDACTED".
+func (Digest) LogValue() slog.Value { return slog.StringValue(redacted) }
+
+// A KeyStore finds keys by their digest. A [Middleware] needs nothing else of a store. A KeyStore is
+// safe for concurrent use.
 //
-// Lookup returns the key with that digest, also when it is revoked or expired:
-// [Key.Check] judges that. It returns [ErrNotFound], wrapped or not, when there
-// is no such key. Every other error means that the store could not answer, and
-// so does (nil, nil); the request is then refused with 503, not 401.
-//
-// The returned Key may be shared between requests. Neither the store nor its
-// callers write to it, or to its Scopes and Metadata, ever again.
-//
-// A KeyStore that wraps another has a method Unwrap() KeyStore, by which the
-// optional interfaces of the inner one are found; see [StoreAs].
+// A KeyStore that wraps another one has a method Unwrap() KeyStore, by which [StoreAs] finds the
+// optional interfaces of the inner store.
 type KeyStore interface {
+	// Lookup returns the key with this digest, even if it is revoked, suspended or expired. The
+	// caller calls [Key.Check]. Lookup returns [ErrNotFound], wrapped or not, if no key has the
+	// digest. Every other error, and a nil Key without an error, means that the store could not
+	// answer. The Middleware then refuses the request with 503, not 401.
+	//
+	// Requests may share the returned Key. Neither the store nor its callers write to the Key, its
+	// Scopes, its Networks or its Metadata.
 	Lookup(ctx context.Context, d Digest) (*Key, error)
 }
 
-// A Toucher is a KeyStore that remembers when a key was last used. Touch is
-// called once for each accepted request, so it neither blocks nor fails: it may
-// drop what it cannot take. An unknown digest is ignored.
+// A Toucher is a KeyStore that records the last use of keys.
 type Toucher interface {
-	Touch(d Digest, at time.Time)
+	// Touch records a use of the key with this digest. The Middleware calls it for each accepted
+	// request, so it must neither block nor fail, and may drop uses. It ignores an unknown digest.
+	Touch(d Digest, u Use)
 }
 
-// A StampedStore is a KeyStore that can tell how old an answer is. LookupAt is
-// Lookup, and tells a state of the store that the answer is not older than: every
-// change up to the Cursor is in it. The Cursor comes with [ErrNotFound] too.
+// A Use is an accepted use of a key.
+type Use struct {
+	At time.Time
+	// Addr is the address of the client, without a zone, and never a 4-in-6 address. It is the zero Addr
+	// unless [Options].RecordAddress is set.
+	Addr netip.Addr
+}
+
+// A StampedStore is a KeyStore that reports how old an answer is.
 type StampedStore interface {
-	LookupAt(ctx context.Context, d Digest) (*Key, Cursor, error)
+	// LookupAt is Lookup that also returns a Version. The answer, which may be [ErrNotFound],
+	// reflects every change up to that Version.
+	LookupAt(ctx context.Context, d Digest) (*Key, Version, error)
 }
 
-// A ChangeFeed tells caches which digests have changed. The zero Cursor asks for
-// the head alone. Creations move the head without being named, since only what
-// was known before can be out of date; who remembers that a digest was unknown
-// holds that for one Cursor only.
+// A ChangeFeed reports to caches the digests of keys that have changed.
+//
+// Creating a key advances Head but does not list its digest, because no cache can hold a stale copy
+// of a new key. A cache that remembers unknown digests must drop them when Head changes.
 type ChangeFeed interface {
-	// Changes returns the digests that changed after since, and the Cursor to
-	// ask with next. An error tells nothing about what changed.
-	Changes(ctx context.Context, since Cursor) (Changes, error)
+	// Changes returns the digests that changed after since, and the Version to pass to the next
+	// call. For the zero Version it returns only Head. After an error the caller knows nothing about
+	// the changes.
+	Changes(ctx context.Context, since Version) (Changes, error)
 
-	// Subscribe has f called for every write made through this ChangeFeed's own
-	// process, creations included: after the write is durable and before its
-	// method returns. f must not call the store. The returned function ends it.
-	Subscribe(f func(Digest, Cursor)) (cancel func())
+	// Subscribe registers f for every write of this process, including creations. The store calls f
+	// after the write is durable and before the method that wrote returns. f must not call the
+	// store. The returned function ends the subscription.
+	Subscribe(f func(Digest, Version)) (cancel func())
 }
 
-// A Cursor is a state of a store, as its ChangeFeed counts them. Within one Epoch
-// a larger Revision is a later state; between epochs nothing can be compared. Tag
-// is the store's own.
-type Cursor struct {
+// A Version identifies a state of a store. Within one Epoch a larger Revision is a later state.
+// Versions of different Epochs cannot be compared. Tag is for the store's own use.
+type Version struct {
 	Epoch, Revision, Tag uint64
 }
 
-// Changes is the answer of a ChangeFeed.
+// Changes is the answer of a [ChangeFeed].
 type Changes struct {
-	Digests []Digest // what changed, in no order
-	Head    Cursor   // the state this answer was read from
-	Reset   bool     // the feed cannot tell what changed: forget everything
+	Digests []Digest // of the changed keys, in no order
+	Head    Version  // the state from which this answer was read
+	Reset   bool     // the feed does not know the changes: drop every entry
 }
 
-// StoreAs finds the first store that implements T, an optional interface such as
-// [Toucher], among store and what it wraps by Unwrap() KeyStore.
+// StoreAs returns the first store that implements T, an optional interface such as [Toucher]. It
+// tries store, and then the stores that Unwrap() KeyStore returns.
 func StoreAs[T any](store KeyStore) (T, bool) {
 	for store != nil {
 		if t, ok := store.(T); ok {
@@ -88,33 +107,3 @@ func StoreAs[T any](store KeyStore) (T, bool) {
 	var none T
 	return none, false
 }
-
-// The outcomes of a decision about a request. Compare with [errors.Is]; Events
-// and the errors of Authenticate and Verify may wrap more detail around them.
-var (
-	// ErrMissing: the request carries no key. 401.
-	ErrMissing = errors.New("apikey: no key in the request")
-	// ErrMalformed: what was presented cannot be a key, so no store was asked. 401.
-	ErrMalformed = errors.New("apikey: malformed key")
-	// ErrNotFound: no key has this digest or, from a KeyManager, this ID. 401.
-	ErrNotFound = errors.New("apikey: no such key")
-	// ErrRevoked: the key was revoked. 401.
-	ErrRevoked = errors.New("apikey: key is revoked")
-	// ErrExpired: the key is past its ExpiresAt. 401.
-	ErrExpired = errors.New("apikey: key has expired")
-	// ErrAmbiguous: the request carries several keys that differ, or a query
-	// that parsers read differently. 400.
-	ErrAmbiguous = errors.New("apikey: more than one key in the request")
-	// ErrForbidden: the key is valid, but does not permit this request. 403.
-	ErrForbidden = errors.New("apikey: key does not permit this request")
-	// ErrUnavailable: the store could not answer. 503.
-	ErrUnavailable = errors.New("apikey: key store could not answer")
-)
-
-// The errors of those who manage keys.
-var (
-	// ErrExists: the ID or the digest is taken; nothing was written.
-	ErrExists = errors.New("apikey: key exists already")
-	// ErrInvalid: an argument is out of its limits; the text names it.
-	ErrInvalid = errors.New("apikey: invalid")
-)

@@ -1,6 +1,9 @@
 package apikey_test
 
 import (
+	"context"
+	"errors"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -9,37 +12,38 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/memstore"
 )
 
 func TestListOptionsValidate(t *testing.T) {
 	t.Parallel()
 	o, err := apikey.ListOptions{}.Validate()
 	require.NoError(t, err)
-	assert.Equal(t, apikey.ListOptions{Sort: apikey.SortNewest, Limit: 50}, o, "the zero value is the 50 newest")
+	assert.Equal(t, apikey.ListOptions{Sort: apikey.SortNewest, Limit: 50}, o, "the zero value selects the 50 newest keys")
 	for _, test := range []struct {
-		name string
-		o    apikey.ListOptions
-		says string // "": valid
+		name      string
+		o         apikey.ListOptions
+		wantError string // "" if valid
 	}{
-		{"500 at once", apikey.ListOptions{Limit: 500}, ""},
-		{"501 at once", apikey.ListOptions{Limit: 501}, "Limit 501"},
-		{"fewer than none", apikey.ListOptions{Limit: -1}, "Limit -1"},
-		{"an unknown Sort", apikey.ListOptions{Sort: "used"}, `Sort "used"`},
-		{"an unknown Status", apikey.ListOptions{Status: "Active"}, `Status "Active"`},
+		{"a Limit of 500", apikey.ListOptions{Limit: 500}, ""},
+		{"a Limit of 501", apikey.ListOptions{Limit: 501}, "invalid Limit: 501"},
+		{"a negative Limit", apikey.ListOptions{Limit: -1}, "invalid Limit: -1"},
+		{"an unknown Sort", apikey.ListOptions{Sort: "used"}, `invalid Sort: "used"`},
+		{"an unknown Status", apikey.ListOptions{Status: "Active"}, `invalid Status: "Active"`},
 		{"a Search of 100 characters", apikey.ListOptions{Search: strings.Repeat("é", 100)}, ""},
 		{"a Search of 101 characters", apikey.ListOptions{Search: strings.Repeat("é", 101)}, "Search"},
-		{"a Search for NUL", apikey.ListOptions{Search: "\x00"}, "Search"},
-		{"a Search for broken UTF-8", apikey.ListOptions{Search: "\xff"}, "Search"},
+		{"a Search with NUL", apikey.ListOptions{Search: "\x00"}, "Search"},
+		{"a Search with invalid UTF-8", apikey.ListOptions{Search: "\xff"}, "Search"},
 		{"an Owner with NUL", apikey.ListOptions{Owner: "a\x00"}, "Owner"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			_, err := test.o.Validate()
-			if test.says == "" {
+			if test.wantError == "" {
 				assert.NoError(t, err)
 				return
 			}
 			assert.ErrorIs(t, err, apikey.ErrInvalid)
-			assert.ErrorContains(t, err, test.says)
+			assert.ErrorContains(t, err, test.wantError)
 		})
 	}
 }
@@ -47,45 +51,104 @@ func TestListOptionsValidate(t *testing.T) {
 func TestPatchApply(t *testing.T) {
 	t.Parallel()
 	key := apikey.Key{ID: "1", Name: "a", Owner: "o", Scopes: []string{"s"}, Metadata: map[string]string{"k": "v"}, ExpiresAt: time.Unix(1, 0).UTC(), RevokedAt: time.Unix(2, 0).UTC()}
-	same, err := apikey.Patch{}.Apply(key)
+	same, err := apikey.Patch{}.Apply(key, time.Now())
 	require.NoError(t, err)
 	assert.Equal(t, key, same, "the zero Patch changes nothing")
 
 	name, scopes, metadata, never := "b", []string{"t"}, map[string]string(nil), time.Time{}
-	changed, err := apikey.Patch{Name: &name, Scopes: &scopes, Metadata: &metadata, ExpiresAt: &never}.Apply(key)
+	changed, err := apikey.Patch{Name: &name, Scopes: &scopes, Metadata: &metadata, ExpiresAt: &never}.Apply(key, time.Now())
 	require.NoError(t, err)
 	assert.Equal(t, apikey.Key{ID: "1", Name: "b", Owner: "o", Scopes: []string{"t"}, RevokedAt: key.RevokedAt}, changed)
 	scopes[0] = "u"
-	assert.Equal(t, "t", changed.Scopes[0], "no memory is shared with the Patch")
+	assert.Equal(t, "t", changed.Scopes[0], "the key shares no memory with the Patch")
 
 	blank := " "
-	_, err = apikey.Patch{Name: &blank}.Apply(key)
+	_, err = apikey.Patch{Name: &blank}.Apply(key, time.Now())
 	assert.ErrorIs(t, err, apikey.ErrInvalid)
 }
 
-func TestReplacedBy(t *testing.T) {
+// A pager is a store with given pages.
+type pager struct {
+	*memstore.Store
+	pages func(o apikey.ListOptions) (apikey.Page, error)
+}
+
+func (p pager) List(_ context.Context, o apikey.ListOptions) (apikey.Page, error) { return p.pages(o) }
+
+func TestKeysReadsAllPages(t *testing.T) {
 	t.Parallel()
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	key := apikey.Key{ID: "1", Name: "n", Owner: "o", Scopes: []string{"s"}, Metadata: map[string]string{"k": "v"}, Hint: "old"}
-	next := apikey.Key{ID: "2", Name: "x", Owner: "x", Scopes: []string{"x"}, Hint: "new", CreatedAt: now, RevokedAt: now}
+	store := memstore.New()
+	for i := range 7 {
+		id := fmt.Sprint("k", i)
+		require.NoError(t, store.Create(t.Context(), apikey.Digest{byte(i + 1)}, apikey.Key{ID: id, Name: id, Owner: []string{"ann", "bob"}[i%2]}))
+	}
+	for _, limit := range []int{0, 1, 3, 500} {
+		all := apikey.Keys(t.Context(), store, apikey.ListOptions{Owner: "ann", Sort: apikey.SortName, Limit: limit})
+		for range 2 { // the iterator can be used again
+			var got []string
+			for key, err := range all {
+				require.NoError(t, err)
+				got = append(got, key.ID)
+			}
+			assert.Equal(t, []string{"k0", "k2", "k4", "k6"}, got)
+		}
+		for range all {
+			break // the iterator can be stopped
+		}
+	}
+}
 
-	old, heir, err := key.ReplacedBy(now, now.Add(time.Hour), next)
-	require.NoError(t, err)
-	assert.Equal(t, now.Add(time.Hour), old.ExpiresAt)
-	assert.Equal(t, apikey.Key{ID: "2", Name: "n", Owner: "o", Scopes: []string{"s"}, Metadata: map[string]string{"k": "v"},
-		Hint: "new", Replaces: "1", CreatedAt: now}, heir, "it inherits what the old key is, and is not born revoked")
+func TestKeysContinuesAfterEmptyPage(t *testing.T) {
+	t.Parallel()
+	pages := map[string]apikey.Page{"": {Next: "1"}, "1": {Next: "2", Keys: []apikey.Key{{ID: "a"}}}, "2": {}}
+	store := pager{pages: func(o apikey.ListOptions) (apikey.Page, error) { return pages[o.Cursor], nil }}
+	var got []string
+	for key, err := range apikey.Keys(t.Context(), store, apikey.ListOptions{}) {
+		require.NoError(t, err)
+		got = append(got, key.ID)
+	}
+	assert.Equal(t, []string{"a"}, got)
+}
 
-	sooner := key
-	sooner.ExpiresAt = now.Add(time.Minute)
-	old, _, err = sooner.ReplacedBy(now, now.Add(time.Hour), next)
-	require.NoError(t, err)
-	assert.Equal(t, now.Add(time.Minute), old.ExpiresAt, "the old key keeps its own expiry if that is sooner")
-
-	_, _, err = key.ReplacedBy(now, time.Time{}, next)
-	assert.ErrorIs(t, err, apikey.ErrInvalid, "the old key has an end")
-	_, _, err = key.ReplacedBy(now, now, apikey.Key{ID: "a b"})
-	assert.ErrorIs(t, err, apikey.ErrInvalid, "the successor is validated")
-	key.RevokedAt = now
-	_, _, err = key.ReplacedBy(now, now, next)
-	assert.ErrorIs(t, err, apikey.ErrRevoked)
+func TestKeysStopsAtFirstError(t *testing.T) {
+	t.Parallel()
+	failed := errors.New("failed")
+	ctx, cancel := context.WithCancel(t.Context())
+	for name, test := range map[string]struct {
+		ctx       context.Context
+		pages     func(o apikey.ListOptions) (apikey.Page, error)
+		want      int // keys before the error
+		wantError string
+	}{
+		"an error of List": {t.Context(), func(o apikey.ListOptions) (apikey.Page, error) {
+			if o.Cursor != "" {
+				return apikey.Page{}, failed
+			}
+			return apikey.Page{Keys: make([]apikey.Key, 2), Next: "1"}, nil
+		}, 2, "failed"},
+		"the same cursor twice": {t.Context(), func(apikey.ListOptions) (apikey.Page, error) {
+			return apikey.Page{Keys: make([]apikey.Key, 1), Next: "1"}, nil
+		}, 2, "the same Next twice"},
+		"a cycle of cursors": {t.Context(), func(o apikey.ListOptions) (apikey.Page, error) {
+			return apikey.Page{Next: map[string]string{"": "1", "1": "2", "2": "1"}[o.Cursor]}, nil
+		}, 0, "the same Next twice"},
+		"a canceled context": {ctx, func(apikey.ListOptions) (apikey.Page, error) {
+			cancel()
+			return apikey.Page{Keys: make([]apikey.Key, 1), Next: "1"}, nil
+		}, 1, "context canceled"},
+	} {
+		var errs []error
+		keys := 0
+		for key, err := range apikey.Keys(test.ctx, pager{pages: test.pages}, apikey.ListOptions{}) {
+			if err == nil {
+				keys++
+				continue
+			}
+			assert.Zero(t, key)
+			errs = append(errs, err)
+		}
+		require.Len(t, errs, 1, name)
+		assert.ErrorContains(t, errs[0], test.wantError, name)
+		assert.Equal(t, test.want, keys, name)
+	}
 }

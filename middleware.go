@@ -2,128 +2,55 @@ package apikey
 
 import (
 	"context"
+	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
-	"reflect"
-	"sync/atomic"
+	"net/netip"
 	"time"
 )
 
-// A Middleware decides which requests carry a valid key. What it decides by never changes,
-// and it is safe for concurrent use. Make it with [New]; do not copy it.
+// The path of a request:
+//
+//	Handler       serves the admitted request, or calls Refuse (refuse.go)
+//	Authenticate  calls judge and admit
+//	judge         calls extract and decide, and reports the Event (event.go)
+//	extract       finds the key in the request (extract.go, query.go)
+//	decide        computes the digest (format.go), looks it up (keystore.go), calls Check (key.go)
+//	              and Options.Authorize
+//	admit         copies the request for the handler (layer.go)
+
+// A Middleware admits the requests that carry a valid key and refuses the others. It is immutable
+// and safe for concurrent use. Make it with [New]; do not copy it.
 type Middleware struct {
 	store      KeyStore
-	toucher    Toucher // nil: the store does not remember when keys were used
+	toucher    Toucher // nil if the store does not record the last use of a key
 	format     *Format
 	sources    sources
+	addr       func(*http.Request) (netip.Addr, bool)
+	recordAddr bool
 	authorize  func(*http.Request, *Key) error
 	onRefuse   func(http.ResponseWriter, *http.Request, error)
 	observe    func(context.Context, Event)
 	logger     *slog.Logger
-	challenges []string // values of WWW-Authenticate
+	outages    outages
 	preflight  bool
-
-	// nested is whether anybody ever asked for Optional, behind which a second decision
-	// may follow the first. Looking for that in a context that nests deep is dear.
-	nested atomic.Bool
 }
 
-// Options configures [New]. The zero value is ready for use.
-type Options struct {
-	// Sources are the places that may carry a key. Nil is Header("X-API-Key"),
-	// Header("X-Emby-Token") and Query("api_key"); empty is an error.
-	Sources []Source
-
-	// Format is how keys are checked and digested. Nil is the default Format: the
-	// prefix "ak", no pepper, no foreign keys.
-	Format *Format
-
-	// Authorize is the host's own rule, asked about each valid key; nil permits
-	// all. An error refuses with 403, or with 503 if it wraps [ErrUnavailable]; it is
-	// logged. The request it gets carries no key, neither in the URL nor in a header;
-	// its body must be left alone. Called concurrently.
-	Authorize func(r *http.Request, key *Key) error
-
-	// OnRefuse writes the response of a refused request; nil is problem+json, as
-	// [Middleware.Refuse] describes it. The error is for operators: do not show it
-	// to clients. The request has no key in its URL. Called concurrently.
-	OnRefuse func(http.ResponseWriter, *http.Request, error)
-
-	// Observe is told of each decision, before the handler runs; nil is nobody. It
-	// delays the request it tells of, so it must not block. Called concurrently.
-	Observe func(context.Context, Event)
-
-	// Logger gets outages at level Error and other refusals at level Debug; nil is
-	// slog.Default(). It is never given a key, a path or a query.
-	Logger *slog.Logger
-
-	// Realm is named in WWW-Authenticate, RFC 9110 section 11.5; "" is none.
-	Realm string
-
-	// AllowPreflight lets CORS preflights through without a key and without an
-	// identity, also where [Require] stands behind: requests with method OPTIONS, an
-	// Origin and an Access-Control-Request-Method. Browsers send them without
-	// credentials. So can anybody else: whatever stands behind must do nothing on
-	// OPTIONS but answer the preflight, and nothing may turn it into another method.
-	AllowPreflight bool
-}
-
-// New returns a Middleware that looks keys up in store. A store that is nil, or a nil
-// pointer in an interface, is an error, as are options out of their limits; the error
-// wraps [ErrInvalid] and names the field.
-func New(store KeyStore, o Options) (*Middleware, error) {
-	if isNil(store) {
-		return nil, invalid("KeyStore: nil; a Middleware needs a store, such as memstore.New()")
-	}
-	if !validRealm(o.Realm) {
-		return nil, invalid("Realm %s: want at most %d printable ASCII characters other than \" and \\", quote(o.Realm), maxText)
-	}
-	s, err := newSources(o.Sources)
-	if err != nil {
-		return nil, err
-	}
-	m := &Middleware{
-		store:      store,
-		format:     o.Format,
-		sources:    s,
-		authorize:  o.Authorize,
-		onRefuse:   o.OnRefuse,
-		observe:    o.Observe,
-		logger:     o.Logger,
-		challenges: s.challenges(o.Realm),
-		preflight:  o.AllowPreflight,
-	}
-	if m.format == nil {
-		m.format = defaultFormat
-	}
-	m.toucher, _ = StoreAs[Toucher](store)
-	return m, nil
-}
-
-// defaultFormat serves wherever a *Format is nil.
-var defaultFormat, _ = NewFormat("ak", FormatOptions{})
-
-// isNil also finds the nil pointer in a non-nil interface.
-func isNil(store KeyStore) bool {
-	switch v := reflect.ValueOf(store); v.Kind() {
-	case reflect.Invalid:
-		return true
-	case reflect.Pointer, reflect.Map, reflect.Func, reflect.Chan, reflect.Slice:
-		return v.IsNil()
-	}
-	return false
-}
-
-// Handler serves with next the requests that carry a valid key, and refuses the others.
-// The handler finds the key's identity with [FromContext]. A key in the query is gone
-// from the URL, RequestURI and Form that it sees, and from redirects that it makes out of
-// them. Responses are marked "Cache-Control: private", unless something was set
-// already, and if the key was in the query "Referrer-Policy: no-referrer". The
-// ResponseWriter is passed on as it is.
+// Handler returns a handler that calls next for requests with a valid key, and refuses the others
+// with [Middleware.Refuse]. In next, [FromContext] returns the key of the request.
 //
-// The decision is made once, when the request begins: streams and WebSockets outlive
-// the revocation of their key. A Handler of another Middleware behind this one finds a
-// key in a header, and none that was in the query.
+// If the key is in the query, Handler removes it from the URL, RequestURI and Form of the request
+// that next receives. Redirects and logs of next therefore do not contain it. Handler sets
+// "Cache-Control: private" unless that field is set already and, if the key was in the query,
+// "Referrer-Policy: no-referrer". It passes the ResponseWriter on unchanged, so next can remove
+// these fields. Put [KeepPrivate] around a reverse proxy or a file server.
+//
+// Handlers may be nested, including those of several Middlewares. Each of them decides about the
+// request as the client sent it, wherever the key was.
+//
+// Handler decides once, before it calls next. A stream or WebSocket outlives the revocation of its
+// key unless it calls [Middleware.Check] from time to time.
 func (m *Middleware) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		admitted, err := m.Authenticate(w, r)
@@ -131,116 +58,226 @@ func (m *Middleware) Handler(next http.Handler) http.Handler {
 			m.Refuse(w, r, err)
 			return
 		}
-		serveAdmitted(w, r, admitted, next)
+		serveCopy(w, r, admitted, next)
 	})
 }
 
-// Optional is Handler, but also serves requests without any key, for which it puts no
-// identity into the context. A wrong key is still refused. [Require] and Handler may stand
-// behind it, on the routes that need a key. Such a Handler decides again, but observes
-// nothing if it comes to the same.
+// Optional is like [Middleware.Handler], except that it also serves requests without a key, as
+// anonymous ones. It still refuses an invalid key. Put [Require] or Handler behind it on the routes
+// that need a key. Such a Handler decides again, but reports an [Event] only if its decision
+// differs.
+//
+// In an anonymous request, [FromContext] returns the identity of a [NewContext] further out, but
+// not the identity of another Middleware.
+//
+// Optional adds the header fields that may carry a key to Vary (RFC 9110 section 12.5.5). A shared
+// cache then does not serve an anonymous response to a request with a key.
 func (m *Middleware) Optional(next http.Handler) http.Handler {
-	m.nested.Store(true)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		m.sources.addVary(w.Header())
 		admitted, err := m.Authenticate(w, r)
 		switch {
-		case err == ErrMissing: // itself: what wraps it is a refusal or an outage
-			admitted = r // with another Middleware's identity, or NewContext's
-			if identityOf(r.Context()) == nil {
-				// So that a Require behind this refuses as this Middleware does.
-				admitted = r.WithContext(&identity{Context: r.Context(), middleware: m})
+		case err == ErrMissing: // not errors.Is: a wrapped ErrMissing is a refusal or an outage
+			var key *Key
+			if l := layerOf(r.Context()).deciding(); l != nil && l.kind == layerNewContext {
+				key = l.key
 			}
+			admitted = m.admitAnonymous(r, key)
 		case err != nil:
 			m.Refuse(w, r, err)
 			return
 		}
-		serveAdmitted(w, r, admitted, next)
+		serveCopy(w, r, admitted, next)
 	})
 }
 
-func serveAdmitted(w http.ResponseWriter, r, admitted *http.Request, next http.Handler) {
-	if admitted != r {
-		defer handBack(r, admitted)
-	}
-	next.ServeHTTP(w, admitted)
+// serveCopy serves with next a copy of r that a layer made. It copies back two fields for net/http
+// and middleware further out: the form, whose temporary files net/http removes, and the pattern of
+// the route.
+func serveCopy(w http.ResponseWriter, r, copied *http.Request, next http.Handler) {
+	defer func() { r.MultipartForm, r.Pattern = copied.MultipartForm, copied.Pattern }()
+	next.ServeHTTP(w, copied)
 }
 
-// handBack tells the original request what became of its copy: net/http removes the
-// temporary files of the form that it knows, and middleware outside of us reads the
-// pattern of the route.
-func handBack(original, served *http.Request) {
-	original.MultipartForm, original.Pattern = served.MultipartForm, served.Pattern
-}
-
-// Authenticate makes the decision for routers whose chains are not made of
-// http.Handler. On success it returns the request to serve, which carries the identity,
-// and has set headers of the response; otherwise pass its error to Refuse, with the
-// request as it was. The error wraps one of this package's outcomes.
+// Authenticate makes the decision of [Middleware.Handler] for routers whose middleware is not made
+// of http.Handler. If the request is admitted, Authenticate sets the header fields of the response
+// and returns the request to serve, which carries the identity. Otherwise it returns an error that
+// wraps one of the reasons of this package, such as [ErrMissing]; pass it to [Middleware.Refuse]
+// with the original request.
 func (m *Middleware) Authenticate(w http.ResponseWriter, r *http.Request) (*http.Request, error) {
 	if m.preflight && isPreflight(r) {
-		r = m.withoutQueryKey(r)
-		// So that a Require behind this knows whose preflight it is.
-		return r.WithContext(&identity{Context: r.Context(), middleware: m}), nil
+		return m.admitAnonymous(r, nil), nil
 	}
-	var begin time.Time
+	var found extraction
+	key, err := m.judge(r, &found)
+	if err != nil {
+		return nil, err
+	}
+	return m.admit(w, r, key, &found), nil
+}
+
+// Check returns the key of a request if it is valid now, without writing a response. To check a
+// long stream again, pass the request that a Handler of this Middleware admitted. The Key is
+// shared: do not write to it. Check returns the errors of [Middleware.Authenticate].
+func (m *Middleware) Check(r *http.Request) (*Key, error) {
+	var found extraction
+	return m.judge(r, &found)
+}
+
+// Verify returns the Key of a secret that did not arrive by HTTP, for example by gRPC or a queue,
+// if it is valid now. It does not call Options.Authorize, because there is no request, and it
+// refuses keys with Networks, because there is no address. The Key is shared: do not write to it.
+// Verify returns the errors of [Middleware.Authenticate].
+func (m *Middleware) Verify(ctx context.Context, s Secret) (*Key, error) {
+	var e Event
+	if m.observe != nil {
+		e.begin = time.Now()
+	}
+	value := s.Reveal()
+	if isBlankValue(value) {
+		e.Err = ErrMissing
+	} else {
+		e.Key, e.end, e.Err = m.decide(ctx, value, nil, nil)
+	}
+	m.report(ctx, &e)
+	if e.Err != nil {
+		return nil, e.Err
+	}
+	return e.Key, nil
+}
+
+// judge extracts the key of a request, decides about it, and reports the decision.
+func (m *Middleware) judge(r *http.Request, found *extraction) (*Key, error) {
+	ctx := r.Context()
+	var begin, end time.Time
 	if m.observe != nil {
 		begin = time.Now()
 	}
-	var c candidate
-	err := m.sources.extract(r, concealedIn(r.Context()), &c)
-	if err == ErrMissing {
-		// An outer handler of this Middleware may have taken the key out of the URL.
-		if id := identityOf(r.Context()); id != nil && id.middleware == m && id.key != nil {
-			return r, nil
-		}
-	}
+	l := layerOf(ctx)
+	err := m.sources.extract(r, l, found)
 	var key *Key
-	var end time.Time
 	source := ""
 	if err == nil {
-		source = m.sources.names[c.source]
-		key, end, err = m.decide(r.Context(), c.key, r)
+		source = m.sources.names[found.source]
+		key, end, err = m.decide(ctx, found.key, r, l)
+	} else {
+		err = m.redactError(err)
 	}
-	if err != nil || m.observe != nil && !m.decidedBefore(r.Context(), key) {
-		m.report(r.Context(), &Event{Err: err, Key: key, Source: source, Method: r.Method, RemoteAddr: r.RemoteAddr, begin: begin, end: end})
+	if err != nil || m.observe != nil && !l.admittedBy(m, key) {
+		m.report(ctx, &Event{Err: err, Key: key, Source: source, Method: r.Method, RemoteAddr: r.RemoteAddr, begin: begin, end: end})
 	}
 	if err != nil {
 		return nil, err
 	}
-	return m.accept(w, r, key, c.inQuery || m.sources.inURI(r), c.pairs), nil
+	return key, nil
 }
 
-// decidedBefore reports whether this Middleware, further out, has let the request in by the
-// same key.
-func (m *Middleware) decidedBefore(ctx context.Context, key *Key) bool {
-	if !m.nested.Load() {
+// decide looks up the presented key and checks whether it may be used now. It returns a known key
+// even with an error. The time is the end of the decision, or zero if report must read the clock.
+// The request r may be nil. The layer l is around r.
+func (m *Middleware) decide(ctx context.Context, presented string, r *http.Request, l *layer) (*Key, time.Time, error) {
+	d, ok := m.format.digest(presented)
+	if !ok {
+		return nil, time.Time{}, ErrMalformed
+	}
+	key, err := m.store.Lookup(ctx, d)
+	if err != nil || key == nil {
+		return nil, time.Time{}, lookupError(ctx, err)
+	}
+	// The clock is read after the lookup, because the key may expire during a slow one.
+	now := time.Now()
+	end := now
+	if err := key.Check(now); err != nil {
+		return key, end, err
+	}
+	if len(key.Networks) > 0 && !m.fromNetwork(r, key) {
+		return key, end, errNetwork
+	}
+	if m.authorize != nil && r != nil {
+		end = time.Time{} // the duration includes Authorize
+		if err := m.authorize(m.requestForAuthorize(r, l, presented), key); isCanceled(ctx, err) {
+			return key, end, canceled(ctx)
+		} else if err != nil {
+			return key, end, fmt.Errorf("%w: %w", ErrForbidden, err)
+		}
+	}
+	if m.toucher != nil {
+		m.toucher.Touch(d, Use{now, m.addressToRecord(r)})
+	}
+	return key, end, nil
+}
+
+// addressToRecord returns the address of the client if the service records it. Without a request there
+// is no address.
+func (m *Middleware) addressToRecord(r *http.Request) netip.Addr {
+	if !m.recordAddr || r == nil {
+		return netip.Addr{}
+	}
+	addr, ok := m.addr(r)
+	if !ok {
+		return netip.Addr{}
+	}
+	return addr.Unmap().WithZone("")
+}
+
+// fromNetwork reports whether a request comes from one of the key's Networks. Without a request
+// there is no address.
+func (m *Middleware) fromNetwork(r *http.Request, key *Key) bool {
+	if r == nil {
 		return false
 	}
-	id := identityOf(ctx)
-	return id != nil && id.middleware == m && id.key != nil && id.key.ID == key.ID
+	addr, ok := m.addr(r)
+	return ok && key.permits(addr)
 }
 
-// accept returns the request for the handler.
-func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, inQuery bool, known pairs) *http.Request {
+// lookupError distinguishes an unknown key from a store that could not answer.
+func lookupError(ctx context.Context, err error) error {
+	switch {
+	case isCanceled(ctx, err):
+		return canceled(ctx)
+	case errors.Is(err, ErrUnavailable):
+		return err
+	case errors.Is(err, ErrNotFound):
+		return ErrNotFound
+	case errors.Is(ctx.Err(), context.Canceled):
+		return canceled(ctx)
+	case err == nil:
+		err = errNoAnswer
+	}
+	return fmt.Errorf("%w: %w", ErrUnavailable, err)
+}
+
+var errNoAnswer = errors.New("the store returned neither a key nor an error")
+
+// isCanceled reports whether err means that the client closed the request, which is not an outage.
+func isCanceled(ctx context.Context, err error) bool {
+	return errors.Is(err, context.Canceled) && errors.Is(ctx.Err(), context.Canceled)
+}
+
+func canceled(ctx context.Context) error {
+	return fmt.Errorf("%w: %w: %w", ErrUnavailable, errCanceled, context.Cause(ctx))
+}
+
+// admit returns the request for the handler and sets the header fields of the response.
+func (m *Middleware) admit(w http.ResponseWriter, r *http.Request, key *Key, found *extraction) *http.Request {
 	var a *admission
 	var admitted *http.Request
 	h := w.Header()
-	if inQuery {
-		both := &admissionWithURL{url: *r.URL}
+	if found.inQuery || m.sources.leftInURI(r) {
+		both := new(admissionWithURL)
 		a = &both.admission
-		admitted = a.admit(r, key, m)
-		admitted.URL = &both.url
-		m.sources.clean(admitted, known, nil)
-		both.referrerPolicy[0] = "no-referrer"
+		admitted = both.pass(r, layerMiddleware, m, key)
+		m.sources.removeKeyPairs(admitted, found.pairs)
+		both.referrerPolicy[0] = noReferrer
 		h["Referrer-Policy"] = both.referrerPolicy[:]
 	} else {
 		a = new(admission)
-		admitted = a.admit(r, key, m)
+		admitted = a.pass(r, layerMiddleware, m, key)
 	}
 
-	// A shared cache must not give one caller's response to another: RFC 9111
-	// section 3.5 protects only requests with Authorization. The slices are this
-	// request's own, since whoever comes later may write to them.
+	// A shared cache must not serve the response to other callers. RFC 9111 section 3.5 prevents
+	// that only for requests with Authorization. Each response has slices of its own, because
+	// handlers may write to them.
 	if h["Cache-Control"] == nil {
 		a.cacheControl[0] = "private"
 		h["Cache-Control"] = a.cacheControl[:]
@@ -248,7 +285,24 @@ func (m *Middleware) accept(w http.ResponseWriter, r *http.Request, key *Key, in
 	return admitted
 }
 
-// isPreflight reports whether r is a CORS preflight, as the Fetch standard defines it.
+// admitAnonymous returns the request for a handler that serves it without a key. key is an identity
+// that NewContext put further out, or nil. A [Require] behind it refuses by this Middleware.
+func (m *Middleware) admitAnonymous(r *http.Request, key *Key) *http.Request {
+	kind := layerMiddleware
+	if key != nil {
+		kind = layerNewContext
+	}
+	if !m.hasKeyParameter(r) {
+		return new(admission).pass(r, kind, m, key)
+	}
+	inner := new(admissionWithURL).pass(r, kind, m, key)
+	m.sources.removeKeyPairs(inner, keyPairs{})
+	return inner
+}
+
+const noReferrer = "no-referrer"
+
+// isPreflight reports whether r is a CORS preflight as the Fetch standard defines it.
 func isPreflight(r *http.Request) bool {
 	return r.Method == http.MethodOptions && r.Header.Get("Origin") != "" &&
 		r.Header.Get("Access-Control-Request-Method") != ""

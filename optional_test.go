@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -16,22 +17,22 @@ import (
 func TestOptional(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
-	whoever := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	caller := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		key, ok := apikey.FromContext(r.Context())
 		fmt.Fprint(w, key.ID, ok)
 	})
 	mux := http.NewServeMux()
-	mux.Handle("/open", whoever)
-	mux.Handle("/closed", s.auth.Handler(whoever))
-	mux.Handle("/scoped", apikey.Require("library:read")(whoever))
+	mux.Handle("/open", caller)
+	mux.Handle("/closed", s.auth.Handler(caller))
+	mux.Handle("/scoped", apikey.Require("library:read")(caller))
 	h := s.auth.Optional(mux)
-	elsewhere := newService(t, apikey.Options{})
+	another := newService(t, apikey.Options{})
 	wrapped := fmt.Errorf("second factor: %w", apikey.ErrMissing)
-	forbidding := newService(t, apikey.Options{Authorize: func(*http.Request, *apikey.Key) error { return wrapped }})
-	broken, err := apikey.New(storeFunc(func(context.Context, apikey.Digest) (*apikey.Key, error) { return nil, wrapped }), apikey.Options{Logger: slog.New(slog.DiscardHandler)})
+	forbidden := newService(t, apikey.Options{Authorize: func(*http.Request, *apikey.Key) error { return wrapped }})
+	unavailable, err := apikey.New(storeFunc(func(context.Context, apikey.Digest) (*apikey.Key, error) { return nil, wrapped }), apikey.Options{Logger: slog.New(slog.DiscardHandler)})
 	require.NoError(t, err)
-	odd, err := apikey.New(s.store, apikey.Options{Logger: slog.New(slog.DiscardHandler), Sources: []apikey.Source{
-		apikey.Query("api_key"), apikey.SourceFunc("odd", func(*http.Request) (string, error) { return "", apikey.ErrMissing })}})
+	failing, err := apikey.New(s.store, apikey.Options{Logger: slog.New(slog.DiscardHandler), Sources: []apikey.Source{
+		apikey.Query("api_key"), apikey.SourceFunc("failing", func(*http.Request) (string, error) { return "", apikey.ErrMissing })}})
 	require.NoError(t, err)
 	for _, test := range []struct {
 		name   string
@@ -40,19 +41,19 @@ func TestOptional(t *testing.T) {
 		status int
 		body   string
 	}{
-		{"no key is served", h, "/open", 200, "false"},
-		{"a valid key is known", h, "/open?api_key={K}", 200, s.key.ID + "true"},
-		{"a wrong key is refused", h, "/open?api_key={W}", 401, ""},
-		{"two keys are refused", h, "/open?api_key={K}&api_key={O}", 400, ""},
-		{"a key that Authorize refuses by an ErrMissing is refused", forbidding.auth.Optional(mustNotServe(t)), "/?api_key=" + forbidding.good, 403, ""},
-		{"an outage that wraps ErrMissing is an outage", broken.Optional(mustNotServe(t)), "/?api_key={K}", 503, ""},
-		{"a SourceFunc that fails with ErrMissing is an outage", odd.Optional(mustNotServe(t)), "/?api_key={K}", 503, ""},
-		{"Handler behind it refuses without a key", h, "/closed", 401, ""},
-		{"Handler behind it accepts the query's key that is already gone", h, "/closed?api_key={K}", 200, s.key.ID + "true"},
-		{"Require behind it refuses without a key", h, "/scoped", 401, ""},
-		{"Require behind it accepts", h, "/scoped?api_key={K}", 200, s.key.ID + "true"},
-		{"Handler of another Middleware does not accept what this one did", s.auth.Handler(elsewhere.auth.Handler(whoever)), "/?api_key={K}", 401, ""},
-		{"Optional of another Middleware leaves the identity", s.auth.Handler(elsewhere.auth.Optional(whoever)), "/?api_key={K}", 200, s.key.ID + "true"},
+		{"a request without a key is served", h, "/open", 200, "false"},
+		{"a valid key gives an identity", h, "/open?api_key={valid}", 200, s.key.ID + "true"},
+		{"an unknown key is refused", h, "/open?api_key={unknown}", 401, ""},
+		{"two keys are refused", h, "/open?api_key={valid}&api_key={other}", 400, ""},
+		{"a refusal of Authorize that wraps ErrMissing is a refusal", forbidden.auth.Optional(mustNotServe(t)), "/?api_key=" + forbidden.valid, 403, ""},
+		{"an outage that wraps ErrMissing is an outage", unavailable.Optional(mustNotServe(t)), "/?api_key={valid}", 503, ""},
+		{"a SourceFunc that fails with ErrMissing is an outage", failing.Optional(mustNotServe(t)), "/?api_key={valid}", 503, ""},
+		{"Handler behind Optional refuses a request without a key", h, "/closed", 401, ""},
+		{"Handler behind Optional accepts a key that was removed from the query", h, "/closed?api_key={valid}", 200, s.key.ID + "true"},
+		{"Require behind Optional refuses a request without a key", h, "/scoped", 401, ""},
+		{"Require behind Optional accepts a key", h, "/scoped?api_key={valid}", 200, s.key.ID + "true"},
+		{"Handler of another Middleware refuses a key that it does not know", s.auth.Handler(another.auth.Handler(caller)), "/?api_key={valid}", 401, ""},
+		{"Optional of another Middleware refuses a key that it does not know", s.auth.Handler(another.auth.Optional(caller)), "/?api_key={valid}", 401, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			w := get(test.h, s.fill(test.target))
@@ -64,13 +65,38 @@ func TestOptional(t *testing.T) {
 	}
 }
 
-func TestASecondDecisionIsObservedOnlyIfItDiffers(t *testing.T) {
+func TestOptionalSetsVary(t *testing.T) {
+	t.Parallel()
+	find := func(*http.Request) (string, error) { return "", nil }
+	for _, test := range []struct {
+		name    string
+		sources []apikey.Source
+		want    []string
+	}{
+		{"the default sources", nil, []string{"X-API-Key, X-Emby-Token, Authorization"}},
+		{"only a query", []apikey.Source{apikey.Query("k")}, nil},
+		{"each field once", []apikey.Source{apikey.Bearer(), apikey.Scheme("Own"), apikey.SourceFunc("f", find, "authorization", "X-F")}, []string{"Authorization, X-F"}},
+		{"a SourceFunc that names no field", []apikey.Source{apikey.Header("X"), apikey.SourceFunc("f", find)}, []string{"*"}},
+	} {
+		s := newService(t, apikey.Options{Sources: test.sources})
+		open := s.auth.Optional(s.auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.Header().Add("Vary", "Accept") })))
+		require.Equal(t, append(test.want, "Accept"), get(open, "/").Header().Values("Vary"), test.name)
+	}
+	s := newService(t, apikey.Options{})
+	require.Equal(t, []string{"X-API-Key, X-Emby-Token, Authorization"}, get(s.auth.Optional(s.handler), "/", "X-API-Key: "+s.valid).Header().Values("Vary"), "a request with a key")
+	w := httptest.NewRecorder()
+	w.Header().Set("Vary", "Origin")
+	s.auth.Optional(s.handler).ServeHTTP(w, newRequest("/"))
+	require.Equal(t, []string{"Origin", "X-API-Key, X-Emby-Token, Authorization"}, w.Header().Values("Vary"), "an earlier Vary is kept")
+}
+
+func TestNestedDecisionIsReportedIfItDiffers(t *testing.T) {
 	t.Parallel()
 	var outcomes []string
 	s := newService(t, apikey.Options{Observe: func(_ context.Context, e apikey.Event) { outcomes = append(outcomes, e.Outcome()) }})
 	h := s.auth.Optional(s.auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
 	swapped := s.auth.Optional(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Header.Set("X-API-Key", s.other) // by whatever stands between
+		r.Header.Set("X-API-Key", s.other) // as other middleware might
 		s.handler.ServeHTTP(w, r)
 	}))
 	for _, test := range []struct {
@@ -78,43 +104,14 @@ func TestASecondDecisionIsObservedOnlyIfItDiffers(t *testing.T) {
 		h                  http.Handler
 		want               []string
 	}{
-		{"the same key in a header", "/", "X-API-Key: {K}", h, []string{"accepted"}},
-		{"the same key in the query", "/?api_key={K}", "X-None: x", h, []string{"accepted"}},
+		{"the same key in a header", "/", "X-API-Key: {valid}", h, []string{"accepted"}},
+		{"the same key in the query", "/?api_key={valid}", "X-None: x", h, []string{"accepted"}},
 		{"no key", "/", "X-None: x", h, []string{"missing", "missing"}},
-		{"another key", "/", "X-API-Key: {K}", swapped, []string{"accepted", "accepted"}},
+		{"another key", "/", "X-API-Key: {valid}", swapped, []string{"accepted", "accepted"}},
 	} {
 		outcomes = nil
 		get(test.h, s.fill(test.target), s.fill(test.line))
 		assert.Equal(t, test.want, outcomes, test.name)
-	}
-}
-
-func TestAPreflightPassesRequire(t *testing.T) {
-	t.Parallel()
-	for _, allow := range []bool{true, false} {
-		refused := 0
-		s := newService(t, apikey.Options{AllowPreflight: allow, OnRefuse: func(w http.ResponseWriter, _ *http.Request, err error) {
-			refused++
-			w.WriteHeader(apikey.StatusCode(err))
-		}})
-		served := 0
-		h := apikey.Require("library:read")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { served++ }))
-		r := newRequest("/", "Origin: https://app.example", "Access-Control-Request-Method: GET")
-		r.Method = "OPTIONS"
-		want := map[bool]int{true: 200, false: 401}[allow]
-		assert.Equal(t, want, serve(s.auth.Handler(h), r).Code)
-		assert.Equal(t, want, serve(s.auth.Optional(h), r).Code)
-		assert.Equal(t, 401, serve(s.auth.Optional(h), newRequest("/")).Code, "what is no preflight")
-		assert.Equal(t, 401, serve(s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			r.Method = "DELETE" // a method override behind the Middleware
-			h.ServeHTTP(w, r)
-		})), r.Clone(t.Context())).Code, "what is no preflight any more")
-		if allow {
-			assert.Equal(t, 2, served)
-			assert.Equal(t, 2, refused, "by the Refuse of the Middleware")
-		} else {
-			assert.Zero(t, served)
-		}
 	}
 }
 
@@ -128,8 +125,8 @@ func TestPreflight(t *testing.T) {
 		lines  []string
 		status int
 	}{
-		{"a preflight passes where that is allowed", true, "OPTIONS", preflight, 200},
-		{"a preflight needs a key elsewhere", false, "OPTIONS", preflight, 401},
+		{"a preflight passes if that is allowed", true, "OPTIONS", preflight, 200},
+		{"a preflight needs a key otherwise", false, "OPTIONS", preflight, 401},
 		{"OPTIONS without Origin needs a key", true, "OPTIONS", preflight[1:], 401},
 		{"OPTIONS without Access-Control-Request-Method needs a key", true, "OPTIONS", preflight[:1], 401},
 		{"GET with a preflight's headers needs a key", true, "GET", preflight, 401},
@@ -144,8 +141,8 @@ func TestPreflight(t *testing.T) {
 			assert.Zero(t, s.store.lookups.Load())
 			if test.status == 200 {
 				_, known := apikey.FromContext(seen.Context())
-				assert.False(t, known, "no identity")
-				assert.Equal(t, "/", seen.RequestURI, "no key")
+				assert.False(t, known, "the request has no identity")
+				assert.Equal(t, "/", seen.RequestURI, "the URL contains no key")
 			}
 		})
 	}

@@ -1,58 +1,42 @@
 package apikey
 
 import (
+	"crypto/hmac"
 	"crypto/sha256"
-	"encoding"
+	"hash"
+	"sync"
 )
 
-// A pepper is the key of an HMAC-SHA256 (RFC 2104). It keeps the two states of SHA-256 that
-// the key leads to: preparing them costs more than the rest. They are as good as the secret,
-// so they are within a function, where no dumper prints them.
-type pepper struct{ states func() *hmacStates }
+// A pepper is the key of an HMAC-SHA256 (RFC 2104). It pools initialized HMACs, because
+// initializing one costs more than computing one. A closure contains the key and the pool is opaque,
+// so that printers do not find them by reflection. A pepper is safe for concurrent use.
+type pepper struct{ pool sync.Pool }
 
-// hmacStates are SHA-256 after the key, filled up to a block, in the two paddings of HMAC, as
-// its MarshalBinary writes them.
-type hmacStates struct{ inner, outer []byte }
+// A pooledMAC is an initialized HMAC with its input and output buffers. The buffers escape to the
+// heap anyway, because the HMAC is behind an interface.
+type pooledMAC struct {
+	mac  hash.Hash
+	text [maxPeppered]byte
+	sum  Digest
+}
 
-// newPepper returns the pepper whose key is this, filled up with zeros to a block.
+const maxPeppered = 64 // bytes of the text of sum
+
+// newPepper returns the pepper whose key is block, padded with zeros (RFC 2104 section 2).
 func newPepper(block [sha256.BlockSize]byte) *pepper {
-	padded := func(padding byte) []byte {
-		key := block
-		for i := range key {
-			key[i] ^= padding
-		}
-		h := sha256.New()
-		h.Write(key[:])
-		state, err := h.(encoding.BinaryMarshaler).MarshalBinary()
-		if err != nil {
-			panic(err) // documented by crypto/sha256 not to be
-		}
-		return state
-	}
-	states := hmacStates{padded(0x36), padded(0x5c)}
-	return &pepper{func() *hmacStates { return &states }}
+	p := new(pepper)
+	p.pool.New = func() any { return &pooledMAC{mac: hmac.New(sha256.New, block[:])} }
+	return p
 }
 
-// sum returns the HMAC of s, which is at most 64 bytes long. It allocates nothing: crypto/hmac
-// would keep its states on the heap, behind interfaces, and a pool would have to hand
-// them out.
-func sum[T string | []byte](p *pepper, s T) (d Digest) {
-	states := p.states()
-	var buf [64]byte
-	h := sha256.New()
-	resume(h.(encoding.BinaryUnmarshaler).UnmarshalBinary(states.inner))
-	h.Write(buf[:copy(buf[:], s)])
-	h.Sum(d[:0])
-	resume(h.(encoding.BinaryUnmarshaler).UnmarshalBinary(states.outer))
-	h.Write(d[:])
-	h.Sum(d[:0])
+// sum returns the HMAC of s, a text of at most maxPeppered bytes.
+func sum[T string | []byte](p *pepper, s T) Digest {
+	h := p.pool.Get().(*pooledMAC)
+	h.mac.Reset()
+	h.mac.Write(h.text[:copy(h.text[:], s)])
+	h.mac.Sum(h.sum[:0])
+	d := h.sum
+	clear(h.text[:]) // so that the pool does not keep the presented key
+	p.pool.Put(h)
 	return d
-}
-
-// resume panics where a state is not taken back by the SHA-256 that gave it, which would
-// make every key wrong.
-func resume(err error) {
-	if err != nil {
-		panic(err)
-	}
 }

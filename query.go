@@ -1,35 +1,75 @@
 package apikey
 
 import (
+	"maps"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 )
 
-// maxParameters is how many parameters net/url parses in a query by default; with
-// more it parses none.
+// maxParameters is the number of parameters that net/url parses in a query by default. It rejects a
+// query with more.
 const maxParameters = 10000
 
-// A pairKind tells what a part of a query between two "&" is to us.
+// A pairKind classifies a part of a query between two "&". A key parameter is one that a Query
+// source reads.
 type pairKind uint8
 
 const (
-	otherPair  pairKind = iota // none of our parameters
-	keyPair                    // one of ours, with a value that can be read
-	hiddenPair                 // one of ours in a pair that net/url drops
+	otherPair  pairKind = iota // not a key parameter
+	keyPair                    // a key parameter with a readable value
+	hiddenPair                 // a key parameter in a pair that net/url drops
 )
 
-// isPlain reports whether a query has neither escapes nor semicolons, so that its pairs are
-// what they look like. Most have none, and are read in a fraction of the time.
+// keyPairs counts the key parameters in a URL's query and locates the last of them.
+type keyPairs struct{ count, from, to int }
+
+// extractQuery adds the keys in a query. If redactedBefore is true, a layer passed this query on, and
+// extractQuery ignores the values that the layer redacted.
+func (s *sources) extractQuery(found *extraction, query string, redactedBefore bool) error {
+	if query == "" {
+		return nil
+	}
+	// net/url counts empty parameters too.
+	if strings.Count(query, "&") >= maxParameters {
+		return ErrAmbiguous
+	}
+	plain, length := isPlain(query), len(query)
+	for query != "" {
+		var pair string
+		from := length - len(query)
+		pair, query, _ = strings.Cut(query, "&")
+		kind, source, value := s.pair(pair, plain)
+		if kind == otherPair {
+			continue
+		}
+		found.inQuery = true
+		found.pairs = keyPairs{found.pairs.count + 1, from, from + len(pair)}
+		if kind == hiddenPair {
+			return ErrAmbiguous
+		}
+		if redactedBefore && strings.Contains(value, redacted) {
+			continue
+		}
+		if err := found.add(value, source); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// isPlain reports whether a query contains neither escapes nor semicolons. Most queries are plain,
+// and pair reads them in a fraction of the time.
 func isPlain(query string) bool {
 	return strings.IndexByte(query, '%') < 0 && strings.IndexByte(query, '+') < 0 && strings.IndexByte(query, ';') < 0
 }
 
-// pair reads one pair of a query. source and value are those of a keyPair.
+// pair classifies one pair of a query. The source and the value are those of a keyPair.
 func (s *sources) pair(pair string, plain bool) (kind pairKind, source int, value string) {
 	name, value, _ := strings.Cut(pair, "=")
 	if plain {
-		if source = s.named(name); source < 0 {
+		if source = s.sourceNamed(name); source < 0 || !s.mayBeKey(source, value) {
 			return otherPair, -1, ""
 		}
 		return keyPair, source, value
@@ -37,25 +77,33 @@ func (s *sources) pair(pair string, plain bool) (kind pairKind, source int, valu
 	if strings.IndexByte(pair, ';') >= 0 {
 		// net/url drops the whole pair; older parsers split it here.
 		for part := range strings.SplitSeq(pair, ";") {
-			name, _, _ := strings.Cut(part, "=")
-			if source := s.escaped(name); source >= 0 {
+			name, value, _ := strings.Cut(part, "=")
+			if source := s.sourceEscaped(name); source >= 0 && s.mayDecodeToKey(source, value) {
 				return hiddenPair, source, ""
 			}
 		}
 		return otherPair, -1, ""
 	}
-	if source = s.escaped(name); source < 0 {
+	if source = s.sourceEscaped(name); source < 0 {
 		return otherPair, -1, ""
 	}
-	value, err := url.QueryUnescape(value)
-	if err != nil {
+	decoded, err := url.QueryUnescape(value)
+	switch {
+	case err != nil && s.mayDecodeToKey(source, value):
 		return hiddenPair, source, ""
+	case err != nil || !s.mayBeKey(source, decoded):
+		return otherPair, -1, ""
 	}
-	return keyPair, source, value
+	return keyPair, source, decoded
 }
 
-// named returns which source has this name, or -1.
-func (s *sources) named(name string) int {
+// mayDecodeToKey is like mayBeKey for a value that net/url does not decode, but other software may.
+func (s *sources) mayDecodeToKey(source int, value string) bool {
+	return s.mayBeKey(source, value) || strings.IndexByte(value, '%') >= 0
+}
+
+// sourceNamed returns the index of the Query source with this name, or -1.
+func (s *sources) sourceNamed(name string) int {
 	for _, i := range s.queries {
 		if equalFoldASCII(name, s.list[i].key) {
 			return i
@@ -64,78 +112,17 @@ func (s *sources) named(name string) int {
 	return -1
 }
 
-// escaped returns which source has this name, as it stands in a query, or -1.
-func (s *sources) escaped(name string) int {
+// sourceEscaped is like sourceNamed for a name that may contain escapes.
+func (s *sources) sourceEscaped(name string) int {
 	name, err := url.QueryUnescape(name)
 	if err != nil {
 		return -1
 	}
-	return s.named(name)
+	return s.sourceNamed(name)
 }
 
-// extractQuery adds the keys in a query, and in what Conceal took out of it.
-func (s *sources) extractQuery(c *candidate, query, concealed string) error {
-	parameters := 0
-	for _, part := range [...]string{concealed, query} {
-		c.pairs = pairs{} // in the end those of the last part, the URL's
-		if part == "" {
-			continue
-		}
-		// As net/url counts them, empty ones too.
-		if parameters += strings.Count(part, "&") + 1; parameters > maxParameters {
-			return ErrAmbiguous
-		}
-		plain, length := isPlain(part), len(part)
-		for part != "" {
-			var pair string
-			from := length - len(part)
-			pair, part, _ = strings.Cut(part, "&")
-			kind, source, value := s.pair(pair, plain)
-			if kind == otherPair {
-				continue
-			}
-			c.inQuery = true
-			c.pairs = pairs{c.pairs.count + 1, from, from + len(pair)}
-			if kind == hiddenPair {
-				return ErrAmbiguous
-			}
-			if err := c.add(value, source); err != nil {
-				return err
-			}
-		}
-	}
-	return nil
-}
-
-// keepOthers returns prefix and the part of query that is not ours, its order and bytes
-// kept. What is ours is written to taken, if there is one.
-func (s *sources) keepOthers(prefix, query string, taken *strings.Builder) string {
-	var kept strings.Builder
-	kept.Grow(len(prefix) + len(query))
-	kept.WriteString(prefix)
-	join := func(out *strings.Builder, first *bool, pair string) {
-		if !*first {
-			out.WriteByte('&')
-		}
-		out.WriteString(pair)
-		*first = false
-	}
-	firstKept, firstTaken := true, true
-	plain := isPlain(query)
-	for more := query != ""; more; {
-		var pair string
-		pair, query, more = strings.Cut(query, "&")
-		if kind, _, _ := s.pair(pair, plain); kind == otherPair {
-			join(&kept, &firstKept, pair)
-		} else if taken != nil {
-			join(taken, &firstTaken, pair)
-		}
-	}
-	return kept.String()
-}
-
-// hasKey reports whether a query holds one of our parameters.
-func (s *sources) hasKey(query string) bool {
+// hasKeyPair reports whether a query contains a key parameter.
+func (s *sources) hasKeyPair(query string) bool {
 	for plain := isPlain(query); query != ""; {
 		var pair string
 		pair, query, _ = strings.Cut(query, "&")
@@ -146,68 +133,114 @@ func (s *sources) hasKey(query string) bool {
 	return false
 }
 
-// inURI reports whether the RequestURI holds one of our parameters that somebody has taken
-// out of the URL alone.
-func (s *sources) inURI(r *http.Request) bool {
-	// Without a query, as most requests are, the one is the other.
-	return r.RequestURI != r.URL.Path && s.inQueryOf(r)
+// leftInURI reports whether the RequestURI contains a key parameter after other middleware changed
+// the query of the URL.
+func (s *sources) leftInURI(r *http.Request) bool {
+	// Without a query, which is the usual case, the two are equal.
+	return r.RequestURI != r.URL.Path && s.leftInQueryOfURI(r)
 }
 
-func (s *sources) inQueryOf(r *http.Request) bool {
+func (s *sources) leftInQueryOfURI(r *http.Request) bool {
 	_, query, found := strings.Cut(r.RequestURI, "?")
-	return found && query != r.URL.RawQuery && s.hasKey(query)
+	return found && query != r.URL.RawQuery && s.hasKeyPair(query)
 }
 
-// keepOthersThan is keepOthers where there is one pair of ours and it is known which.
-func keepOthersThan(p pairs, prefix, query string) string {
+// removeKeyPairs removes the key parameters from the URL, the RequestURI and a parsed Form of a
+// request that does not share its URL. The value known describes the key parameters in its query,
+// or is zero.
+func (s *sources) removeKeyPairs(r *http.Request, known keyPairs) {
+	sent := r.URL.RawQuery
+	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
+	if hasQuery && query == r.URL.RawQuery {
+		// The server made them equal, so one string serves as both.
+		prefix, uri := r.RequestURI[:len(path)+1], ""
+		if known.count == 1 { // as in most requests with a key in the query
+			uri = withoutPair(known, prefix, query)
+		} else {
+			uri = s.withoutKeyPairs(prefix, query)
+		}
+		r.RequestURI, r.URL.RawQuery = uri, uri[len(path)+1:]
+	} else {
+		// Other middleware changed one of them.
+		r.URL.RawQuery = s.withoutKeyPairs("", r.URL.RawQuery)
+		if s.hasKeyPair(query) {
+			r.RequestURI = s.withoutKeyPairs(path+"?", query)
+		}
+	}
+	if len(r.RequestURI) == len(path)+1 {
+		r.RequestURI = path // without the "?" of an empty query
+	}
+	if r.Form != nil {
+		r.Form = replaceQueryValues(r.Form, r.PostForm, sent, r.URL.RawQuery)
+		s.removeFromForm(r.Form, r.PostForm)
+	}
+}
+
+// withoutKeyPairs returns prefix and the other pairs of query, in their order and with their bytes.
+func (s *sources) withoutKeyPairs(prefix, query string) string {
+	var kept strings.Builder
+	kept.Grow(len(prefix) + len(query))
+	kept.WriteString(prefix)
+	plain, first := isPlain(query), true
+	for more := query != ""; more; {
+		var pair string
+		pair, query, more = strings.Cut(query, "&")
+		if kind, _, _ := s.pair(pair, plain); kind != otherPair {
+			continue
+		}
+		if !first {
+			kept.WriteByte('&')
+		}
+		kept.WriteString(pair)
+		first = false
+	}
+	return kept.String()
+}
+
+// withoutPair is withoutKeyPairs for a query with one key parameter in a known place.
+func withoutPair(p keyPairs, prefix, query string) string {
 	if p.to < len(query) {
-		p.to++ // with the "&" behind it
+		p.to++ // remove the "&" after the pair
 	} else if p.from > 0 {
-		p.from-- // or else before it
+		p.from-- // the pair is the last: remove the "&" before it
 	}
 	return prefix + query[:p.from] + query[p.to:]
 }
 
-// clean takes our parameters out of a request whose URL nobody else holds: out of its
-// URL, its RequestURI and a Form that was parsed already. known are the pairs in its query,
-// if they were looked for; taken is as in keepOthers.
-func (s *sources) clean(r *http.Request, known pairs, taken *strings.Builder) {
-	path, query, hasQuery := strings.Cut(r.RequestURI, "?")
-	if hasQuery && query == r.URL.RawQuery {
-		// As the server made them: one string can serve both.
-		prefix, uri := r.RequestURI[:len(path)+1], ""
-		if known.count == 1 && taken == nil {
-			uri = keepOthersThan(known, prefix, query) // as in most requests with a key here
-		} else {
-			uri = s.keepOthers(prefix, query, taken)
+// replaceQueryValues returns a copy of a parsed form in which the values of the query after replace
+// those of the query before. It keeps values that other middleware changed.
+func replaceQueryValues(form, body url.Values, before, after string) url.Values {
+	form = maps.Clone(form)
+	// ParseForm ignores these errors too, and uses the pairs that net/url can read.
+	old, _ := url.ParseQuery(before)
+	replacing, _ := url.ParseQuery(after)
+	names := maps.Clone(old)
+	maps.Copy(names, replacing)
+	for name := range names {
+		switch body, values := body[name], form[name]; {
+		case slices.Equal(values, slices.Concat(body, old[name])):
+			form[name] = slices.Concat(body, replacing[name])
+		case slices.Equal(values, slices.Concat(old[name], body)): // multipart/form-data
+			form[name] = slices.Concat(replacing[name], body)
 		}
-		r.RequestURI, r.URL.RawQuery = uri, uri[len(path)+1:]
-	} else {
-		// Something rewrote one of them.
-		r.URL.RawQuery = s.keepOthers("", r.URL.RawQuery, taken)
-		if s.hasKey(query) {
-			r.RequestURI = s.keepOthers(path+"?", query, nil)
+		if len(form[name]) == 0 {
+			delete(form, name)
 		}
 	}
-	if len(r.RequestURI) == len(path)+1 {
-		r.RequestURI = path // without a "?" that begins nothing
-	}
-	if r.Form != nil {
-		r.Form = s.cleanForm(r.Form, r.PostForm)
-	}
+	return form
 }
 
-// cleanForm returns a copy of form without the values that came from the query: of our
-// parameters only those of the body are left.
-func (s *sources) cleanForm(form, body url.Values) url.Values {
-	cleaned := make(url.Values, len(form))
+// removeFromForm removes the key parameters from a parsed form, even if other middleware changed
+// them. It keeps the values of the body.
+func (s *sources) removeFromForm(form, body url.Values) {
 	for name, values := range form {
-		if s.named(name) >= 0 {
-			if values = body[name]; values == nil {
-				continue
-			}
+		i := s.sourceNamed(name)
+		if i < 0 || body.Has(name) {
+			continue
 		}
-		cleaned[name] = values
+		others := slices.DeleteFunc(slices.Clone(values), func(value string) bool { return s.mayBeKey(i, value) })
+		if form[name] = others; len(others) == 0 {
+			delete(form, name)
+		}
 	}
-	return cleaned
 }

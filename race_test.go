@@ -2,6 +2,6 @@
 
 package apikey_test
 
-// Under the race detector sync.Pool drops what it is given, so allocations are not
-// those of a service.
+// raceDetector reports whether the race detector is on. It makes sync.Pool drop values, which changes
+// allocations.
 const raceDetector = true

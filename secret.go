@@ -6,12 +6,12 @@ import (
 	"log/slog"
 )
 
-// A Secret is a key or a pepper that cannot be printed by accident: no verb of
-// fmt, no encoder and no log handler shows it, and no reflection finds it. The
-// zero Secret is empty. A Secret cannot be compared with ==; compare digests.
+// A Secret is a key or a pepper that cannot be printed by accident. Package fmt, encoders and log
+// handlers do not show it, and reflection does not find it. The zero Secret is empty. Secrets
+// cannot be compared with ==; compare their digests.
 type Secret struct {
-	// A function is opaque to reflection, which would follow a pointer (as
-	// dumpers and assertion libraries do) and read a string.
+	// reveal is a function, which is opaque to reflection. Dumpers and assertion libraries read
+	// strings and follow pointers.
 	reveal func() string
 }
 
@@ -20,7 +20,7 @@ const redacted = "REDACTED"
 // NewSecret returns s as a Secret.
 func NewSecret(s string) Secret { return Secret{func() string { return s }} }
 
-// Reveal returns the secret itself: to hand a new key to its owner, once.
+// Reveal returns the secret as a string. Use it to give a new key to its owner, once.
 func (s Secret) Reveal() string {
 	if s.reveal == nil {
 		return ""
@@ -37,5 +37,5 @@ func (s Secret) Format(f fmt.State, _ rune) { io.WriteString(f, redacted) }
 // LogValue returns "REDACTED".
 func (s Secret) LogValue() slog.Value { return slog.StringValue(redacted) }
 
-// MarshalText returns "REDACTED", which JSON, XML and others then show.
+// MarshalText returns "REDACTED", so that JSON, XML and other encodings contain that text.
 func (s Secret) MarshalText() ([]byte, error) { return []byte(redacted), nil }

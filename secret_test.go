@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-func TestASecretIsNotPrinted(t *testing.T) {
+func TestSecretIsNotPrinted(t *testing.T) {
 	t.Parallel()
 	const canary = "canary0123456789canary0123456789canary"
 	type holder struct{ secret apikey.Secret }
@@ -25,9 +25,9 @@ func TestASecretIsNotPrinted(t *testing.T) {
 	secret := apikey.NewSecret(canary)
 	format, err := apikey.NewFormat("ak", apikey.FormatOptions{Peppers: []apikey.Secret{secret}})
 	require.NoError(t, err)
-	_, err = format.Digest(apikey.NewSecret("ak_" + strings.Repeat("0", 36))) // so that the HMAC has been used
+	_, err = format.Digest(apikey.NewSecret("ak_" + strings.Repeat("0", 36))) // so that the pool contains an HMAC
 	require.Error(t, err)
-	issuer, err := apikey.NewIssuer(newService(t, apikey.Options{}).store, format)
+	issuer, err := apikey.NewIssuer(newService(t, apikey.Options{}).store, apikey.IssuerOptions{Format: format})
 	require.NoError(t, err)
 
 	for _, value := range []any{
@@ -49,11 +49,12 @@ func TestASecretIsNotPrinted(t *testing.T) {
 		template.Must(template.New("").Parse("{{.}}")).Execute(&buf, value)
 		assertHidden(t, canary, buf.String(), "gob, slog and template")
 	}
-	assertHidden(t, canary, dumpOf(holder{secret}, holder{}), "a dump by reflection")
-	assertHidden(t, canary, dumpOf(format, &apikey.Format{}), "a dump by reflection")
+	assertHidden(t, canary, dumpOf(holder{secret}, holder{}), "dumped by reflection")
+	assertHidden(t, canary, dumpOf(format, &apikey.Format{}), "dumped by reflection")
 	assert.Equal(t, canary, secret.Reveal())
 }
 
+// assertHidden checks that a text does not contain the canary, also not in hexadecimal or decimal.
 func assertHidden(t *testing.T, canary, shown, how string) {
 	t.Helper()
 	for _, form := range []string{canary, fmt.Sprintf("%x", canary[:8]), fmt.Sprintf("% x", canary[:8]), strings.ToUpper(fmt.Sprintf("%x", canary[:8])), fmt.Sprint([]byte(canary[:8]))[1:10]} {
@@ -61,7 +62,7 @@ func assertHidden(t *testing.T, canary, shown, how string) {
 	}
 }
 
-func TestTheZeroSecretIsEmpty(t *testing.T) {
+func TestZeroSecretIsEmpty(t *testing.T) {
 	t.Parallel()
 	assert.Empty(t, apikey.Secret{}.Reveal())
 	assert.Equal(t, "REDACTED", fmt.Sprint(apikey.Secret{}))

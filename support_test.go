@@ -19,7 +19,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A countingStore counts what it is asked, so that a test can tell that it was not.
+// A countingStore counts its lookups.
 type countingStore struct {
 	*memstore.Store
 	lookups atomic.Int64
@@ -30,7 +30,7 @@ func (s *countingStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Ke
 	return s.Store.Lookup(ctx, d)
 }
 
-// A service is a handler behind a Middleware, with keys of every kind.
+// A service is a handler behind a Middleware, with keys in every state.
 type service struct {
 	store   *countingStore
 	issuer  *apikey.Issuer
@@ -38,12 +38,12 @@ type service struct {
 	handler http.Handler // answers 200 and the ID of the caller
 	served  atomic.Int64
 
-	key     apikey.Key // the identity of good
-	good    string
-	other   string // valid too
+	valid   string
+	key     apikey.Key // the Key of valid
+	other   string     // another valid key
 	revoked string
 	expired string
-	unknown string // well-formed, of another store
+	unknown string // a well-formed key of another store
 }
 
 func newService(t testing.TB, o apikey.Options) *service {
@@ -55,7 +55,7 @@ func newService(t testing.TB, o apikey.Options) *service {
 	var err error
 	s.auth, err = apikey.New(s.store, o)
 	require.NoError(t, err)
-	s.issuer, err = apikey.NewIssuer(s.store, o.Format)
+	s.issuer, err = apikey.NewIssuer(s.store, apikey.IssuerOptions{Format: o.Format})
 	require.NoError(t, err)
 	s.handler = s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		s.served.Add(1)
@@ -63,38 +63,38 @@ func newService(t testing.TB, o apikey.Options) *service {
 		io.WriteString(w, key.ID)
 	}))
 	ctx := t.Context()
-	s.good, s.key = s.issue(t, apikey.Key{Name: "Backup job", Scopes: []string{"library:read"}})
-	s.other, _ = s.issue(t, apikey.Key{Name: "Home automation"})
+	s.valid, s.key = s.issue(t, apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read"}})
+	s.other, _ = s.issue(t, apikey.NewKey{Name: "Home automation"})
 	var key apikey.Key
-	s.revoked, key = s.issue(t, apikey.Key{Name: "Lost phone"})
+	s.revoked, key = s.issue(t, apikey.NewKey{Name: "Lost phone"})
 	_, err = s.store.Revoke(ctx, key.ID)
 	require.NoError(t, err)
-	s.expired, key = s.issue(t, apikey.Key{Name: "Trial"})
+	s.expired, key = s.issue(t, apikey.NewKey{Name: "Trial"})
 	past := time.Now().Add(-time.Hour)
 	_, err = s.store.Update(ctx, key.ID, apikey.Patch{ExpiresAt: &past})
 	require.NoError(t, err)
-	elsewhere, err := apikey.NewIssuer(memstore.New(), o.Format)
+	another, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{Format: o.Format})
 	require.NoError(t, err)
-	secret, _, err := elsewhere.Issue(ctx, apikey.Key{Name: "Stranger"})
+	secret, _, err := another.Issue(ctx, apikey.NewKey{Name: "Another service"})
 	require.NoError(t, err)
 	s.unknown = secret.Reveal()
 	return s
 }
 
-func (s *service) issue(t testing.TB, key apikey.Key) (string, apikey.Key) {
+// issue makes a key and returns its secret.
+func (s *service) issue(t testing.TB, k apikey.NewKey) (string, apikey.Key) {
 	t.Helper()
-	secret, key, err := s.issuer.Issue(t.Context(), key)
+	secret, key, err := s.issuer.Issue(t.Context(), k)
 	require.NoError(t, err)
 	return secret.Reveal(), key
 }
 
-// fill writes the service's keys into a template: {K} good, {O} another good one, {R}
-// revoked, {E} expired, {W} unknown.
+// fill replaces the names of the service's keys in a template, such as {valid}, by the keys.
 func (s *service) fill(template string) string {
-	return strings.NewReplacer("{K}", s.good, "{O}", s.other, "{R}", s.revoked, "{E}", s.expired, "{W}", s.unknown).Replace(template)
+	return strings.NewReplacer("{valid}", s.valid, "{other}", s.other, "{revoked}", s.revoked, "{expired}", s.expired, "{unknown}", s.unknown).Replace(template)
 }
 
-// get sends a request with these header lines ("Name: value") to h, in memory.
+// get serves a GET request with these header lines ("Name: value") by h, in memory.
 func get(h http.Handler, target string, lines ...string) *httptest.ResponseRecorder {
 	return serve(h, newRequest(target, lines...))
 }
@@ -114,21 +114,35 @@ func serve(h http.Handler, r *http.Request) *httptest.ResponseRecorder {
 	return w
 }
 
-// storeFunc is a KeyStore of one function.
+// mustNotServe returns a handler that fails the test.
+func mustNotServe(t *testing.T) http.Handler {
+	return http.HandlerFunc(func(http.ResponseWriter, *http.Request) { t.Error("the handler was called") })
+}
+
+// logURL is an access logger.
+func logURL(w io.Writer, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(rw http.ResponseWriter, r *http.Request) {
+		defer func() { fmt.Fprintf(w, "access log: %s %v %v\n", r.RequestURI, r.URL, r.Form) }()
+		next.ServeHTTP(rw, r)
+	})
+}
+
+// A storeFunc is a KeyStore whose Lookup is the function.
 type storeFunc func(context.Context, apikey.Digest) (*apikey.Key, error)
 
 func (f storeFunc) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	return f(ctx, d)
 }
 
-// dumpOf returns all that an assertion library shows of a value, by reflection, where it
-// is not equal to another of its type.
+// dumpOf returns the text of an assertion library for a value that differs from another of its type.
+// The library reads the value by reflection.
 func dumpOf(v, other any) string {
-	var d dump
+	var d dumper
 	assert.Equal(&d, other, v)
 	return d.String()
 }
 
-type dump struct{ strings.Builder }
+// A dumper is a TestingT that collects failure messages.
+type dumper struct{ strings.Builder }
 
-func (d *dump) Errorf(format string, args ...any) { fmt.Fprintf(d, format, args...) }
+func (d *dumper) Errorf(format string, args ...any) { fmt.Fprintf(d, format, args...) }

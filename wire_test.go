@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// raw sends bytes to a server and returns the status of its response, or 0 if it hung up.
+// raw sends bytes to a server and returns its response and the body.
 func raw(t *testing.T, server *httptest.Server, request string) (*http.Response, string) {
 	t.Helper()
 	conn, err := net.Dial("tcp", server.Listener.Addr().String())
@@ -49,33 +49,33 @@ func TestRawRequests(t *testing.T) {
 		status  int
 		lookups int64
 	}{
-		{"a header", "GET / HTTP/1.1\r\n{H}X-Emby-Token: {K}\r\n\r\n", 200, oneLookup},
-		{"a header in lower case", "GET / HTTP/1.1\r\n{H}x-emby-token: {K}\r\n\r\n", 200, oneLookup},
-		{"a header with blanks around its value", "GET / HTTP/1.1\r\n{H}X-Emby-Token: \t {K} \t\r\n\r\n", 200, oneLookup},
-		{"the query of the documentation page", "GET /emby/System/Info?api_key={K} HTTP/1.1\r\n{H}\r\n", 200, oneLookup},
-		{"HTTP/1.0", "GET /?api_key={K} HTTP/1.0\r\n\r\n", 200, oneLookup},
-		{"an absolute URI", "GET http://localhost/?api_key={K} HTTP/1.1\r\n{H}\r\n", 200, oneLookup},
-		{"HEAD with a key", "HEAD / HTTP/1.1\r\n{H}X-Api-Key: {K}\r\n\r\n", 200, oneLookup},
+		{"a header", "GET / HTTP/1.1\r\n{H}X-Emby-Token: {valid}\r\n\r\n", 200, oneLookup},
+		{"a header in lower case", "GET / HTTP/1.1\r\n{H}x-emby-token: {valid}\r\n\r\n", 200, oneLookup},
+		{"a header with spaces around its value", "GET / HTTP/1.1\r\n{H}X-Emby-Token: \t {valid} \t\r\n\r\n", 200, oneLookup},
+		{"the query of Emby's documentation", "GET /emby/System/Info?api_key={valid} HTTP/1.1\r\n{H}\r\n", 200, oneLookup},
+		{"HTTP/1.0", "GET /?api_key={valid} HTTP/1.0\r\n\r\n", 200, oneLookup},
+		{"an absolute URI", "GET http://localhost/?api_key={valid} HTTP/1.1\r\n{H}\r\n", 200, oneLookup},
+		{"HEAD with a key", "HEAD / HTTP/1.1\r\n{H}X-Api-Key: {valid}\r\n\r\n", 200, oneLookup},
 		{"HEAD without a key", "HEAD / HTTP/1.1\r\n{H}\r\n", 401, noLookup},
-		{"a method nobody knows, without a key", "BREW / HTTP/1.1\r\n{H}\r\n", 401, noLookup},
+		{"an unknown method without a key", "BREW / HTTP/1.1\r\n{H}\r\n", 401, noLookup},
 		{"OPTIONS without a key", "OPTIONS / HTTP/1.1\r\n{H}\r\n", 401, noLookup},
 		{"no key", "GET / HTTP/1.1\r\n{H}\r\n", 401, noLookup},
 		{"an empty header", "GET / HTTP/1.1\r\n{H}X-Api-Key:\r\n\r\n", 401, noLookup},
-		{"two lines that differ in any case", "GET / HTTP/1.1\r\n{H}X-API-KEY: {K}\r\nx-api-key: {O}\r\n\r\n", 400, noLookup},
-		{"header and query that differ", "GET /?api_key={O} HTTP/1.1\r\n{H}X-Api-Key: {K}\r\n\r\n", 400, noLookup},
-		{"a pair that net/url drops", "GET /?x=1;api_key={K} HTTP/1.1\r\n{H}\r\n", 400, noLookup},
-		{"a tab inside", "GET / HTTP/1.1\r\n{H}X-Api-Key: {K}\t{K}\r\n\r\n", 401, noLookup},
-		{"0xFF", "GET / HTTP/1.1\r\n{H}X-Api-Key: {K}\xff\r\n\r\n", 401, noLookup},
+		{"two lines differ, with names in another case", "GET / HTTP/1.1\r\n{H}X-API-KEY: {valid}\r\nx-api-key: {other}\r\n\r\n", 400, noLookup},
+		{"header and query differ", "GET /?api_key={other} HTTP/1.1\r\n{H}X-Api-Key: {valid}\r\n\r\n", 400, noLookup},
+		{"a pair that net/url drops", "GET /?x=1;api_key={valid} HTTP/1.1\r\n{H}\r\n", 400, noLookup},
+		{"a tab within the key", "GET / HTTP/1.1\r\n{H}X-Api-Key: {valid}\t{valid}\r\n\r\n", 401, noLookup},
+		{"0xFF", "GET / HTTP/1.1\r\n{H}X-Api-Key: {valid}\xff\r\n\r\n", 401, noLookup},
 		{"full-width digits", "GET / HTTP/1.1\r\n{H}X-Api-Key: ak_１２３４５６７８９０\r\n\r\n", 401, noLookup},
-		{"a folded line", "GET / HTTP/1.1\r\n{H}X-Api-Key: {K}\r\n {K}\r\n\r\n", 401, noLookup},
-		{"NUL, which net/http refuses itself", "GET / HTTP/1.1\r\n{H}X-Api-Key: {K}\x00\r\n\r\n", 400, noLookup},
-		{"NUL in the query", "GET /?api_key={K}%00 HTTP/1.1\r\n{H}\r\n", 401, noLookup},
-		{"a key in a trailer", "POST / HTTP/1.1\r\n{H}Trailer: X-Api-Key\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Api-Key: {K}\r\n\r\n", 401, noLookup},
-		{"a key in the body", "POST / HTTP/1.1\r\n{H}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 47\r\n\r\napi_key={K}", 401, noLookup},
-		{"a key in a fragment", "GET /#api_key={K} HTTP/1.1\r\n{H}\r\n", 401, noLookup},
+		{"a folded line", "GET / HTTP/1.1\r\n{H}X-Api-Key: {valid}\r\n {valid}\r\n\r\n", 401, noLookup},
+		{"NUL, which net/http refuses", "GET / HTTP/1.1\r\n{H}X-Api-Key: {valid}\x00\r\n\r\n", 400, noLookup},
+		{"NUL in the query", "GET /?api_key={valid}%00 HTTP/1.1\r\n{H}\r\n", 401, noLookup},
+		{"a key in a trailer", "POST / HTTP/1.1\r\n{H}Trailer: X-Api-Key\r\nTransfer-Encoding: chunked\r\n\r\n0\r\nX-Api-Key: {valid}\r\n\r\n", 401, noLookup},
+		{"a key in the body", "POST / HTTP/1.1\r\n{H}Content-Type: application/x-www-form-urlencoded\r\nContent-Length: 47\r\n\r\napi_key={valid}", 401, noLookup},
+		{"a key in a fragment", "GET /#api_key={valid} HTTP/1.1\r\n{H}\r\n", 401, noLookup},
 		{"a key of 512 KiB", "GET / HTTP/1.1\r\n{H}X-Api-Key: ak_" + strings.Repeat("x", 1<<19) + "\r\n\r\n", 401, noLookup},
 		{"a WebSocket upgrade without a key", "GET / HTTP/1.1\r\n{H}" + upgrade + "\r\n", 401, noLookup},
-		{"a WebSocket upgrade with a wrong key", "GET /?api_key={R} HTTP/1.1\r\n{H}" + upgrade + "\r\n", 401, oneLookup},
+		{"a WebSocket upgrade with a revoked key", "GET /?api_key={revoked} HTTP/1.1\r\n{H}" + upgrade + "\r\n", 401, oneLookup},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			lookups, served := s.store.lookups.Load(), s.served.Load()
@@ -86,7 +86,7 @@ func TestRawRequests(t *testing.T) {
 				assert.Equal(t, s.key.ID, body)
 			}
 			if test.status != 200 {
-				assert.Equal(t, served, s.served.Load(), "handler not called")
+				assert.Equal(t, served, s.served.Load(), "the handler is not called")
 			}
 		})
 	}
@@ -94,7 +94,7 @@ func TestRawRequests(t *testing.T) {
 
 const upgrade = "Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n"
 
-func TestAHandlerCanTakeTheConnectionOver(t *testing.T) {
+func TestHandlerHijacksConnection(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
 	server := httptest.NewServer(s.auth.Conceal(s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -107,7 +107,7 @@ func TestAHandlerCanTakeTheConnectionOver(t *testing.T) {
 		rw.Flush()
 	}))))
 	t.Cleanup(server.Close)
-	res, _ := raw(t, server, s.fill("GET /?api_key={K} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"+upgrade+"\r\n"))
+	res, _ := raw(t, server, s.fill("GET /?api_key={valid} HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n"+upgrade+"\r\n"))
 	assert.Equal(t, http.StatusSwitchingProtocols, res.StatusCode)
 }
 
@@ -148,14 +148,14 @@ func TestHTTP2(t *testing.T) {
 			status  int
 			lookups int64
 		}{
-			{"a header", "GET", "/", []string{s.good}, 200, 1},
-			{"the query", "GET", "/?api_key=" + s.good, nil, 200, 1},
-			{"HEAD", "HEAD", "/", []string{s.good}, 200, 1},
+			{"a header", "GET", "/", []string{s.valid}, 200, 1},
+			{"the query", "GET", "/?api_key=" + s.valid, nil, 200, 1},
+			{"HEAD", "HEAD", "/", []string{s.valid}, 200, 1},
 			{"no key", "GET", "/", nil, 401, 0},
 			{"a revoked key", "GET", "/", []string{s.revoked}, 401, 1},
-			{"two lines that differ", "GET", "/", []string{s.good, s.other}, 400, 0},
-			{"a semicolon", "GET", "/?x=1;api_key=" + s.good, nil, 400, 0},
-			{"0xFF", "GET", "/", []string{s.good + "\xff"}, 401, 0},
+			{"two lines differ", "GET", "/", []string{s.valid, s.other}, 400, 0},
+			{"a semicolon", "GET", "/?x=1;api_key=" + s.valid, nil, 400, 0},
+			{"0xFF", "GET", "/", []string{s.valid + "\xff"}, 401, 0},
 		} {
 			t.Run(protocol.name+": "+test.name, func(t *testing.T) {
 				r, err := http.NewRequestWithContext(t.Context(), test.method, server.URL+test.target, nil)
@@ -177,7 +177,7 @@ func TestRefusalsOnTheWireAreByteIdentical(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		w.Header()["Date"] = nil // the only line that may differ, by the clock
+		w.Header()["Date"] = nil // which depends on the clock
 		s.handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
@@ -197,9 +197,9 @@ func TestRefusalsOnTheWireAreByteIdentical(t *testing.T) {
 	}
 }
 
-func TestAKeyIsDecidedOnceForARequest(t *testing.T) {
+func TestStreamOutlivesRevocation(t *testing.T) {
 	t.Parallel()
-	// Streams and WebSockets outlive a revocation: the bound is for new requests.
+	// A revocation affects new requests only.
 	s := newService(t, apikey.Options{})
 	begun, revoked := make(chan struct{}), make(chan struct{})
 	server := httptest.NewServer(s.auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
@@ -213,10 +213,10 @@ func TestAKeyIsDecidedOnceForARequest(t *testing.T) {
 		s.store.Revoke(context.Background(), s.key.ID)
 		close(revoked)
 	}()
-	res, err := http.Get(server.URL + "?api_key=" + s.good)
+	res, err := http.Get(server.URL + "?api_key=" + s.valid)
 	require.NoError(t, err)
 	body, _ := io.ReadAll(res.Body)
 	res.Body.Close()
 	assert.Equal(t, "finished", string(body))
-	assert.Equal(t, 401, get(s.handler, "/?api_key="+s.good).Code, "the next request")
+	assert.Equal(t, 401, get(s.handler, "/?api_key="+s.valid).Code, "the next request is refused")
 }

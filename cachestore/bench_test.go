@@ -8,41 +8,36 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// filledCache is a cache with n keys in it, and how many bytes it took.
+// filledCache returns a cache of n keys, their digests and the memory of an entry in bytes.
 func filledCache(b *testing.B, n int) (*cachestore.Store, []apikey.Digest, float64) {
 	store := memstore.New()
 	digests := make([]apikey.Digest, n)
 	for i := range digests {
 		digests[i] = digestOf(i)
-		if err := store.Create(b.Context(), digests[i], keyOf(i)); err != nil {
-			b.Fatal(err)
-		}
+		require.NoError(b, store.Create(b.Context(), digests[i], keyOf(i)))
 	}
-	// So that no poll is under way, and the lease lasts for as long as the benchmark.
-	cache, err := cachestore.New(store, store, cachestore.Options{
+	// No poll runs and the lease does not end during the benchmark.
+	cache, err := cachestore.New(store, cachestore.Options{
 		MaxKeys: n, Poll: time.Hour, Lease: 3 * time.Hour, MaxAge: 3 * time.Hour})
-	if err != nil {
-		b.Fatal(err)
-	}
+	require.NoError(b, err)
 	b.Cleanup(cache.Close)
 	for cache.Stats().LeaseRemaining == 0 {
 		runtime.Gosched()
 	}
 	before := heap()
 	for _, d := range digests {
-		if _, err := cache.Lookup(b.Context(), d); err != nil {
-			b.Fatal(err)
-		}
+		_, err := cache.Lookup(b.Context(), d)
+		require.NoError(b, err)
 	}
 	size := float64(heap()-before) / float64(n)
-	if keys := cache.Stats().Keys; keys != n {
-		b.Fatalf("%d keys of %d are in the cache", keys, n)
-	}
+	require.Equal(b, n, cache.Stats().Keys, "cached keys")
 	return cache, digests, size
 }
 
@@ -74,7 +69,7 @@ func BenchmarkHit(b *testing.B) {
 	}
 }
 
-// One hot key on all cores: none may wait for another.
+// BenchmarkHitParallel shows whether cores that use the same key wait for each other.
 func BenchmarkHitParallel(b *testing.B) {
 	for _, keys := range []int{1, 1000} {
 		b.Run(fmt.Sprintf("keys=%d", keys), func(b *testing.B) {
@@ -100,10 +95,8 @@ func BenchmarkHitParallel(b *testing.B) {
 
 func BenchmarkMiss(b *testing.B) {
 	store := memstore.New()
-	cache, err := cachestore.New(store, store, cachestore.Options{})
-	if err != nil {
-		b.Fatal(err)
-	}
+	cache, err := cachestore.New(store, cachestore.Options{})
+	require.NoError(b, err)
 	b.Cleanup(cache.Close)
 	ctx := b.Context()
 	b.ReportAllocs()
@@ -114,7 +107,7 @@ func BenchmarkMiss(b *testing.B) {
 	}
 }
 
-// What a hit is made of, to compare it with.
+// BenchmarkTimeNow and BenchmarkTimeSince measure the clock reads that a hit contains.
 func BenchmarkTimeNow(b *testing.B) {
 	var sum int64
 	for b.Loop() {

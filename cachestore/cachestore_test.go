@@ -9,12 +9,15 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestNewRefusesNonsense(t *testing.T) {
+func TestNewRefusesInvalidOptions(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	var noStore *memstore.Store
@@ -22,164 +25,138 @@ func TestNewRefusesNonsense(t *testing.T) {
 	for _, test := range []struct {
 		name  string
 		store apikey.KeyStore
-		feed  apikey.ChangeFeed
 		o     cachestore.Options
 	}{
-		{"KeyStore", nil, store, cachestore.Options{}},
-		{"KeyStore", noStore, store, cachestore.Options{}},
-		{"ChangeFeed", store, noStore, cachestore.Options{}},
-		{"MaxKeys", store, store, cachestore.Options{MaxKeys: -1}},
-		{"MaxUnknown", store, store, cachestore.Options{MaxUnknown: -1}},
-		{"MaxLoads", store, store, cachestore.Options{MaxLoads: -1}},
-		{"Poll", store, store, cachestore.Options{Poll: -1}},
-		{"Poll", store, store, cachestore.Options{Poll: time.Millisecond}},
-		{"Lease", store, store, cachestore.Options{Lease: -1}},
-		{"Lease", store, store, cachestore.Options{Lease: 2 * time.Second}},
-		{"Lease", store, store, cachestore.Options{Poll: 2 * time.Second}},
-		{"Lease", store, store, cachestore.Options{QueryTimeout: 2 * time.Second}},
-		{"Lease", store, store, cachestore.Options{Lease: 100 * year}},
-		{"QueryTimeout", store, store, cachestore.Options{QueryTimeout: -1}},
-		{"MaxAge", store, store, cachestore.Options{MaxAge: -1}},
-		{"TTL", store, nil, cachestore.Options{TTL: -1}},
-		{"AllowStaleAfterLease", store, store, cachestore.Options{AllowStaleAfterLease: -1}},
-		{"AllowStaleAfterLease", store, nil, cachestore.Options{AllowStaleAfterLease: time.Minute}},
+		{"KeyStore", nil, cachestore.Options{}},
+		{"KeyStore", noStore, cachestore.Options{}},
+		{"KeyStore", struct{ apikey.KeyStore }{store}, cachestore.Options{}},
+		{"MaxKeys", store, cachestore.Options{MaxKeys: -1}},
+		{"MaxUnknown", store, cachestore.Options{MaxUnknown: -1}},
+		{"MaxLoads", store, cachestore.Options{MaxLoads: -1}},
+		{"Poll", store, cachestore.Options{Poll: -1}},
+		{"Poll", store, cachestore.Options{Poll: time.Millisecond}},
+		{"Lease", store, cachestore.Options{Lease: -1}},
+		{"Lease", store, cachestore.Options{Lease: 2 * time.Second}},
+		{"Lease", store, cachestore.Options{Poll: 2 * time.Second}},
+		{"Lease", store, cachestore.Options{QueryTimeout: 2 * time.Second}},
+		{"Lease", store, cachestore.Options{Lease: 100 * year}},
+		{"QueryTimeout", store, cachestore.Options{QueryTimeout: -1}},
+		{"MaxAge", store, cachestore.Options{MaxAge: -1}},
+		{"TTL", store, cachestore.Options{TTLOnly: true, TTL: -1}},
+		{"AllowStaleAfterLease", store, cachestore.Options{AllowStaleAfterLease: -1}},
+		{"AllowStaleAfterLease", store, cachestore.Options{TTLOnly: true, AllowStaleAfterLease: time.Minute}},
 	} {
-		cache, err := cachestore.New(test.store, test.feed, test.o)
-		if cache != nil || !errors.Is(err, apikey.ErrInvalid) || !strings.Contains(err.Error(), test.name) || !strings.HasPrefix(err.Error(), "cachestore: ") {
-			t.Errorf("New(%T, %T, %+v) = %v, %v; want an error that names %s", test.store, test.feed, test.o, cache, err, test.name)
-		}
+		cache, err := cachestore.New(test.store, test.o)
+		assert.True(t, cache == nil && errors.Is(err, apikey.ErrInvalid) && strings.Contains(err.Error(), test.name) && strings.HasPrefix(err.Error(), "cachestore: "), "New(%T, %+v) = %v, %v; want an ErrInvalid that names %s", test.store, test.o, cache, err, test.name)
 	}
-	// What is about the Lease does not count without a feed.
-	cache, err := cachestore.New(store, nil, cachestore.Options{QueryTimeout: time.Minute})
-	if err != nil {
-		t.Fatal(err)
-	}
+	// The limits of the Lease do not apply with TTLOnly.
+	cache, err := cachestore.New(store, cachestore.Options{TTLOnly: true, QueryTimeout: time.Minute})
+	require.NoError(t, err)
 	cache.Close()
 }
 
-func TestTheMiddlewareFindsTheToucherBehindTheCache(t *testing.T) {
+func TestMiddlewareFindsToucherBehindCache(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		if w.there.Unwrap() != apikey.KeyStore(w.db) {
-			t.Error("Unwrap is not the store")
-		}
-		issuer, _ := apikey.NewIssuer(w.db, nil)
-		secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "hub"})
-		if err != nil {
-			t.Fatal(err)
-		}
-		auth, err := apikey.New(w.there, apikey.Options{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		assert.Same(t, cl.db, cl.remote.Unwrap(), "Unwrap() is not the store behind the cache")
+		issuer, _ := apikey.NewIssuer(cl.db, apikey.IssuerOptions{})
+		secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "hub"})
+		require.NoError(t, err)
+		auth, err := apikey.New(cl.remote, apikey.Options{Logger: quiet})
+		require.NoError(t, err)
 		for range 3 {
 			time.Sleep(10 * time.Second)
-			if _, err := auth.Verify(t.Context(), secret); err != nil {
-				t.Fatal(err)
-			}
-			key, _ = w.db.Get(t.Context(), key.ID)
-			if !key.LastUsedAt.Equal(time.Now()) {
-				t.Errorf("used last at %v", key.LastUsedAt)
-			}
+			_, err := auth.Verify(t.Context(), secret)
+			require.NoError(t, err)
+			key, _ = cl.db.Get(t.Context(), key.ID)
+			assert.True(t, key.LastUsedAt.Equal(time.Now()), "LastUsedAt = %v; want %v", key.LastUsedAt, time.Now())
 		}
 	})
 }
 
-func TestACacheAnswersForItsOwnStoreOnly(t *testing.T) {
+func TestCachesOfDifferentStoresAreIndependent(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		one, two := memstore.New(), memstore.New()
 		d := digestOf(1)
 		for _, s := range []*memstore.Store{one, two} {
-			if err := s.Create(t.Context(), d, keyOf(len(t.Name()))); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, s.Create(t.Context(), d, keyOf(len(t.Name()))))
 		}
 		first, second := open(t, one, one, cachestore.Options{}), open(t, two, two, cachestore.Options{})
-		wants(t, first, d, nil)
-		wants(t, second, d, nil)
-		if _, err := one.Revoke(t.Context(), keyOf(len(t.Name())).ID); err != nil {
-			t.Fatal(err)
-		}
+		wantLookup(t, first, d, nil)
+		wantLookup(t, second, d, nil)
+		_, err := one.Revoke(t.Context(), keyOf(len(t.Name())).ID)
+		require.NoError(t, err)
 		time.Sleep(2 * time.Second)
-		wants(t, first, d, apikey.ErrRevoked)
-		wants(t, second, d, nil)
-		// A feed of another store makes no answer valid that it does not know of.
+		wantLookup(t, first, d, apikey.ErrRevoked)
+		wantLookup(t, second, d, nil)
+		// The feed of another store has another epoch, so it validates no answer.
 		mixed := open(t, one, two, cachestore.Options{})
-		wants(t, mixed, d, apikey.ErrUnavailable)
+		wantLookup(t, mixed, d, apikey.ErrUnavailable)
 	})
 }
 
-func TestCloseEndsEverything(t *testing.T) {
+func TestCloseStopsPollsAndLoads(t *testing.T) {
 	t.Parallel()
-	for _, fed := range []bool{true, false} {
-		synctest.Test(t, func(t *testing.T) { // fails if a goroutine is left
+	for _, hasFeed := range []bool{true, false} {
+		synctest.Test(t, func(t *testing.T) { // fails if a goroutine remains
 			db := &database{Store: memstore.New()}
 			f := &feed{ChangeFeed: db.Store}
 			var feed apikey.ChangeFeed
-			if fed {
+			if hasFeed {
 				feed = f
 			}
-			cache, err := cachestore.New(db, feed, cachestore.Options{Logger: quiet})
-			if err != nil {
-				t.Fatal(err)
-			}
+			cache, err := cachestore.NewWithFeed(db, feed, cachestore.Options{Logger: quiet})
+			require.NoError(t, err)
 			synctest.Wait()
 			d := db.create(t, 1)
-			wants(t, cache, d, nil)
+			wantLookup(t, cache, d, nil)
 			time.Sleep(900 * time.Millisecond)
-			// A poll and a load are under way, and heed their contexts.
-			f.through(func(ctx context.Context, _ poll) (apikey.Changes, error) {
+			// A poll and a load are running, and respect their contexts.
+			f.intercept(func(ctx context.Context, _ poll) (apikey.Changes, error) {
 				<-ctx.Done()
 				return apikey.Changes{}, ctx.Err()
 			})
 			time.Sleep(200 * time.Millisecond)
 			db.before.Store(new(func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() }))
-			waiting := background(t.Context(), cache, digestOf(2))
+			waiting := lookupAsync(t.Context(), cache, digestOf(2))
 			synctest.Wait()
 			begun := time.Now()
 			other := make(chan struct{})
 			go func() { cache.Close(); close(other) }()
 			cache.Close()
 			<-other
-			if took := time.Since(begun); took != 0 {
-				t.Errorf("Close took %v", took)
-			}
-			if err := waiting(); !errors.Is(err, apikey.ErrUnavailable) {
-				t.Errorf("who waited gets %v", err)
-			}
+			assert.Zero(t, time.Since(begun), "duration of Close")
+			assert.ErrorIs(t, waiting(), apikey.ErrUnavailable, "waiting lookup")
 			reads, polls := db.reads.Load(), f.polls.Load()
-			wants(t, cache, d, apikey.ErrUnavailable)
-			wants(t, cache, digestOf(3), apikey.ErrUnavailable)
+			wantLookup(t, cache, d, apikey.ErrUnavailable)
+			wantLookup(t, cache, digestOf(3), apikey.ErrUnavailable)
 			cache.Wake()
 			cache.Close()
-			db.revoke(t, 1) // nobody listens any more
+			db.revoke(t, 1) // the cache is no longer subscribed
 			time.Sleep(time.Minute)
-			wants(t, cache, d, apikey.ErrUnavailable)
-			if db.reads.Load() != reads || f.polls.Load() != polls {
-				t.Error("a closed cache asked its store or its feed")
-			}
-			if st := cache.Stats(); st.Keys != 0 || st.LeaseRemaining != 0 {
-				t.Errorf("%+v", st)
-			}
+			wantLookup(t, cache, d, apikey.ErrUnavailable)
+			assert.True(t, db.reads.Load() == reads && f.polls.Load() == polls, "the closed cache called its store or its feed")
+			st := cache.Stats()
+			assert.True(t, st.Keys == 0 && st.LeaseRemaining == 0, "Stats() = %+v; want no keys and no lease", st)
 		})
 	}
 }
 
-// Also of a store that does not heed its context, for which Close has to wait.
-func TestNoKeyIsAcceptedFromWhenCloseIsCalled(t *testing.T) {
+// Close has to wait for this store, which ignores its context.
+func TestLookupFailsOnceCloseIsCalled(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
 		hook, resume := pause()
-		w.db.before.Store(&hook)
-		background(t.Context(), w.there, digestOf(2))
+		cl.db.before.Store(&hook)
+		lookupAsync(t.Context(), cl.remote, digestOf(2))
 		synctest.Wait()
 		closed := make(chan struct{})
-		go func() { w.there.Close(); close(closed) }()
+		go func() { cl.remote.Close(); close(closed) }()
 		synctest.Wait()
-		wants(t, w.there, d, apikey.ErrUnavailable)
+		wantLookup(t, cl.remote, d, apikey.ErrUnavailable)
 		select {
 		case <-closed:
 			t.Error("Close did not wait for the load")
@@ -190,86 +167,70 @@ func TestNoKeyIsAcceptedFromWhenCloseIsCalled(t *testing.T) {
 	})
 }
 
-func TestStatsCount(t *testing.T) {
+func TestStats(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{MaxKeys: 2, MaxUnknown: 1}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{MaxKeys: 2, MaxUnknown: 1}, func(t *testing.T, cl *cluster) {
 		for i := range 3 {
-			w.db.create(t, i)
+			cl.db.create(t, i)
 		}
 		time.Sleep(1500 * time.Millisecond)
 		for _, i := range []int{0, 0, 0, 1, 2, -1, -1, -2} {
-			outcome(t.Context(), w.there, digestOf(i))
+			outcome(t.Context(), cl.remote, digestOf(i))
 		}
-		w.remote.forge(func(c *apikey.Changes) { c.Reset = true; w.remote.fail() })
-		before := w.there.Stats()
-		time.Sleep(time.Second) // a poll at 2 s that is a reset
-		w.db.before.Store(new(func(context.Context) error { return errDown }))
-		outcome(t.Context(), w.there, digestOf(0))
-		time.Sleep(600 * time.Millisecond) // one at 3 s that fails
-		after := w.there.Stats()
+		cl.remoteFeed.forge(func(c *apikey.Changes) { c.Reset = true; cl.remoteFeed.fail() })
+		before := cl.remote.Stats()
+		time.Sleep(time.Second) // the poll at 2 s is a Reset
+		cl.db.before.Store(new(func(context.Context) error { return errDown }))
+		outcome(t.Context(), cl.remote, digestOf(0))
+		time.Sleep(600 * time.Millisecond) // the poll at 3 s fails
+		after := cl.remote.Stats()
 		want := cachestore.Stats{Hits: 2, UnknownHits: 1, Misses: 5, Loads: 5, Evictions: 1, UnknownEvictions: 1,
 			Polls: 2, Keys: 2, UnknownDigests: 1, LeaseRemaining: 2500 * time.Millisecond}
-		if before != want {
-			t.Errorf("\n%+v; want\n%+v", before, want)
-		}
+		assert.Equal(t, want, before, "Stats() before the reset")
 		want = cachestore.Stats{Hits: 2, UnknownHits: 1, Misses: 6, Refused: 1, Loads: 6, LoadErrors: 1, Evictions: 1, UnknownEvictions: 1,
 			Polls: 4, PollFailures: 1, Resets: 1, LeaseRemaining: 1900 * time.Millisecond}
-		if after != want {
-			t.Errorf("\n%+v; want\n%+v", after, want)
-		}
+		assert.Equal(t, want, after, "Stats() after the failure")
 	})
 }
 
-// Not in a bubble, whose clock does not move between hits.
-func TestHitsAreCountedWell(t *testing.T) {
+// This test uses the real clock, because the clock of a bubble does not move between hits.
+func TestHitCounterIsAccurate(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
-	cache, err := cachestore.New(store, nil, cachestore.Options{TTL: time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cache, err := cachestore.New(store, cachestore.Options{TTLOnly: true, TTL: time.Hour})
+	require.NoError(t, err)
 	defer cache.Close()
 	d := digestOf(1)
-	if err := store.Create(t.Context(), d, keyOf(1)); err != nil {
-		t.Fatal(err)
-	}
-	wants(t, cache, d, nil)
+	require.NoError(t, store.Create(t.Context(), d, keyOf(1)))
+	wantLookup(t, cache, d, nil)
 	for range 60_000 {
 		cache.Lookup(t.Context(), d)
 	}
-	if n := cache.Stats().Hits; n != 60_000 {
-		t.Errorf("%d hits; want 60,000 exactly", n)
-	}
+	assert.EqualValues(t, 60_000, cache.Stats().Hits, "Hits")
 	for range 940_000 {
 		cache.Lookup(t.Context(), d)
 	}
 	if n := cache.Stats().Hits; n < 950_000 || n > 1_050_000 { // ten standard deviations
-		t.Errorf("%d hits; want a million", n)
+		t.Errorf("Hits = %d; want 1000000 ± 5 %%", n)
 	}
 }
 
-func TestAHitAllocatesNothing(t *testing.T) {
+func TestHitDoesNotAllocate(t *testing.T) {
 	if raceDetector {
-		t.Skip("skipped: the race detector changes what is allocated")
+		t.Skip("the race detector allocates")
 	}
 	store := memstore.New()
-	cache, err := cachestore.New(store, store, cachestore.Options{Logger: quiet, Poll: time.Hour, Lease: 3 * time.Hour})
-	if err != nil {
-		t.Fatal(err)
-	}
+	cache, err := cachestore.New(store, cachestore.Options{Logger: quiet, Poll: time.Hour, Lease: 3 * time.Hour})
+	require.NoError(t, err)
 	defer cache.Close()
 	for cache.Stats().LeaseRemaining == 0 {
 		runtime.Gosched()
 	}
 	d := digestOf(1)
-	if err := store.Create(t.Context(), d, keyOf(1)); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, store.Create(t.Context(), d, keyOf(1)))
 	for digest, what := range map[apikey.Digest]string{d: "a key", digestOf(2): "an unknown digest"} {
 		outcome(t.Context(), cache, digest)
 		ctx := t.Context()
-		if n := testing.AllocsPerRun(1000, func() { cache.Lookup(ctx, digest) }); n != 0 {
-			t.Errorf("a hit of %s allocates %v times", what, n)
-		}
+		assert.Zero(t, testing.AllocsPerRun(1000, func() { cache.Lookup(ctx, digest) }), "allocations of a hit of %s", what)
 	}
 }

@@ -8,119 +8,107 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// open makes a cache whose wall clock can be set without the monotonic one. It holds the
-// key with the zero digest, and has polled once.
+// open returns a cache that has polled once, in front of a store with one key under the zero digest.
+// The last result sets the wall clock ahead of the monotonic clock, in nanoseconds.
 func open(t *testing.T, feed func(*memstore.Store) apikey.ChangeFeed, o Options) (*Store, *memstore.Store, *atomic.Int64) {
 	t.Helper()
 	db := memstore.New()
-	if err := db.Create(t.Context(), apikey.Digest{}, apikey.Key{ID: "k", Name: "key"}); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, db.Create(t.Context(), apikey.Digest{}, apikey.Key{ID: "k", Name: "key"}))
 	var suspended atomic.Int64
 	start := time.Now()
 	s, err := newStore(db, feed(db), o, func() instant {
 		mono := int64(time.Since(start))
 		return instant{mono, start.UnixNano() + mono + suspended.Load()}
 	})
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	t.Cleanup(s.Close)
 	synctest.Wait()
 	return s, db, &suspended
 }
 
-// A deaf feed announces nothing, and is down when it is told to be.
-type deaf struct {
+// A muteFeed announces no writes. Its polls fail while down is set.
+type muteFeed struct {
 	apikey.ChangeFeed
 	down *atomic.Bool
 }
 
-func (deaf) Subscribe(func(apikey.Digest, apikey.Cursor)) func() { return func() {} }
-func (f deaf) Changes(ctx context.Context, since apikey.Cursor) (apikey.Changes, error) {
+func (muteFeed) Subscribe(func(apikey.Digest, apikey.Version)) func() { return func() {} }
+func (f muteFeed) Changes(ctx context.Context, since apikey.Version) (apikey.Changes, error) {
 	if f.down.Load() {
 		return apikey.Changes{}, errors.New("down")
 	}
 	return f.ChangeFeed.Changes(ctx, since)
 }
 
-func TestASuspendedMachineDoesNotProlongTheLease(t *testing.T) {
+func TestSuspendDoesNotExtendLease(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string
 		down bool
 		want error
-	}{{"and the database answers", false, apikey.ErrRevoked}, {"and the database is down", true, apikey.ErrUnavailable}} {
+	}{{"database answers", false, apikey.ErrRevoked}, {"database is down", true, apikey.ErrUnavailable}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
 				var down atomic.Bool
-				s, db, suspended := open(t, func(db *memstore.Store) apikey.ChangeFeed { return deaf{db, &down} },
+				s, db, suspended := open(t, func(db *memstore.Store) apikey.ChangeFeed { return muteFeed{db, &down} },
 					Options{AllowStaleAfterLease: time.Minute})
-				if _, err := s.Lookup(t.Context(), apikey.Digest{}); err != nil {
-					t.Fatal(err)
-				}
+				_, err := s.Lookup(t.Context(), apikey.Digest{})
+				require.NoError(t, err)
 				time.Sleep(500 * time.Millisecond)
-				if _, err := db.Revoke(t.Context(), "k"); err != nil {
-					t.Fatal(err)
-				}
+				_, err = db.Revoke(t.Context(), "k")
+				require.NoError(t, err)
 				down.Store(test.down)
 				suspended.Store(int64(time.Hour))
 				key, err := s.Lookup(t.Context(), apikey.Digest{})
 				if err == nil {
 					err = key.Check(time.Now())
 				}
-				if !errors.Is(err, test.want) {
-					t.Errorf("after an hour's sleep the lookup ends with %v; want %v", err, test.want)
-				}
+				assert.ErrorIs(t, err, test.want, "lookup after an hour of suspension")
 			})
 		})
 	}
 }
 
-func TestASuspendedMachineDoesNotProlongTheTTL(t *testing.T) {
+func TestSuspendDoesNotExtendTTL(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, db, suspended := open(t, func(*memstore.Store) apikey.ChangeFeed { return nil }, Options{})
-		if _, err := s.Lookup(t.Context(), apikey.Digest{}); err != nil {
-			t.Fatal(err)
-		}
-		if _, err := db.Revoke(t.Context(), "k"); err != nil {
-			t.Fatal(err)
-		}
+		_, err := s.Lookup(t.Context(), apikey.Digest{})
+		require.NoError(t, err)
+		_, err = db.Revoke(t.Context(), "k")
+		require.NoError(t, err)
 		suspended.Store(int64(6 * time.Second))
-		if key, err := s.Lookup(t.Context(), apikey.Digest{}); err != nil || key.Check(time.Now()) == nil {
-			t.Errorf("an entry outlived its TTL in the machine's sleep: %v, %v", key, err)
-		}
+		key, err := s.Lookup(t.Context(), apikey.Digest{})
+		assert.True(t, err == nil && key.Check(time.Now()) != nil, "Lookup after 6 s of suspension = %v, %v; want the revoked key", key, err)
 	})
 }
 
-// A wall clock that is set back must not prolong anything either.
-func TestAWallClockThatIsSetBackDoesNotProlongTheLease(t *testing.T) {
+func TestWallClockSetBackDoesNotExtendLease(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		var down atomic.Bool
-		s, _, set := open(t, func(db *memstore.Store) apikey.ChangeFeed { return deaf{db, &down} }, Options{})
-		if _, err := s.Lookup(t.Context(), apikey.Digest{}); err != nil {
-			t.Fatal(err)
-		}
+		s, _, set := open(t, func(db *memstore.Store) apikey.ChangeFeed { return muteFeed{db, &down} }, Options{})
+		_, err := s.Lookup(t.Context(), apikey.Digest{})
+		require.NoError(t, err)
 		down.Store(true)
 		set.Store(-int64(time.Hour))
-		if _, err := s.Lookup(t.Context(), apikey.Digest{}); err != nil {
-			t.Error(err)
-		}
+		_, err = s.Lookup(t.Context(), apikey.Digest{})
+		assert.NoError(t, err)
 		time.Sleep(3 * time.Second)
-		if _, err := s.Lookup(t.Context(), apikey.Digest{}); !errors.Is(err, apikey.ErrUnavailable) {
-			t.Errorf("after the lease: %v", err)
-		}
+		_, err = s.Lookup(t.Context(), apikey.Digest{})
+		assert.ErrorIs(t, err, apikey.ErrUnavailable, "Lookup after the lease")
 	})
 }
 
-func TestAHitTakesNoLock(t *testing.T) {
+func TestHitTakesNoLock(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s, _, _ := open(t, func(db *memstore.Store) apikey.ChangeFeed { return db }, Options{})
@@ -129,34 +117,30 @@ func TestAHitTakesNoLock(t *testing.T) {
 		s.Lookup(t.Context(), unknown)
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		if _, err := s.Lookup(t.Context(), apikey.Digest{}); err != nil {
-			t.Error(err)
-		}
-		if _, err := s.Lookup(t.Context(), unknown); err != apikey.ErrNotFound {
-			t.Error(err)
-		}
+		_, err := s.Lookup(t.Context(), apikey.Digest{})
+		assert.NoError(t, err)
+		_, err = s.Lookup(t.Context(), unknown)
+		assert.Equal(t, apikey.ErrNotFound, err)
 	})
 }
 
-// A returning store tells when it has answered.
-type returning struct {
+// A signalingStore sets returned when it has answered.
+type signalingStore struct {
 	*memstore.Store
 	returned atomic.Bool
 }
 
-func (r *returning) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Cursor, error) {
+func (r *signalingStore) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
 	defer r.returned.Store(true)
 	return r.Store.LookupAt(ctx, d)
 }
 
-// An answer that came in time may have to wait for the lock that lets it in, and be late then.
-func TestAnAnswerThatWaitedTooLongForTheLockIsNotUsed(t *testing.T) {
+// An answer that arrives in time can become late while it waits for the lock.
+func TestAnswerLateAfterLockIsNotUsed(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		db := &returning{Store: memstore.New()}
-		if err := db.Create(t.Context(), apikey.Digest{}, apikey.Key{ID: "k", Name: "key"}); err != nil {
-			t.Fatal(err)
-		}
+		db := &signalingStore{Store: memstore.New()}
+		require.NoError(t, db.Create(t.Context(), apikey.Digest{}, apikey.Key{ID: "k", Name: "key"}))
 		var cache atomic.Pointer[Store]
 		start := time.Now()
 		s, err := newStore(db, db.Store, Options{}, func() instant {
@@ -164,23 +148,19 @@ func TestAnAnswerThatWaitedTooLongForTheLockIsNotUsed(t *testing.T) {
 			if s := cache.Load(); s != nil && db.returned.Load() {
 				if s.mu.TryLock() {
 					s.mu.Unlock()
-				} else { // whoever asks has the lock
+				} else { // the caller holds the lock
 					now = now.add(1001 * time.Millisecond)
 				}
 			}
 			return now
 		})
-		if err != nil {
-			t.Fatal(err)
-		}
+		require.NoError(t, err)
 		defer s.Close()
 		synctest.Wait()
 		cache.Store(s)
-		if _, err := s.Lookup(t.Context(), apikey.Digest{}); !errors.Is(err, apikey.ErrUnavailable) {
-			t.Errorf("%v; want ErrUnavailable", err)
-		}
-		if st := s.Stats(); st.Keys != 0 {
-			t.Errorf("it was kept: %+v", st)
-		}
+		_, err = s.Lookup(t.Context(), apikey.Digest{})
+		assert.ErrorIs(t, err, apikey.ErrUnavailable, "Lookup")
+		st := s.Stats()
+		assert.Zero(t, st.Keys, "Stats() = %+v; want the late answer not to be cached", st)
 	})
 }

@@ -3,6 +3,8 @@ package cachestore_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 	"github.com/latchkey-dev/apikey/memstore"
@@ -12,30 +14,26 @@ import (
 func TestConformance(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name           string
-		fed, unstamped bool
-	}{{"with a feed", true, false}, {"without stamps", true, true}, {"without a feed", false, false}} {
+		name               string
+		hasFeed, unstamped bool
+	}{{"with a feed", true, false}, {"without LookupAt", true, true}, {"without a feed", false, false}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			storetest.RunLookup(t, func(t *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore {
 				store := memstore.New()
 				for d, key := range keys {
-					if err := store.Create(t.Context(), d, key); err != nil {
-						t.Fatal(err)
-					}
+					require.NoError(t, store.Create(t.Context(), d, key))
 				}
 				var behind apikey.KeyStore = store
 				if test.unstamped {
 					behind = unstamped{store}
 				}
 				var feed apikey.ChangeFeed
-				if test.fed {
+				if test.hasFeed {
 					feed = store
 				}
-				cache, err := cachestore.New(behind, feed, cachestore.Options{Logger: quiet})
-				if err != nil {
-					t.Fatal(err)
-				}
+				cache, err := cachestore.NewWithFeed(behind, feed, cachestore.Options{Logger: quiet})
+				require.NoError(t, err)
 				t.Cleanup(cache.Close)
 				return cache
 			})

@@ -9,16 +9,18 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-// A history is what many requests and writers of two processes did, while answers of store
-// and feed were slow, late or lost.
+// A history records the writes of a random test. The answers of the store and the feed are slow, late
+// or lost.
 type history struct {
 	mu      sync.Mutex
 	random  *rand.Rand
-	created map[int]time.Time
+	created map[int]time.Time // when Create had returned
 	revoked map[int]time.Time // when Revoke had returned
 }
 
@@ -37,8 +39,8 @@ func (h *history) intn(n int) int {
 	return h.random.IntN(n)
 }
 
-// before tells what was true when a request began.
-func (h *history) before(i int) (created, revoked time.Duration) {
+// age returns how long ago key i was created and revoked, or -1.
+func (h *history) age(i int) (created, revoked time.Duration) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	created, revoked = -1, -1
@@ -51,13 +53,13 @@ func (h *history) before(i int) (created, revoked time.Duration) {
 	return created, revoked
 }
 
-func TestNoHistoryAcceptsAKeyBeyondThePromise(t *testing.T) {
+func TestRandomHistoryKeepsTheBounds(t *testing.T) {
 	t.Parallel()
 	for _, stamped := range []bool{true, false} {
 		for range 4 {
 			seed := rand.Uint64()
-			inWorld(t, cachestore.Options{MaxKeys: 10, MaxUnknown: 5}, func(t *testing.T, w *world) {
-				testHistory(t, w, seed, stamped)
+			withCluster(t, cachestore.Options{MaxKeys: 10, MaxUnknown: 5}, func(t *testing.T, cl *cluster) {
+				testHistory(t, cl, seed, stamped)
 			})
 			if t.Failed() {
 				t.Fatalf("seed %d, stamped %v", seed, stamped)
@@ -66,28 +68,29 @@ func TestNoHistoryAcceptsAKeyBeyondThePromise(t *testing.T) {
 	}
 }
 
-func testHistory(t *testing.T, w *world, seed uint64, stamped bool) {
+// testHistory runs requests and writers in two processes and checks every outcome.
+func testHistory(t *testing.T, cl *cluster, seed uint64, stamped bool) {
 	const keys, during = 30, 3 * time.Minute
 	h := &history{
 		random:  rand.New(rand.NewPCG(seed, 0)),
 		created: make(map[int]time.Time), revoked: make(map[int]time.Time),
 	}
-	here, there := w.here, w.there
+	localCache, remoteCache := cl.local, cl.remote
 	if !stamped {
-		here = open(t, unstamped{w.db}, w.local, cachestore.Options{MaxKeys: 10})
-		there = open(t, unstamped{w.db}, w.remote, cachestore.Options{MaxKeys: 10})
+		localCache = open(t, unstamped{cl.db}, cl.localFeed, cachestore.Options{MaxKeys: 10})
+		remoteCache = open(t, unstamped{cl.db}, cl.remoteFeed, cachestore.Options{MaxKeys: 10})
 	}
 	slow := func(ctx context.Context) error {
-		time.Sleep(h.delay(700 * time.Millisecond)) // whether ctx is done or not
+		time.Sleep(h.delay(700 * time.Millisecond)) // ignores ctx
 		if h.intn(50) == 0 {
 			return errDown
 		}
 		return nil
 	}
-	w.db.before.Store(&slow)
-	w.db.after.Store(&slow)
-	for _, f := range []*feed{w.local, w.remote} {
-		f.through(func(ctx context.Context, ask poll) (apikey.Changes, error) {
+	cl.db.before.Store(&slow)
+	cl.db.after.Store(&slow)
+	for _, f := range []*feed{cl.localFeed, cl.remoteFeed} {
+		f.intercept(func(ctx context.Context, ask poll) (apikey.Changes, error) {
 			if h.intn(10) == 0 {
 				time.Sleep(h.delay(5 * time.Second))
 				return apikey.Changes{}, errDown
@@ -103,15 +106,15 @@ func testHistory(t *testing.T, w *world, seed uint64, stamped bool) {
 	wg.Go(func() { // the writer
 		for time.Now().Before(end) {
 			i := h.intn(keys)
-			created, revoked := h.before(i)
+			created, revoked := h.age(i)
 			switch {
 			case created < 0:
-				w.db.create(t, i)
+				cl.db.create(t, i)
 				h.mu.Lock()
 				h.created[i] = time.Now()
 				h.mu.Unlock()
 			case revoked < 0 && h.intn(3) == 0:
-				w.db.revoke(t, i)
+				cl.db.revoke(t, i)
 				h.mu.Lock()
 				h.revoked[i] = time.Now()
 				h.mu.Unlock()
@@ -124,11 +127,11 @@ func testHistory(t *testing.T, w *world, seed uint64, stamped bool) {
 		wg.Go(func() {
 			for time.Now().Before(end) {
 				i := h.intn(keys)
-				created, revoked := h.before(i)
+				created, revoked := h.age(i)
 				local := h.intn(2) == 0
-				cache := there
+				cache := remoteCache
 				if local {
-					cache = here
+					cache = localCache
 				}
 				ctx, cancel := context.WithTimeout(t.Context(), h.delay(3*time.Second)+time.Nanosecond)
 				err := outcome(ctx, cache, digestOf(i))
@@ -136,9 +139,9 @@ func testHistory(t *testing.T, w *world, seed uint64, stamped bool) {
 				h.mu.Lock()
 				switch {
 				case err == nil && revoked >= 0 && (local || revoked >= 3*time.Second):
-					t.Errorf("seed %d: at %v a key was accepted that had been revoked for %v when the request began; local %v", seed, clockTime(), revoked, local)
+					t.Errorf("seed %d: at %v: lookup accepted a key that was revoked %v before the request; local: %v", seed, clockTime(), revoked, local)
 				case errors.Is(err, apikey.ErrNotFound) && created >= 0 && (local || created >= 3*time.Second):
-					t.Errorf("seed %d: at %v a key was unknown that had existed for %v when the request began; local %v", seed, clockTime(), created, local)
+					t.Errorf("seed %d: at %v: lookup = ErrNotFound for a key that was created %v before the request; local: %v", seed, clockTime(), created, local)
 				case err == nil:
 					accepted++
 				case errors.Is(err, apikey.ErrRevoked), errors.Is(err, apikey.ErrNotFound):
@@ -146,7 +149,7 @@ func testHistory(t *testing.T, w *world, seed uint64, stamped bool) {
 				case errors.Is(err, apikey.ErrUnavailable), err == ctx.Err():
 					unavailable++
 				default:
-					t.Errorf("seed %d: %v", seed, err)
+					t.Errorf("seed %d: lookup = %v", seed, err)
 				}
 				h.mu.Unlock()
 				time.Sleep(h.delay(100 * time.Millisecond))
@@ -154,37 +157,34 @@ func testHistory(t *testing.T, w *world, seed uint64, stamped bool) {
 		})
 	}
 	wg.Wait()
-	if accepted < 100 || refused < 100 || unavailable < 100 {
-		t.Errorf("seed %d: %d accepted, %d refused, %d unavailable: the history tests little", seed, accepted, refused, unavailable)
-	}
+	assert.True(t, accepted >= 100 && refused >= 100 && unavailable >= 100, "seed %d: %d accepted, %d refused, %d unavailable; want at least 100 of each", seed, accepted, refused, unavailable)
 }
 
-// The same without waiting: real cores race for the instants between a read, its insertion
-// and a removal.
-func TestNoRaceBringsARevokedKeyBack(t *testing.T) {
+// Goroutines on several cores race between the read of a key, its insertion and its removal.
+func TestConcurrentLoadAndRevoke(t *testing.T) {
 	t.Parallel()
 	const together, rounds = 20, 300
-	inWorld(t, cachestore.Options{MaxLoads: together}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{MaxLoads: together}, func(t *testing.T, cl *cluster) {
 		for round := range rounds {
 			hook, resume := pause()
-			w.db.after.Store(&hook)
+			cl.db.after.Store(&hook)
 			var wg sync.WaitGroup
 			for i := range together {
-				d := w.db.create(t, round*together+i)
-				wg.Go(func() { outcome(t.Context(), w.here, d) })
+				d := cl.db.create(t, round*together+i)
+				wg.Go(func() { outcome(t.Context(), cl.local, d) })
 			}
-			synctest.Wait() // all have read, and none has kept it
-			w.db.after.Store(nil)
-			keys := w.here.Stats().Keys
+			synctest.Wait() // every load has read its key, and no key is cached yet
+			cl.db.after.Store(nil)
+			keys := cl.local.Stats().Keys
 			resume()
-			for w.here.Stats().Keys == keys { // the first is kept now, others are about to be
+			for cl.local.Stats().Keys == keys { // the first key is cached, the others are about to be
 			}
 			for i := range together {
-				w.db.revoke(t, round*together+i)
+				cl.db.revoke(t, round*together+i)
 			}
 			wg.Wait()
 			for i := range together {
-				wants(t, w.here, digestOf(round*together+i), apikey.ErrRevoked)
+				wantLookup(t, cl.local, digestOf(round*together+i), apikey.ErrRevoked)
 			}
 		}
 	})

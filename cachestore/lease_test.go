@@ -2,7 +2,6 @@ package cachestore_test
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
@@ -10,25 +9,28 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestTheLeaseIsCountedFromTheSendingOfThePoll(t *testing.T) {
+func TestLeaseCountsFromSendingThePoll(t *testing.T) {
 	t.Parallel()
 	for _, hold := range []time.Duration{0, 900 * time.Millisecond, 2900 * time.Millisecond, 5 * time.Second} {
 		t.Run(hold.String(), func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
-				wants(t, w.there, d, nil)
-				// The next poll reads its answer, and then is held back. The key is
-				// revoked in between, and no poll after it is answered.
+			withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
+				wantLookup(t, cl.remote, d, nil)
+				// The next poll reads its answer and is then held back. The key is revoked in
+				// between, and every later poll fails.
 				var sent time.Time
 				asked := make(chan struct{})
-				w.remote.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
-					w.remote.fail()
+				cl.remoteFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
+					cl.remoteFeed.fail()
 					sent = time.Now()
 					c, err := ask()
 					close(asked)
@@ -36,58 +38,55 @@ func TestTheLeaseIsCountedFromTheSendingOfThePoll(t *testing.T) {
 					return c, err
 				})
 				<-asked
-				w.db.revoke(t, 1)
-				last := lastAccepted(t, w.there, d, sent, 10*time.Second)
-				if last >= 3*time.Second {
-					t.Errorf("the key was accepted %v after the poll was sent, held back for %v", last, hold)
-				}
+				cl.db.revoke(t, 1)
+				last := lastAccepted(t, cl.remote, d, sent, 10*time.Second)
+				assert.Less(t, last, 3*time.Second, "poll held back for %v: last accepted %v after it was sent; want less than the lease of 3 s", hold, last)
 				if last < 1900*time.Millisecond { // the lease of the poll before this one
-					t.Errorf("the key was not accepted any more after %v", last)
+					t.Errorf("poll held back for %v: last accepted after %v; want the lease of the poll before", hold, last)
 				}
 			})
 		})
 	}
 }
 
-func TestRevocationIsSeenElsewhereWithinThePollInterval(t *testing.T) {
+func TestRemoteRevocationTakesOnePollInterval(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		for i := range 20 {
-			d := w.db.create(t, i)
-			wants(t, w.there, d, nil)
+			d := cl.db.create(t, i)
+			wantLookup(t, cl.remote, d, nil)
 			time.Sleep(time.Duration(i) * 77 * time.Millisecond)
-			wants(t, w.there, d, nil)
-			w.db.revoke(t, i)
-			wants(t, w.here, d, apikey.ErrRevoked)
-			if last := lastAccepted(t, w.there, d, time.Now(), 2*time.Second); last > time.Second {
-				t.Errorf("the key was accepted for %v after its revocation", last)
-			}
+			wantLookup(t, cl.remote, d, nil)
+			cl.db.revoke(t, i)
+			wantLookup(t, cl.local, d, apikey.ErrRevoked)
+			last := lastAccepted(t, cl.remote, d, time.Now(), 2*time.Second)
+			assert.LessOrEqual(t, last, time.Second, "key accepted for %v after its revocation; want at most the Poll interval of 1 s", last)
 		}
 	})
 }
 
-// The lease is published after the removals: nobody may see the one without the other. A
-// poll that removes much is watched from another core.
-func TestNoEntryIsUsedBetweenTheLeaseAndTheRemovals(t *testing.T) {
+// The lease is renewed after the removals. This test watches a poll with many removals from another
+// core, for a lookup that sees the new lease and an old entry.
+func TestLeaseIsRenewedAfterRemovals(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		cancelled, cancel := context.WithCancel(t.Context())
-		cancel() // hits are answered, all else returns at once
+		cancel() // a hit is answered, any other lookup returns at once
 		many := make([]apikey.Digest, 100_000)
 		for i := range many {
 			many[i] = digestOf(-1 - i)
 		}
 		for i := range 5 {
-			d := w.db.create(t, i)
-			wants(t, w.there, d, nil)
-			w.remote.fail()
+			d := cl.db.create(t, i)
+			wantLookup(t, cl.remote, d, nil)
+			cl.remoteFeed.fail()
 			time.Sleep(4 * time.Second)
-			w.db.revoke(t, i)
+			cl.db.revoke(t, i)
 
 			asked, polled := make(chan struct{}), make(chan struct{})
 			var done atomic.Bool
-			w.remote.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
-				w.remote.heal()
+			cl.remoteFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
+				cl.remoteFeed.heal()
 				close(asked)
 				c, err := ask()
 				c.Digests = append(many, c.Digests...)
@@ -97,38 +96,32 @@ func TestNoEntryIsUsedBetweenTheLeaseAndTheRemovals(t *testing.T) {
 				defer close(polled)
 				<-asked
 				for !done.Load() {
-					if key, err := w.there.Lookup(cancelled, d); err == nil && key.RevokedAt.IsZero() {
-						t.Error("an entry that the poll removes was used after the lease was published")
+					if key, err := cl.remote.Lookup(cancelled, d); err == nil && key.RevokedAt.IsZero() {
+						t.Error("Lookup returned an entry that the poll removes under the lease that it renews")
 						return
 					}
 				}
 			}()
 			<-asked
-			for w.there.Stats().LeaseRemaining == 0 { // waits for the lock
+			for cl.remote.Stats().LeaseRemaining == 0 { // Stats waits for the lock
 			}
 			done.Store(true)
 			<-polled
-			wants(t, w.there, d, apikey.ErrRevoked)
+			wantLookup(t, cl.remote, d, apikey.ErrRevoked)
 		}
 	})
 }
 
-func TestKeysAreUnavailableNotUnknownWhenTheLeaseEnds(t *testing.T) {
+func TestEndOfLeaseIsUnavailableNotUnknown(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		issuer, err := apikey.NewIssuer(w.db, nil)
-		if err != nil {
-			t.Fatal(err)
-		}
-		secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "Backup job", Scopes: []string{"read"}})
-		if err != nil {
-			t.Fatal(err)
-		}
-		auth, err := apikey.New(w.there, apikey.Options{Logger: quiet})
-		if err != nil {
-			t.Fatal(err)
-		}
-		// The scopes count also when the key came from the cache.
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		issuer, err := apikey.NewIssuer(cl.db, apikey.IssuerOptions{})
+		require.NoError(t, err)
+		secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job", Scopes: []string{"read"}})
+		require.NoError(t, err)
+		auth, err := apikey.New(cl.remote, apikey.Options{Logger: quiet})
+		require.NoError(t, err)
+		// Scopes are checked on cached keys too.
 		mux := http.NewServeMux()
 		mux.Handle("/read", apikey.Require("read")(http.NotFoundHandler()))
 		mux.Handle("/write", apikey.Require("write")(http.NotFoundHandler()))
@@ -137,147 +130,123 @@ func TestKeysAreUnavailableNotUnknownWhenTheLeaseEnds(t *testing.T) {
 			r.Header.Set("X-API-Key", secret.Reveal())
 			rec := httptest.NewRecorder()
 			auth.Handler(mux).ServeHTTP(rec, r)
-			if rec.Code == 503 && rec.Header().Get("Retry-After") == "" {
-				t.Error("503 without Retry-After")
-			}
+			assert.True(t, rec.Code != 503 || rec.Header().Get("Retry-After") != "", "503 without Retry-After")
 			return rec.Code
 		}
-		is := func(want int) {
+		wantStatus := func(want int) {
 			t.Helper()
-			if got := status("/read"); got != want {
-				t.Errorf("at %v: status %d; want %d", clockTime(), got, want)
-			}
+			assert.Equal(t, want, status("/read"), "status at %v", clockTime())
 		}
-		is(404)
-		is(404)
-		if got := status("/write"); got != 403 {
-			t.Errorf("without the scope: status %d", got)
-		}
+		wantStatus(404)
+		wantStatus(404)
+		assert.Equal(t, 403, status("/write"), "status without the scope")
 		time.Sleep(500 * time.Millisecond)
-		w.remote.fail()
-		w.db.before.Store(new(func(context.Context) error { return errDown }))
+		cl.remoteFeed.fail()
+		cl.db.before.Store(new(func(context.Context) error { return errDown }))
 		time.Sleep(2499 * time.Millisecond)
-		is(404)
-		time.Sleep(time.Millisecond) // now the lease of the poll at 0 has ended
-		is(503)
+		wantStatus(404)
+		time.Sleep(time.Millisecond) // the lease of the poll at 0 ends
+		wantStatus(503)
 		time.Sleep(time.Hour)
-		is(503)
-		if _, err := w.db.Revoke(t.Context(), key.ID); err != nil {
-			t.Fatal(err)
-		}
-		w.remote.heal()
-		w.db.before.Store(nil)
+		wantStatus(503)
+		_, err = cl.db.Revoke(t.Context(), key.ID)
+		require.NoError(t, err)
+		cl.remoteFeed.heal()
+		cl.db.before.Store(nil)
 		time.Sleep(251 * time.Millisecond) // the next poll
-		is(401)
+		wantStatus(401)
 	})
 }
 
-func TestTheFirstGoodPollIsRecovery(t *testing.T) {
+func TestFirstGoodPollRevalidatesTheCache(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		for i := range 1000 {
-			wants(t, w.there, w.db.create(t, i), nil)
+			wantLookup(t, cl.remote, cl.db.create(t, i), nil)
 		}
-		reads := w.db.reads.Load()
-		w.remote.fail()
+		reads := cl.db.reads.Load()
+		cl.remoteFeed.fail()
 		time.Sleep(20*time.Second + 100*time.Millisecond) // between two polls
-		polls := w.remote.polls.Load()
-		for i := range 2000 { // cached and not: only the poller probes
-			wants(t, w.there, digestOf(i), apikey.ErrUnavailable)
+		polls := cl.remoteFeed.polls.Load()
+		for i := range 2000 { // half of them are cached; only the poller probes the database
+			wantLookup(t, cl.remote, digestOf(i), apikey.ErrUnavailable)
 		}
-		if n := w.db.reads.Load() - reads + w.remote.polls.Load() - polls; n != 0 {
-			t.Errorf("lookups probed %d times", n)
-		}
-		w.remote.heal()
+		assert.Zero(t, cl.db.reads.Load()-reads+cl.remoteFeed.polls.Load()-polls, "probes of the database by lookups")
+		cl.remoteFeed.heal()
 		time.Sleep(250 * time.Millisecond)
 		synctest.Wait()
 		for i := range 1000 {
-			wants(t, w.there, digestOf(i), nil)
+			wantLookup(t, cl.remote, digestOf(i), nil)
 		}
-		if n := w.db.reads.Load() - reads; n != 0 {
-			t.Errorf("%d keys were read again after the outage, and none had changed", n)
-		}
-		if st := w.there.Stats(); st.PollFailures == 0 || st.Refused != 2000 {
-			t.Errorf("%+v", st)
-		}
+		assert.Zero(t, cl.db.reads.Load()-reads, "unchanged keys that were read again after the outage")
+		st := cl.remote.Stats()
+		assert.True(t, st.PollFailures != 0 && st.Refused == 2000, "Stats() = %+v; want PollFailures and 2000 Refused", st)
 	})
 }
 
-func TestLookupsThatWaitForAPollShareIt(t *testing.T) {
+func TestLookupsShareAPoll(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
 		time.Sleep(500 * time.Millisecond)
 		gate := make(chan struct{})
-		w.remote.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
+		cl.remoteFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
 			c, err := ask()
 			<-gate
 			return c, err
 		})
 		time.Sleep(2600 * time.Millisecond) // the poll was sent at 1 s, the lease ends at 3 s
-		polls := w.remote.polls.Load()
+		polls := cl.remoteFeed.polls.Load()
 		var waits []func() error
 		for range 50 {
-			waits = append(waits, background(t.Context(), w.there, d))
+			waits = append(waits, lookupAsync(t.Context(), cl.remote, d))
 		}
 		ctx, cancel := context.WithTimeout(t.Context(), 100*time.Millisecond)
 		defer cancel()
-		if err := background(ctx, w.there, d)(); err != context.DeadlineExceeded {
-			t.Errorf("who does not wait gets %v", err)
-		}
+		assert.Equal(t, context.DeadlineExceeded, lookupAsync(ctx, cl.remote, d)(), "lookup past its deadline")
 		close(gate)
 		for _, wait := range waits {
-			if err := wait(); err != nil {
-				t.Errorf("who waited for the poll gets %v", err)
-			}
+			assert.NoError(t, wait(), "lookup that waited for the poll")
 		}
-		if n := w.remote.polls.Load() - polls; n > 1 { // that poll was used up when it came
-			t.Errorf("%d polls for 50 lookups", n)
+		if n := cl.remoteFeed.polls.Load() - polls; n > 1 { // the lease of the slow poll had ended when it was answered
+			t.Errorf("%d polls for 50 lookups; want at most 1", n)
 		}
 	})
 }
 
-func TestAFeedThatHangsDelaysALookupByTheQueryTimeout(t *testing.T) {
+func TestHangingFeedDelaysLookupByQueryTimeout(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
-		w.remote.through(func(context.Context, poll) (apikey.Changes, error) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
+		cl.remoteFeed.intercept(func(context.Context, poll) (apikey.Changes, error) {
 			time.Sleep(time.Minute)
 			return apikey.Changes{}, errDown
 		})
 		time.Sleep(10 * time.Second)
 		begun := time.Now()
-		wants(t, w.there, d, apikey.ErrUnavailable)
-		if took := time.Since(begun); took > time.Second {
-			t.Errorf("it took %v", took)
-		}
+		wantLookup(t, cl.remote, d, apikey.ErrUnavailable)
+		assert.LessOrEqual(t, time.Since(begun), time.Second, "duration of the lookup")
 	})
 }
 
-func TestAKeyIsNeverUsedPastItsExpiry(t *testing.T) {
+func TestCachedKeyExpires(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store := memstore.New()
 		cache := open(t, store, store, cachestore.Options{})
-		issuer, _ := apikey.NewIssuer(store, nil)
-		secret, _, err := issuer.Issue(t.Context(), apikey.Key{Name: "short", ExpiresAt: time.Now().Add(90 * time.Second)})
-		if err != nil {
-			t.Fatal(err)
-		}
+		issuer, _ := apikey.NewIssuer(store, apikey.IssuerOptions{})
+		secret, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "short", ExpiresAt: time.Now().Add(90 * time.Second)})
+		require.NoError(t, err)
 		auth, _ := apikey.New(cache, apikey.Options{Logger: quiet})
 		for range 900 {
-			if _, err := auth.Verify(t.Context(), secret); err != nil {
-				t.Fatalf("at %v: %v", clockTime(), err)
-			}
+			_, err := auth.Verify(t.Context(), secret)
+			require.NoError(t, err, "at %v", clockTime())
 			time.Sleep(100 * time.Millisecond)
 		}
-		if _, err := auth.Verify(t.Context(), secret); !errors.Is(err, apikey.ErrExpired) {
-			t.Errorf("at %v: %v", clockTime(), err)
-		}
-		if st := cache.Stats(); st.Loads != 1 {
-			t.Errorf("%d loads; the key was to come from the cache", st.Loads)
-		}
+		_, err = auth.Verify(t.Context(), secret)
+		assert.ErrorIs(t, err, apikey.ErrExpired, "at %v: Verify", clockTime())
+		assert.EqualValues(t, 1, cache.Stats().Loads, "Loads: the key is cached")
 	})
 }

@@ -11,190 +11,197 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// A flight is one read of the store, for all who wait for the same digest.
-type flight struct {
-	done chan struct{}
-	key  *apikey.Key
-	err  error // nil, ErrNotFound, or an outage
-	at   apikey.Cursor
-	void bool // the digest has changed since; under Store.mu
-	over bool // done is closed; under Store.mu
+// A call is one read of the store, shared by all requests that wait for the same digest.
+type call struct {
+	started     instant
+	done        chan struct{} // closed when the call has finished
+	key         *apikey.Key
+	err         error          // nil, ErrNotFound itself, or an error that wraps ErrUnavailable
+	version     apikey.Version // the answer contains every change up to it
+	invalidated bool           // the digest changed after the call started; guarded by Store.mu
+	finished    bool           // guarded by Store.mu
 }
 
-// maxFlights is how many digests are read at once or wait for their turn, at most. Each takes a
-// goroutine and some kilobytes, also when the request that began it has gone. A store that
-// answers would not get to more of them within the QueryTimeout.
-const maxFlights = 10_000
+// maxCalls bounds the calls that run or wait for a slot, because each takes a goroutine and some
+// kilobytes, also after its request has ended.
+const maxCalls = 10_000
 
-// load returns the store's answer, not older than what was known when load was called.
-func (s *Store) load(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
+// fetch returns the answer of the store. The answer contains every change that the cache knew of when
+// fetch was called.
+func (s *Store) fetch(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	s.counters.misses.Add(1)
-	f, least, err := s.join(d)
-	for again := true; err == nil; again = false {
+	c, atLeast, err := s.join(d)
+	for retried := false; err == nil; retried = true {
 		select {
-		case <-f.done:
+		case <-c.done:
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 		switch {
-		case f.err != nil && f.err != apikey.ErrNotFound, notOlder(f.at, least):
-			return f.key, f.err
-		case !again:
-			// Neither a key nor ErrNotFound: what is old says nothing about now.
-			return nil, unavailable(errOld)
-		case f.at.Epoch != least.Epoch:
-			// Only the feed can tell which of the two was before the other.
+		case c.err != nil && c.err != apikey.ErrNotFound, notOlder(c.version, atLeast):
+			return c.key, c.err
+		case retried:
+			// An old answer says nothing about the present, so it is not ErrNotFound either.
+			return nil, unavailable(errLagging)
+		case c.version.Epoch != atLeast.Epoch:
+			// Only the feed knows the order of two epochs.
 			if err := s.awaitPoll(ctx); err != nil {
 				return nil, err
 			}
-			f, least, err = s.join(d)
+			c, atLeast, err = s.join(d)
 		default:
-			// The flight had begun before this request.
-			f, _, err = s.join(d)
+			// The call started before this request.
+			c, _, err = s.join(d)
 		}
 	}
 	return nil, err
 }
 
-// notOlder reports whether a state is known not to be before another.
-func notOlder(at, least apikey.Cursor) bool {
-	return least == apikey.Cursor{} || at.Epoch == least.Epoch && at.Revision >= least.Revision
+// notOlder reports whether v is certainly not older than atLeast.
+func notOlder(v, atLeast apikey.Version) bool {
+	return atLeast == apikey.Version{} || v.Epoch == atLeast.Epoch && v.Revision >= atLeast.Revision
 }
 
-// join returns the flight for a digest, begun now if there is none, and the state that the
-// answer must not be older than.
-func (s *Store) join(d apikey.Digest) (*flight, apikey.Cursor, error) {
+// join returns a recent call for a digest, or starts one. It also returns the Version that the answer
+// must contain.
+func (s *Store) join(d apikey.Digest) (*call, apikey.Version, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
-		return nil, apikey.Cursor{}, unavailable(errClosed)
+		return nil, apikey.Version{}, unavailable(errClosed)
 	}
-	f := s.flights[d]
-	if f == nil {
-		if s.flying >= maxFlights {
-			return nil, apikey.Cursor{}, unavailable(errCrowded)
+	c, now := s.calls[d], s.now()
+	if c == nil || now.after(c.started.add(s.maxJoinAge)) {
+		if s.unfinished >= maxCalls {
+			return nil, apikey.Version{}, unavailable(errTooManyCalls)
 		}
-		s.flying++
-		// Without a stamp, an answer is as new as what was known before the question.
-		f = &flight{done: make(chan struct{}), at: s.floor}
-		s.flights[d] = f
-		s.wg.Go(func() { s.fly(d, f) })
+		s.unfinished++
+		// An answer without a Version is at least as new as minVersion at the start of the call.
+		c = &call{started: now, done: make(chan struct{}), version: s.minVersion}
+		s.calls[d] = c
+		s.wg.Go(func() { s.load(d, c) })
 	}
-	return f, s.floor, nil
+	return c, s.minVersion, nil
 }
 
-// fly reads the store. It is detached from the request, whose end would break off the query
-// and with it the connection, and fail the others.
-func (s *Store) fly(d apikey.Digest, f *flight) {
+// load reads the store. It does not use the context of the request, because the end of that request
+// would close the connection and fail the other requests.
+func (s *Store) load(d apikey.Digest, c *call) {
 	var key *apikey.Key
 	var err error
-	var asked instant
-	at := f.at
-	// Deferred, since a store that ends its goroutine must not leave others waiting.
-	defer func() { s.end(d, f, key, at, err, asked) }()
-	if err = s.acquire(); err != nil {
+	var sent instant
+	version := c.version
+	// The deferred call runs even if the store ends the goroutine by runtime.Goexit.
+	defer func() { s.finish(d, c, key, version, err, sent) }()
+	if err = s.acquireSlot(); err != nil {
 		return
 	}
-	defer func() { <-s.slots }()
+	defer func() { <-s.loadSlots }()
 	s.counters.loads.Add(1)
-	asked = s.now()
-	// A store that does not heed its context keeps its place, but nobody waiting.
-	late := time.AfterFunc(s.o.QueryTimeout, func() { s.end(d, f, nil, apikey.Cursor{}, unavailable(errSlow), asked) })
+	sent = s.now()
+	// A store that ignores its context keeps its slot, but requests stop waiting for it.
+	late := time.AfterFunc(s.lookupTimeout, func() { s.finish(d, c, nil, apikey.Version{}, s.timeoutError(), sent) })
 	defer late.Stop()
-	err = unavailable(errNeither) // unless it is replaced by what follows
-	key, at, err = s.read(d, at)
+	err = unavailable(errNoAnswer) // remains if the store ends the goroutine
+	key, version, err = s.read(d, version)
 }
 
-// end ends a flight with its first answer, and tells those who wait for it.
-func (s *Store) end(d apikey.Digest, f *flight, key *apikey.Key, at apikey.Cursor, err error, asked instant) {
+// finish sets the result of a call, caches it and wakes the requests that wait. It ignores every
+// result of the call after the first.
+func (s *Store) finish(d apikey.Digest, c *call, key *apikey.Key, version apikey.Version, err error, sent instant) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if f.over {
+	if c.finished {
 		return
 	}
-	f.over = true
-	s.flying--
-	if (err == nil || err == apikey.ErrNotFound) && s.now().after(asked.add(s.o.QueryTimeout)) {
-		// Under the lock, for which it may have waited. Also of suspended machines.
-		key, err = nil, unavailable(errSlow)
+	c.finished = true
+	s.unfinished--
+	// The time is read under the lock, because waiting for the lock may have made the answer late.
+	// So may a suspended machine.
+	if (err == nil || err == apikey.ErrNotFound) && s.now().after(sent.add(s.lookupTimeout)) {
+		key, err = nil, s.timeoutError()
 	}
 	if err != nil && err != apikey.ErrNotFound {
 		s.counters.loadErrors.Add(1)
 	}
-	f.key, f.at, f.err = key, at, err
-	s.land(d, f, asked)
-	close(f.done)
+	c.key, c.version, c.err = key, version, err
+	s.insert(d, c, sent)
+	close(c.done)
 }
 
-// acquire waits for its turn to ask the store.
-func (s *Store) acquire() error {
+// acquireSlot waits for a free load slot.
+func (s *Store) acquireSlot() error {
 	select {
-	case s.slots <- struct{}{}:
+	case s.loadSlots <- struct{}{}:
 		return nil
 	default:
 	}
-	timer := time.NewTimer(s.o.QueryTimeout)
+	timer := time.NewTimer(s.lookupTimeout)
 	defer timer.Stop()
 	select {
-	case s.slots <- struct{}{}:
+	case s.loadSlots <- struct{}{}:
 		return nil
 	case <-timer.C:
-		return unavailable(fmt.Errorf("%d other lookups are before this one: %w", s.o.MaxLoads, errSlow))
+		return unavailable(fmt.Errorf("%d other lookups are before this one: %w of %v", s.o.MaxLoads, errTimeout, s.lookupTimeout))
 	case <-s.closing.Done():
 		return unavailable(errClosed)
 	}
 }
 
-// read asks the store, and tells a key from ErrNotFound itself from an outage.
-func (s *Store) read(d apikey.Digest, at apikey.Cursor) (key *apikey.Key, stamp apikey.Cursor, err error) {
-	ctx, cancel := context.WithTimeout(s.closing, s.o.QueryTimeout)
+// read looks a digest up in the store. The error is nil, ErrNotFound itself, or wraps ErrUnavailable.
+func (s *Store) read(d apikey.Digest, atLeast apikey.Version) (key *apikey.Key, version apikey.Version, err error) {
+	ctx, cancel := context.WithTimeout(s.closing, s.lookupTimeout)
 	defer cancel()
 	defer func() {
-		// In a goroutine of ours nobody else would recover, and the process would end.
+		// An unrecovered panic in this goroutine would end the process.
 		if p := recover(); p != nil {
 			s.o.Logger.Error("cachestore: the key store panicked", "panic", p, "stack", string(debug.Stack()))
-			key, stamp, err = nil, at, unavailable(fmt.Errorf("the store panicked: %v", p))
+			key, version, err = nil, atLeast, unavailable(fmt.Errorf("the store panicked: %v", p))
 		}
 	}()
-	stamp = at
+	version = atLeast
 	if s.stamped != nil {
-		key, stamp, err = s.stamped.LookupAt(ctx, d)
+		key, version, err = s.stamped.LookupAt(ctx, d)
 	} else {
 		key, err = s.inner.Lookup(ctx, d)
 	}
 	switch {
 	case err == nil && key != nil:
-		return key, stamp, nil
+		return key, version, nil
 	case err == nil:
-		return nil, stamp, unavailable(errNeither)
+		return nil, version, unavailable(errNoAnswer)
 	case errors.Is(err, apikey.ErrUnavailable):
-		return nil, stamp, fmt.Errorf("cachestore: %w", err)
+		return nil, version, fmt.Errorf("cachestore: %w", err)
 	case errors.Is(err, apikey.ErrNotFound):
-		return nil, stamp, apikey.ErrNotFound
+		return nil, version, apikey.ErrNotFound
 	}
-	return nil, stamp, unavailable(err)
+	return nil, version, unavailable(err)
 }
 
-// land takes a flight off the list, and keeps its answer if nothing has happened since that could make
-// it wrong. The caller holds the lock, as those do who remove.
-func (s *Store) land(d apikey.Digest, f *flight, asked instant) {
-	if s.flights[d] == f {
-		delete(s.flights, d)
+// insert removes a finished call from the list and caches its answer. It does not cache an answer
+// that a change since the start of the call may have made wrong. The caller holds s.mu.
+func (s *Store) insert(d apikey.Digest, c *call, sent instant) {
+	if s.calls[d] == c {
+		delete(s.calls, d)
 	}
-	if f.void || s.closed || f.at.Epoch != s.cur.Epoch || !notOlder(f.at, s.floor) {
+	if c.invalidated || s.closed || c.version.Epoch != s.version.Epoch || !notOlder(c.version, s.minVersion) {
 		return
 	}
-	// From when the store was asked, since the answer may be as old.
-	switch f.err {
+	// The age counts from when the read was sent, because the answer may be that old.
+	switch c.err {
 	case nil:
 		s.unknown.remove(&d)
-		s.known.put(d, f.key, asked.add(jittered(s.limit)))
+		s.known.put(d, c.key, sent.add(jittered(s.keyTTL)))
 	case apikey.ErrNotFound:
 		s.known.remove(&d)
-		s.unknown.put(d, f.at.Revision, asked.add(jittered(s.unknowns)))
+		s.unknown.put(d, c.version.Revision, sent.add(jittered(s.unknownTTL)))
 	}
 }
 
-// jittered shortens a duration by up to a quarter, so that what was loaded together is not
-// loaded together again.
+func (s *Store) timeoutError() error {
+	return unavailable(fmt.Errorf("%w of %v", errTimeout, s.lookupTimeout))
+}
+
+// jittered shortens a duration by up to a quarter, so that entries that were loaded together do not
+// end together.
 func jittered(d time.Duration) time.Duration { return d - rand.N(d/4+1) }

@@ -11,164 +11,149 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestManyMissesAreOneRead(t *testing.T) {
+func TestConcurrentMissesShareOneRead(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		w.db.before.Store(new(func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil }))
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		cl.db.before.Store(new(func(context.Context) error { time.Sleep(100 * time.Millisecond); return nil }))
 		for _, digest := range []apikey.Digest{d, digestOf(2)} {
 			var waits []func() error
 			for range 1000 {
-				waits = append(waits, background(t.Context(), w.there, digest))
+				waits = append(waits, lookupAsync(t.Context(), cl.remote, digest))
 			}
 			for _, wait := range waits {
-				if err := wait(); err != nil && !(digest != d && errors.Is(err, apikey.ErrNotFound)) {
-					t.Fatal(err)
-				}
+				err := wait()
+				require.True(t, err == nil || digest != d && errors.Is(err, apikey.ErrNotFound), "lookup = %v", err)
 			}
 		}
-		if n := w.db.reads.Load(); n != 2 {
-			t.Errorf("%d reads for 2 digests", n)
-		}
+		assert.EqualValues(t, 2, cl.db.reads.Load(), "reads for 2 digests")
 	})
 }
 
-func TestACancelledLeaderDoesNotFailTheOthers(t *testing.T) {
+func TestCancelledLookupDoesNotFailOthers(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
 		hook, resume := pause()
 		seen := make(chan context.Context, 1)
-		w.db.before.Store(new(func(ctx context.Context) error { seen <- ctx; return hook(ctx) }))
-		type mine struct{}
-		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), mine{}, "a transaction"))
-		leader := background(ctx, w.there, d)
+		cl.db.before.Store(new(func(ctx context.Context) error { seen <- ctx; return hook(ctx) }))
+		type requestValue struct{}
+		ctx, cancel := context.WithCancel(context.WithValue(t.Context(), requestValue{}, "a transaction"))
+		leader := lookupAsync(ctx, cl.remote, d)
 		synctest.Wait()
-		follower := background(t.Context(), w.there, d)
+		follower := lookupAsync(t.Context(), cl.remote, d)
 		synctest.Wait()
 		cancel()
-		if err := leader(); err != context.Canceled {
-			t.Errorf("the leader gets %v; want its context's error", err)
-		}
-		if ctx := <-seen; ctx.Err() != nil || ctx.Value(mine{}) != nil {
-			t.Error("the read of the store is bound to the request that caused it")
-		}
+		assert.Equal(t, context.Canceled, leader(), "cancelled lookup")
+		read := <-seen
+		assert.True(t, read.Err() == nil && read.Value(requestValue{}) == nil, "the read of the store uses the context of the request")
 		resume()
-		if err := follower(); err != nil {
-			t.Errorf("the follower gets %v", err)
-		}
-		w.db.before.Store(nil)
-		wants(t, w.there, d, nil)
-		if n := w.db.reads.Load(); n != 1 {
-			t.Errorf("%d reads; the answer was to be kept", n)
-		}
+		assert.NoError(t, follower(), "the other lookup")
+		cl.db.before.Store(nil)
+		wantLookup(t, cl.remote, d, nil)
+		assert.EqualValues(t, 1, cl.db.reads.Load(), "reads: the answer is cached")
 	})
 }
 
-func TestAContextThatIsDoneIsItsErrorUnlessTheKeyIsInMemory(t *testing.T) {
+func TestLookupWithCancelledContext(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
-		if _, err := w.there.Lookup(ctx, d); err != context.Canceled {
-			t.Errorf("a miss: %v", err)
-		}
-		if n := w.db.reads.Load(); n != 0 {
-			t.Errorf("%d reads for nobody", n)
-		}
-		wants(t, w.there, d, nil)
-		if _, err := w.there.Lookup(ctx, d); err != nil {
-			t.Errorf("a hit: %v", err)
-		}
+		_, err := cl.remote.Lookup(ctx, d)
+		assert.Equal(t, context.Canceled, err, "miss with a cancelled context")
+		assert.Zero(t, cl.db.reads.Load(), "reads for a cancelled request")
+		wantLookup(t, cl.remote, d, nil)
+		_, err = cl.remote.Lookup(ctx, d)
+		assert.NoError(t, err, "hit with a cancelled context")
 	})
 }
 
-func TestStoreErrorsAreNotCached(t *testing.T) {
+func TestErrorsAreNotCached(t *testing.T) {
 	t.Parallel()
 	panics := func(context.Context) error { panic("nil map") }
 	exits := func(context.Context) error { runtime.Goexit(); return nil }
 	for name, broken := range map[string]func(context.Context) error{
-		"an error":         func(context.Context) error { return errDown },
-		"ErrUnavailable":   func(context.Context) error { return errors.Join(apikey.ErrUnavailable, apikey.ErrNotFound) },
-		"a timeout":        func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
-		"a late answer":    func(context.Context) error { time.Sleep(1001 * time.Millisecond); return nil },
-		"a panic":          panics,
-		"a dead goroutine": exits,
+		"an error":       func(context.Context) error { return errDown },
+		"ErrUnavailable": func(context.Context) error { return errors.Join(apikey.ErrUnavailable, apikey.ErrNotFound) },
+		"a timeout":      func(ctx context.Context) error { <-ctx.Done(); return ctx.Err() },
+		"a late answer":  func(context.Context) error { time.Sleep(1001 * time.Millisecond); return nil },
+		"a panic":        panics,
+		"runtime.Goexit": exits,
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
-				w.db.after.Store(&broken)
-				wants(t, w.there, d, apikey.ErrUnavailable)
-				wants(t, w.there, digestOf(2), apikey.ErrUnavailable)
-				if took := clockTime(); took > 2*time.Second+2*time.Millisecond {
-					t.Errorf("two lookups took %v", took)
-				}
-				if st := w.there.Stats(); st.Keys != 0 || st.UnknownDigests != 0 || st.LoadErrors != 2 || st.Refused != 2 {
-					t.Errorf("%+v", st)
-				}
-				w.db.after.Store(nil)
-				wants(t, w.there, d, nil)
-				wants(t, w.there, digestOf(2), apikey.ErrNotFound)
+			withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
+				cl.db.after.Store(&broken)
+				wantLookup(t, cl.remote, d, apikey.ErrUnavailable)
+				wantLookup(t, cl.remote, digestOf(2), apikey.ErrUnavailable)
+				assert.LessOrEqual(t, clockTime(), 2*time.Second+2*time.Millisecond, "duration of two lookups")
+				st := cl.remote.Stats()
+				assert.True(t, st.Keys == 0 && st.UnknownDigests == 0 && st.LoadErrors == 2 && st.Refused == 2, "Stats() = %+v; want 2 LoadErrors, 2 Refused and an empty cache", st)
+				cl.db.after.Store(nil)
+				wantLookup(t, cl.remote, d, nil)
+				wantLookup(t, cl.remote, digestOf(2), apikey.ErrNotFound)
 			})
 		})
 	}
 }
 
-// A nobody answers neither with a key nor with an error.
-type nobody struct{}
+// A nilStore returns neither a key nor an error.
+type nilStore struct{}
 
-func (nobody) Lookup(context.Context, apikey.Digest) (*apikey.Key, error) { return nil, nil }
+func (nilStore) Lookup(context.Context, apikey.Digest) (*apikey.Key, error) { return nil, nil }
 
-func TestNeitherKeyNorErrorIsAnOutage(t *testing.T) {
+func TestNeitherKeyNorErrorIsUnavailable(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		cache := open(t, nobody{}, nil, cachestore.Options{})
-		wants(t, cache, digestOf(1), apikey.ErrUnavailable)
+		cache := open(t, nilStore{}, nil, cachestore.Options{})
+		wantLookup(t, cache, digestOf(1), apikey.ErrUnavailable)
 	})
 }
 
-// By a write of this process and by a poll; with stamps and without.
-func TestAReadBegunBeforeARevocationIsNotKept(t *testing.T) {
+func TestReadFromBeforeRevocationIsNotCached(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name           string
 		local, stamped bool
-	}{{"by a write here", true, true}, {"by a poll", false, true}, {"by a write here, without stamps", true, false}, {"by a poll, without stamps", false, false}} {
+	}{{"local write", true, true}, {"poll", false, true}, {"local write, without LookupAt", true, false}, {"poll, without LookupAt", false, false}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, cachestore.Options{QueryTimeout: 1900 * time.Millisecond}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
-				var store apikey.KeyStore = w.db
+			withCluster(t, cachestore.Options{QueryTimeout: 1900 * time.Millisecond}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
+				var store apikey.KeyStore = cl.db
 				if !test.stamped {
-					store = unstamped{w.db}
+					store = unstamped{cl.db}
 				}
-				cache := open(t, store, &feed{ChangeFeed: w.db.Store, deaf: !test.local}, cachestore.Options{QueryTimeout: 1900 * time.Millisecond})
+				cache := open(t, store, &feed{ChangeFeed: cl.db.Store, mute: !test.local}, cachestore.Options{QueryTimeout: 1900 * time.Millisecond})
 				hook, resume := pause()
-				w.db.after.Store(&hook)
-				old := background(t.Context(), cache, d) // has read, has not inserted
+				cl.db.after.Store(&hook)
+				old := lookupAsync(t.Context(), cache, d) // has read the key, has not cached it
 				synctest.Wait()
-				w.db.after.Store(nil)
-				w.db.revoke(t, 1)
+				cl.db.after.Store(nil)
+				cl.db.revoke(t, 1)
 				if test.local {
-					// Who comes now does not join the old read.
-					wants(t, cache, d, apikey.ErrRevoked)
+					// A request that begins now does not join the old read.
+					wantLookup(t, cache, d, apikey.ErrRevoked)
 				} else {
 					time.Sleep(1100 * time.Millisecond)
-					wants(t, cache, d, apikey.ErrRevoked)
+					wantLookup(t, cache, d, apikey.ErrRevoked)
 				}
 				resume()
-				old() // began before: either answer
+				old() // began before the revocation, so either answer is right
 				synctest.Wait()
 				for range 3 {
-					wants(t, cache, d, apikey.ErrRevoked)
+					wantLookup(t, cache, d, apikey.ErrRevoked)
 					time.Sleep(time.Second)
 				}
 			})
@@ -176,75 +161,68 @@ func TestAReadBegunBeforeARevocationIsNotKept(t *testing.T) {
 	}
 }
 
-// The same when nobody has asked in between, so that only the old read could be kept.
-func TestAReadBegunBeforeARevocationIsNotKeptByItself(t *testing.T) {
+// No other lookup happens in between, so that only the old read could be cached.
+func TestOnlyReadFromBeforeRevocationIsNotCached(t *testing.T) {
 	t.Parallel()
 	for _, local := range []bool{true, false} {
 		for _, reset := range []bool{false, true} {
-			inWorld(t, cachestore.Options{QueryTimeout: 1900 * time.Millisecond}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
-				cache := w.there
+			withCluster(t, cachestore.Options{QueryTimeout: 1900 * time.Millisecond}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
+				cache := cl.remote
 				if local {
-					cache = w.here
+					cache = cl.local
 				}
 				if reset {
-					w.remote.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
+					cl.remoteFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
 						c, err := ask()
 						c.Digests, c.Reset = nil, true
 						return c, err
 					})
 				}
 				hook, resume := pause()
-				w.db.after.Store(&hook)
-				old := background(t.Context(), cache, d)
+				cl.db.after.Store(&hook)
+				old := lookupAsync(t.Context(), cache, d)
 				synctest.Wait()
-				w.db.after.Store(nil)
-				w.db.revoke(t, 1)
+				cl.db.after.Store(nil)
+				cl.db.revoke(t, 1)
 				if !local {
 					time.Sleep(1100 * time.Millisecond)
 				}
 				resume()
 				old()
-				wants(t, cache, d, apikey.ErrRevoked)
-				if n := w.db.reads.Load(); n != 2 {
-					t.Errorf("%d reads", n)
-				}
+				wantLookup(t, cache, d, apikey.ErrRevoked)
+				assert.EqualValues(t, 2, cl.db.reads.Load(), "reads")
 			})
 		}
 	}
 }
 
-// The answer to who joins a read is not older than what was known when he came.
-func TestARequestDoesNotTakeAnOlderAnswerThanIsKnown(t *testing.T) {
+// A request that joins a running read refuses an answer older than the Version that the cache knew
+// when the request began.
+func TestRequestRefusesOlderAnswerThanIsKnown(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{QueryTimeout: 1900 * time.Millisecond}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
+	withCluster(t, cachestore.Options{QueryTimeout: 1900 * time.Millisecond}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
 		hook, resume := pause()
-		w.db.after.Store(&hook)
-		old := background(t.Context(), w.there, d)
+		cl.db.after.Store(&hook)
+		old := lookupAsync(t.Context(), cl.remote, d)
 		synctest.Wait()
-		w.db.after.Store(nil)
-		w.db.create(t, 2) // moves the head, and names nothing
+		cl.db.after.Store(nil)
+		cl.db.create(t, 2) // advances Head and lists no digest
 		time.Sleep(1100 * time.Millisecond)
-		late := background(t.Context(), w.there, d)
+		late := lookupAsync(t.Context(), cl.remote, d)
 		synctest.Wait()
-		if n := w.db.reads.Load(); n != 1 {
-			t.Errorf("%d reads; the second was to join the first", n)
-		}
+		assert.EqualValues(t, 1, cl.db.reads.Load(), "reads: the second request joins the first")
 		resume()
-		if err := errors.Join(old(), late()); err != nil {
-			t.Error(err)
-		}
-		if n := w.db.reads.Load(); n != 2 {
-			t.Errorf("%d reads; the second was to read again", n)
-		}
+		assert.NoError(t, errors.Join(old(), late()))
+		assert.EqualValues(t, 2, cl.db.reads.Load(), "reads: the first answer is too old for the second request")
 	})
 }
 
-func TestLoadsAreBoundedSoThatPollsDoNotStarve(t *testing.T) {
+func TestLoadsDoNotStarvePolls(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		// A pool of 4 connections, for lookups and polls alike.
+		// Lookups and polls share a pool of 4 connections.
 		pool := make(chan struct{}, 4)
 		db := &database{Store: memstore.New()}
 		var most, running atomic.Int64
@@ -258,7 +236,7 @@ func TestLoadsAreBoundedSoThatPollsDoNotStarve(t *testing.T) {
 		}))
 		var slowest time.Duration
 		f := &feed{ChangeFeed: db.Store}
-		f.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
+		f.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
 			begun := time.Now()
 			pool <- struct{}{}
 			defer func() { <-pool }()
@@ -271,17 +249,11 @@ func TestLoadsAreBoundedSoThatPollsDoNotStarve(t *testing.T) {
 			wg.Go(func() {
 				time.Sleep(time.Duration(i) * 5 * time.Millisecond)
 				err := outcome(t.Context(), cache, digestOf(i))
-				if !errors.Is(err, apikey.ErrNotFound) && !(errors.Is(err, apikey.ErrUnavailable) && strings.Contains(err.Error(), "before this one")) {
-					t.Error(err)
-				}
+				assert.True(t, errors.Is(err, apikey.ErrNotFound) || errors.Is(err, apikey.ErrUnavailable) && strings.Contains(err.Error(), "before this one"), "lookup = %v", err)
 			})
 		}
 		wg.Wait()
-		if slowest > 100*time.Millisecond {
-			t.Errorf("a poll waited for %v", slowest)
-		}
-		if n := most.Load(); n != 3 {
-			t.Errorf("%d loads at once; MaxLoads is 3", n)
-		}
+		assert.LessOrEqual(t, slowest, 100*time.Millisecond, "a poll waited for a connection for %v; want at most 100 ms", slowest)
+		assert.EqualValues(t, 3, most.Load(), "concurrent loads, MaxLoads")
 	})
 }

@@ -8,16 +8,16 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// Lookup returns the key with this digest from memory or from the store. A ctx that is done
-// ends the waiting, with ctx's error, but not the read of the store, which has a timeout of
-// its own and sees none of ctx's values: others may be waiting for it.
+// Lookup returns the key with this digest from memory or from the store. If ctx ends first, Lookup
+// returns ctx's error. The read of the store continues, because other requests may wait for it. The
+// read has its own timeout and gets none of ctx's values.
 //
-// Errors other than ctx's wrap [apikey.ErrNotFound] or [apikey.ErrUnavailable].
+// Any other error wraps [apikey.ErrNotFound] or [apikey.ErrUnavailable].
 func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	now := s.now()
 	if s.leased(now) {
-		if e := s.known.get(&d); e != nil && now.before(e.until) {
-			e.use()
+		if e := s.known.get(&d); e != nil && now.before(e.end) {
+			e.markUsed()
 			s.counters.hits.add()
 			return e.value, nil
 		}
@@ -25,7 +25,7 @@ func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error
 	return s.lookup(ctx, d, now)
 }
 
-// lookup is Lookup where the answer is not at hand.
+// lookup is Lookup for a digest that is not cached under the lease.
 func (s *Store) lookup(ctx context.Context, d apikey.Digest, now instant) (*apikey.Key, error) {
 	key, err := s.find(ctx, d, now)
 	if err == nil || err == apikey.ErrNotFound || ctx.Err() != nil && err == ctx.Err() {
@@ -43,31 +43,31 @@ func (s *Store) find(ctx context.Context, d apikey.Digest, now instant) (*apikey
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	// Once more after a poll, and after another in case that the first was sent before a
-	// write which may have happened.
+	// The second pass follows a poll. That poll renews no lease if it was sent before an uncertain
+	// write, so the third pass follows another poll.
 	for range 3 {
 		if s.leased(now) {
-			if e := s.known.get(&d); e != nil && now.before(e.until) {
-				e.use()
+			if e := s.known.get(&d); e != nil && now.before(e.end) {
+				e.markUsed()
 				s.counters.hits.add()
 				return e.value, nil
 			}
-			// Who is not there in one state may be created in the next. A read that was
-			// ahead of the poll holds until a poll is ahead of it.
-			if e := s.unknown.get(&d); e != nil && now.before(e.until) && e.value >= s.revision.Load() {
-				e.use()
+			// Any new revision may have created the key. A read that was ahead of the poll remains
+			// valid until a poll is ahead of it.
+			if e := s.unknown.get(&d); e != nil && now.before(e.end) && e.value >= s.revision.Load() {
+				e.markUsed()
 				s.counters.unknownHits.Add(1)
 				return nil, apikey.ErrNotFound
 			}
-			return s.load(ctx, d)
+			return s.fetch(ctx, d)
 		}
 		if f := s.failure.Load(); f != nil && (now.mono < f.retry || s.o.AllowStaleAfterLease > 0 && s.known.get(&d) != nil) {
-			// Only the poller probes: a herd of probes is no help to a database that is
-			// down, and the waiting none to requests.
+			// Only the poller probes a database that is down. Probes by every request would load
+			// the database and delay the requests.
 			return nil, unavailable(f.err)
 		}
 		if s.known.get(&d) == nil {
-			return s.load(ctx, d)
+			return s.fetch(ctx, d)
 		}
 		if err := s.awaitPoll(ctx); err != nil {
 			return nil, err
@@ -77,8 +77,7 @@ func (s *Store) find(ctx context.Context, d apikey.Digest, now instant) (*apikey
 	return nil, unavailable(errLeaseEnded)
 }
 
-// staleKey returns the key of an entry that may not be used any more, but for
-// AllowStaleAfterLease.
+// staleKey returns a cached key that may be used only because of AllowStaleAfterLease, or nil.
 func (s *Store) staleKey(d apikey.Digest) *apikey.Key {
 	if s.o.AllowStaleAfterLease == 0 {
 		return nil
@@ -86,20 +85,20 @@ func (s *Store) staleKey(d apikey.Digest) *apikey.Key {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	e := s.known.get(&d)
-	if e == nil || s.closed || !s.now().before(s.stale) {
+	if e == nil || s.closed || !s.now().before(s.staleUntil) {
 		return nil
 	}
-	e.use()
+	e.markUsed()
 	return e.value
 }
 
 var (
-	errClosed     = errors.New("the cache is closed")
-	errLeaseEnded = errors.New("the lease has ended")
-	errSlow       = errors.New("no answer within the QueryTimeout")
-	errCrowded    = errors.New("too many other lookups wait for the store")
-	errOld        = errors.New("the store answers from an older state than is known of; is it a replica?")
-	errNeither    = errors.New("Lookup returned neither a key nor an error")
+	errClosed       = errors.New("the cache is closed")
+	errLeaseEnded   = errors.New("the lease has ended")
+	errTimeout      = errors.New("no answer within Options.QueryTimeout")
+	errTooManyCalls = errors.New("too many other lookups wait for the store")
+	errLagging      = errors.New("the store answers from an older version than the cache has seen; is it a replica?")
+	errNoAnswer     = errors.New("the store returned neither a key nor an error")
 )
 
 func unavailable(cause error) error {

@@ -10,41 +10,41 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// A round is one poll, for all who wait for it.
-type round struct {
+// A pollResult is the result of one poll, shared by all lookups that wait for it.
+type pollResult struct {
 	done chan struct{}
 	err  error
 }
 
-func newRound() *round { return &round{done: make(chan struct{})} }
+func newPollResult() *pollResult { return &pollResult{done: make(chan struct{})} }
 
-// A failure is that of the last poll.
+// A failure describes a failed poll.
 type failure struct {
-	retry int64 // monotonic: nobody probes before
+	retry int64 // monotonic time before which lookups do not wait for another poll
 	err   error
 }
 
-// Wake asks for a poll now rather than at the next interval, as when the database has told
-// that something changed. It returns at once; polls are sent at most 50 times a second.
-// Nothing depends on Wake being called.
+// Wake sends the next poll now instead of after the Poll interval. Call it when the database reports a
+// change, for example by LISTEN and NOTIFY. It returns at once. The cache sends at most 50 polls a
+// second. The bounds of the package documentation hold without Wake.
 func (s *Store) Wake() {
 	select {
 	case s.wake <- struct{}{}:
-	default: // one is due already, which will be sent after this
+	default: // a poll is due already and will be sent after this call
 	}
 }
 
-// pollForever polls until the cache is closed.
-func (s *Store) pollForever() {
+// pollLoop polls until the cache is closed.
+func (s *Store) pollLoop() {
 	timer := time.NewTimer(0)
 	defer timer.Stop()
 	<-timer.C
 	for s.closing.Err() == nil {
-		begun := time.Now()
-		wait := s.retry()
+		started := time.Now()
+		wait := s.retryInterval()
 		if err := s.poll(); err == nil {
-			// From its beginning: the Lease is.
-			wait = max(0, s.o.Poll-time.Since(begun))
+			// The interval counts from the start of the poll, as the lease does.
+			wait = max(0, s.o.Poll-time.Since(started))
 		}
 		timer.Reset(wait)
 		select {
@@ -54,8 +54,8 @@ func (s *Store) pollForever() {
 		case <-s.closing.Done():
 			return
 		}
-		// However often it is woken, and never not at all.
-		timer.Reset(max(0, minPoll-time.Since(begun)))
+		// Wake can neither send polls more often than this nor postpone them.
+		timer.Reset(max(0, minPoll-time.Since(started)))
 		select {
 		case <-timer.C:
 		case <-s.closing.Done():
@@ -64,39 +64,40 @@ func (s *Store) pollForever() {
 	}
 }
 
-func (s *Store) retry() time.Duration { return min(retryPoll, s.o.Poll) }
+func (s *Store) retryInterval() time.Duration { return min(retryPoll, s.o.Poll) }
 
-// poll asks the feed once, and tells those who wait.
+// poll asks the feed once and wakes the lookups that wait for it.
 func (s *Store) poll() error {
 	s.mu.Lock()
 	s.polling = true
-	s.written = apikey.Cursor{}
-	since, floor, doubts := s.cur, s.floor, s.doubts
+	s.announced = apikey.Version{}
+	since, atLeast, uncertain := s.version, s.minVersion, s.uncertainWrites
 	s.mu.Unlock()
 
-	sent := s.now() // before it is sent: what the answer does not tell of came after this
+	// The lease counts from here, because the answer may lack every change after this instant.
+	sent := s.now()
 	changes, err := s.changes(since)
 	s.counters.polls.Add(1)
 	if err == nil {
-		err = s.plausible(changes, floor, sent)
+		err = s.checkHead(changes, atLeast, sent)
 	}
 	s.report(err)
 
 	s.mu.Lock()
-	r := s.round
+	result := s.nextPoll
 	if err == nil {
 		s.apply(changes)
-		s.renew(sent, doubts)
+		s.renewLease(sent, uncertain)
 	}
-	r.err = err
-	s.round, s.polling = newRound(), false
+	result.err = err
+	s.nextPoll, s.polling = newPollResult(), false
 	s.mu.Unlock()
-	close(r.done)
+	close(result.done)
 	return err
 }
 
-// changes asks the feed.
-func (s *Store) changes(since apikey.Cursor) (c apikey.Changes, err error) {
+// changes asks the feed, with a timeout, and turns a panic into an error.
+func (s *Store) changes(since apikey.Version) (c apikey.Changes, err error) {
 	ctx, cancel := context.WithTimeout(s.closing, s.o.QueryTimeout)
 	defer cancel()
 	defer func() {
@@ -105,73 +106,78 @@ func (s *Store) changes(since apikey.Cursor) (c apikey.Changes, err error) {
 			err = fmt.Errorf("the change feed panicked: %v", p)
 		}
 	}()
-	return s.feed.Changes(ctx, since)
+	c, err = s.feed.Changes(ctx, since)
+	if err != nil && ctx.Err() == context.DeadlineExceeded {
+		err = fmt.Errorf("%w of %v: %w", errTimeout, s.o.QueryTimeout, err)
+	}
+	return c, err
 }
 
-// plausible refuses answers that would not keep the promise: those of a replica that lags
-// behind what was known when it was asked, and a head from which nothing could be asked for.
-// A backup that was restored looks like a replica, but for being the same for longer than
-// replicas lag: when a Lease is over, in which no entry was renewed, its Reset is one.
-func (s *Store) plausible(c apikey.Changes, floor apikey.Cursor, sent instant) error {
-	if c.Head == (apikey.Cursor{}) {
-		return errors.New("the change feed has the zero Cursor as its head")
+// checkHead refuses the zero Head, because the next poll could not continue from it. It also refuses
+// a Head older than atLeast, which a lagging replica returns.
+//
+// A restored backup looks like a lagging replica. Its Reset is accepted only after it has persisted
+// for a whole Lease. By then every cached entry has expired.
+func (s *Store) checkHead(c apikey.Changes, atLeast apikey.Version, sent instant) error {
+	if c.Head == (apikey.Version{}) {
+		return errors.New("the change feed has the zero Version as its Head")
 	}
-	if c.Head.Epoch != floor.Epoch || c.Head.Revision >= floor.Revision {
-		s.older = never
+	if c.Head.Epoch != atLeast.Epoch || c.Head.Revision >= atLeast.Revision {
+		s.laggingSince = never
 		return nil
 	}
-	if s.older == never {
-		s.older = sent
+	if s.laggingSince == never {
+		s.laggingSince = sent
 	}
-	if c.Reset && s.older.add(s.o.Lease).before(sent) {
-		s.older = never
+	if c.Reset && s.laggingSince.add(s.o.Lease).before(sent) {
+		s.laggingSince = never
 		return nil
 	}
-	return fmt.Errorf("the change feed answers from the revision %d, after %d was known; is it a replica, or was a backup restored?",
-		c.Head.Revision, floor.Revision)
+	return fmt.Errorf("the change feed answers from revision %d, but revision %d was seen before; is it a replica, or was a backup restored?",
+		c.Head.Revision, atLeast.Revision)
 }
 
-// apply removes what has changed. The caller holds the lock.
+// apply removes the entries that changed. The caller holds s.mu.
 func (s *Store) apply(c apikey.Changes) {
-	first := s.cur == apikey.Cursor{}
-	if c.Reset || c.Head.Epoch != s.cur.Epoch {
+	first := s.version == apikey.Version{}
+	if c.Reset || c.Head.Epoch != s.version.Epoch {
 		if !first {
 			s.counters.resets.Add(1)
-			s.o.Logger.Warn("cachestore: the change feed cannot tell what changed; all keys are read again")
+			s.o.Logger.Warn("cachestore: the change feed cannot tell what changed; the cache reads all keys again")
 		}
 		s.known.clear()
 		s.unknown.clear()
-		for d, f := range s.flights {
-			f.void = true
-			delete(s.flights, d)
+		for d, c := range s.calls {
+			c.invalidated = true
+			delete(s.calls, d)
 		}
-		// Down as well, where a backup was restored; but not below a write that was
-		// announced while the poll was under way.
-		s.floor = c.Head
-		s.raise(s.written)
+		// minVersion goes back after a restored backup, but not below a write that was announced
+		// while the poll ran.
+		s.minVersion = c.Head
+		s.raiseMinVersion(s.announced)
 	} else {
 		for _, d := range c.Digests {
-			s.forget(d)
+			s.invalidate(d)
 		}
-		s.raise(c.Head)
+		s.raiseMinVersion(c.Head)
 	}
-	s.cur = c.Head
+	s.version = c.Head
 	s.revision.Store(c.Head.Revision)
 }
 
-// renew lets entries be used again, now that those that changed are gone. A poll that was
-// sent before a write which may have happened does not tell whether it has. The caller
-// holds the lock.
-func (s *Store) renew(sent instant, doubts uint64) {
-	if s.closed || s.doubts != doubts {
+// renewLease renews the lease after apply has removed the entries that changed. It does not renew it
+// if an uncertain write was announced after the poll was sent, because the answer may lack that
+// write. The caller holds s.mu.
+func (s *Store) renewLease(sent instant, uncertain uint64) {
+	if s.closed || s.uncertainWrites != uncertain {
 		return
 	}
-	until := sent.add(s.o.Lease)
-	s.lease(until)
-	s.stale = until.add(s.o.AllowStaleAfterLease)
+	end := sent.add(s.o.Lease)
+	s.setLease(end)
+	s.staleUntil = end.add(s.o.AllowStaleAfterLease)
 }
 
-// report remembers a failure, and logs the first of several.
+// report records the result of a poll. It logs the first failure and the recovery.
 func (s *Store) report(err error) {
 	before := s.failure.Load()
 	switch {
@@ -187,13 +193,13 @@ func (s *Store) report(err error) {
 		s.failure.Store(nil)
 		return
 	}
-	s.failure.Store(&failure{s.now().mono + int64(s.retry()), fmt.Errorf("the change feed does not answer: %w", err)})
+	s.failure.Store(&failure{s.now().mono + int64(s.retryInterval()), fmt.Errorf("the change feed does not answer: %w", err)})
 }
 
-// awaitPoll waits for the poll that is under way or the next one, for which it calls.
+// awaitPoll waits for the running poll, or requests one and waits for it.
 func (s *Store) awaitPoll(ctx context.Context) error {
 	s.mu.Lock()
-	r := s.round
+	result := s.nextPoll
 	if !s.polling {
 		s.Wake()
 	}
@@ -201,15 +207,15 @@ func (s *Store) awaitPoll(ctx context.Context) error {
 	timer := time.NewTimer(s.o.QueryTimeout)
 	defer timer.Stop()
 	select {
-	case <-r.done:
-		if r.err != nil {
-			return unavailable(fmt.Errorf("the change feed does not answer: %w", r.err))
+	case <-result.done:
+		if result.err != nil {
+			return unavailable(fmt.Errorf("the change feed does not answer: %w", result.err))
 		}
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
 	case <-timer.C:
-		return unavailable(fmt.Errorf("the change feed: %w", errSlow))
+		return unavailable(fmt.Errorf("the change feed: %w of %v", errTimeout, s.o.QueryTimeout))
 	case <-s.closing.Done():
 		return unavailable(errClosed)
 	}

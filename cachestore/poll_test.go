@@ -6,191 +6,179 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-// forge has the next polls answered by what f makes of the true answer.
+// forge changes the answers of the following polls.
 func (f *feed) forge(change func(*apikey.Changes)) {
-	f.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
+	f.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
 		c, err := ask()
 		change(&c)
 		return c, err
 	})
 }
 
-func TestAResetForgetsEverything(t *testing.T) {
+func TestResetEmptiesTheCache(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*apikey.Changes){
-		"told":                        func(c *apikey.Changes) { c.Reset, c.Digests = true, nil },
-		"another epoch":               func(c *apikey.Changes) { c.Head.Epoch, c.Digests = 7, nil },
-		"a reset to the same cursor":  func(c *apikey.Changes) { c.Reset, c.Digests, c.Head.Tag = true, nil, 9 },
-		"another epoch and a reset":   func(c *apikey.Changes) { c.Reset, c.Head.Epoch = true, 7 },
-		"many changes since, a reset": func(c *apikey.Changes) { c.Reset, c.Head.Revision = true, c.Head.Revision+20_000 },
+		"a Reset":                       func(c *apikey.Changes) { c.Reset, c.Digests = true, nil },
+		"another epoch":                 func(c *apikey.Changes) { c.Head.Epoch, c.Digests = 7, nil },
+		"a Reset to the same revision":  func(c *apikey.Changes) { c.Reset, c.Digests, c.Head.Tag = true, nil, 9 },
+		"a Reset to another epoch":      func(c *apikey.Changes) { c.Reset, c.Head.Epoch = true, 7 },
+		"a Reset to a distant revision": func(c *apikey.Changes) { c.Reset, c.Head.Revision = true, c.Head.Revision+20_000 },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
+			withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
 				for i := 2; i < 10; i++ {
-					w.db.create(t, i)
+					cl.db.create(t, i)
 				}
 				time.Sleep(time.Second)
 				synctest.Wait()
-				wants(t, w.there, d, nil)
-				wants(t, w.there, digestOf(-1), apikey.ErrNotFound)
-				w.remote.forge(change)
+				wantLookup(t, cl.remote, d, nil)
+				wantLookup(t, cl.remote, digestOf(-1), apikey.ErrNotFound)
+				cl.remoteFeed.forge(change)
 				time.Sleep(time.Second)
 				synctest.Wait()
-				st := w.there.Stats()
-				if st.Keys != 0 || st.UnknownDigests != 0 || st.Resets != 1 {
-					t.Errorf("%+v", st)
-				}
-				if st.LeaseRemaining < 2900*time.Millisecond {
-					t.Errorf("the lease has %v", st.LeaseRemaining)
-				}
+				st := cl.remote.Stats()
+				assert.True(t, st.Keys == 0 && st.UnknownDigests == 0 && st.Resets == 1, "Stats() = %+v; want one reset and an empty cache", st)
+				assert.GreaterOrEqual(t, st.LeaseRemaining, 2900*time.Millisecond, "LeaseRemaining")
 			})
 		})
 	}
 }
 
-func TestAPollOfAnOlderStateIsNoAnswer(t *testing.T) {
+func TestPollOfAnOlderVersionFails(t *testing.T) {
 	t.Parallel()
 	for name, change := range map[string]func(*apikey.Changes){
-		"before the last poll":   func(c *apikey.Changes) { c.Head.Revision, c.Digests = 1, nil },
-		"the zero Cursor":        func(c *apikey.Changes) { c.Head, c.Digests = apikey.Cursor{}, nil },
-		"the zero Cursor, reset": func(c *apikey.Changes) { *c = apikey.Changes{Reset: true} },
+		"older than the last poll": func(c *apikey.Changes) { c.Head.Revision, c.Digests = 1, nil },
+		"zero Version":             func(c *apikey.Changes) { c.Head, c.Digests = apikey.Version{}, nil },
+		"zero Version with Reset":  func(c *apikey.Changes) { *c = apikey.Changes{Reset: true} },
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
-				w.db.create(t, 2)
+			withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
+				cl.db.create(t, 2)
 				time.Sleep(1100 * time.Millisecond)
-				wants(t, w.there, d, nil)
-				w.db.revoke(t, 1)
-				w.remote.forge(change)
-				last := lastAccepted(t, w.there, d, time.Now(), 10*time.Second)
-				if last > 2900*time.Millisecond {
-					t.Errorf("accepted for %v by a lagging feed", last)
-				}
-				wants(t, w.there, d, apikey.ErrUnavailable)
-				w.remote.heal()
+				wantLookup(t, cl.remote, d, nil)
+				cl.db.revoke(t, 1)
+				cl.remoteFeed.forge(change)
+				last := lastAccepted(t, cl.remote, d, time.Now(), 10*time.Second)
+				assert.LessOrEqual(t, last, 2900*time.Millisecond, "with a lagging feed the key was accepted for %v; want at most the rest of the lease", last)
+				wantLookup(t, cl.remote, d, apikey.ErrUnavailable)
+				cl.remoteFeed.heal()
 				time.Sleep(300 * time.Millisecond)
-				wants(t, w.there, d, apikey.ErrRevoked)
+				wantLookup(t, cl.remote, d, apikey.ErrRevoked)
 			})
 		})
 	}
-	t.Run("before a write of this process", func(t *testing.T) {
+	t.Run("older than a local write", func(t *testing.T) {
 		t.Parallel()
-		inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-			head, _ := w.db.Changes(t.Context(), apikey.Cursor{})
-			w.local.forge(func(c *apikey.Changes) { c.Head, c.Digests = head.Head, nil })
-			d := w.db.create(t, 1)
-			wants(t, w.here, d, nil)
-			if last := lastAccepted(t, w.here, d, time.Now(), 10*time.Second); last >= 3*time.Second {
-				t.Errorf("accepted for %v by a lagging feed", last)
-			}
+		withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+			head, _ := cl.db.Changes(t.Context(), apikey.Version{})
+			cl.localFeed.forge(func(c *apikey.Changes) { c.Head, c.Digests = head.Head, nil })
+			d := cl.db.create(t, 1)
+			wantLookup(t, cl.local, d, nil)
+			last := lastAccepted(t, cl.local, d, time.Now(), 10*time.Second)
+			assert.Less(t, last, 3*time.Second, "with a lagging feed the key was accepted for %v; want less than the lease of 3 s", last)
 		})
 	})
-	t.Run("but not if the write came while it was under way", func(t *testing.T) {
+	t.Run("a local write during the poll does not fail it", func(t *testing.T) {
 		t.Parallel()
-		inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-			w.local.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
+		withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+			cl.localFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
 				c, err := ask()
 				time.Sleep(500 * time.Millisecond)
 				return c, err
 			})
 			time.Sleep(1200 * time.Millisecond)
-			d := w.db.create(t, 1)
-			wants(t, w.here, d, nil)
+			d := cl.db.create(t, 1)
+			wantLookup(t, cl.local, d, nil)
 			time.Sleep(5 * time.Second)
-			wants(t, w.here, d, nil)
-			if st := w.here.Stats(); st.PollFailures != 0 {
-				t.Errorf("%+v", st)
-			}
+			wantLookup(t, cl.local, d, nil)
+			assert.Zero(t, cl.local.Stats().PollFailures, "PollFailures")
 		})
 	})
 }
 
-func TestAFeedThatPanicsIsOneThatDoesNotAnswer(t *testing.T) {
+func TestPanicOfTheFeedIsAFailedPoll(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
-		w.remote.through(func(context.Context, poll) (apikey.Changes, error) { panic("nil map") })
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
+		cl.remoteFeed.intercept(func(context.Context, poll) (apikey.Changes, error) { panic("nil map") })
 		time.Sleep(4 * time.Second)
-		wants(t, w.there, d, apikey.ErrUnavailable)
-		w.remote.heal()
+		wantLookup(t, cl.remote, d, apikey.ErrUnavailable)
+		cl.remoteFeed.heal()
 		time.Sleep(time.Second)
-		wants(t, w.there, d, nil)
+		wantLookup(t, cl.remote, d, nil)
 	})
 }
 
-func TestAPollIsLostByTheQueryTimeout(t *testing.T) {
+func TestPollEndsAtQueryTimeout(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
 		time.Sleep(500 * time.Millisecond)
-		w.remote.through(func(ctx context.Context, _ poll) (apikey.Changes, error) {
-			w.remote.heal() // the next connection is a good one
+		cl.remoteFeed.intercept(func(ctx context.Context, _ poll) (apikey.Changes, error) {
+			cl.remoteFeed.heal() // the next poll succeeds
 			<-ctx.Done()
 			return apikey.Changes{}, ctx.Err()
 		})
-		if last := lastAccepted(t, w.there, d, time.Now(), 6*time.Second); last < 5900*time.Millisecond {
-			t.Errorf("one lost poll ended the lease after %v", last)
-		}
+		last := lastAccepted(t, cl.remote, d, time.Now(), 6*time.Second)
+		assert.GreaterOrEqual(t, last, 5900*time.Millisecond, "one lost poll ended the lease after %v; want the next poll to renew it", last)
 	})
 }
 
-func TestWakeIsSeenAtOnceAndBounded(t *testing.T) {
+func TestWakePollsAtOnceWithinARate(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
 		time.Sleep(500 * time.Millisecond)
-		w.db.revoke(t, 1)
-		w.there.Wake()
+		cl.db.revoke(t, 1)
+		cl.remote.Wake()
 		synctest.Wait()
-		wants(t, w.there, d, apikey.ErrRevoked)
+		wantLookup(t, cl.remote, d, apikey.ErrRevoked)
 
-		polls := w.remote.polls.Load()
-		for range 5000 { // steadily, each millisecond
-			w.there.Wake()
+		polls := cl.remoteFeed.polls.Load()
+		for range 5000 {
+			cl.remote.Wake()
 			time.Sleep(time.Millisecond)
 		}
-		n := w.remote.polls.Load() - polls
-		if n < 240 || n > 251 {
-			t.Errorf("%d polls in 5 s of steady waking", n)
-		}
+		n := cl.remoteFeed.polls.Load() - polls
+		assert.True(t, n >= 240 && n <= 251, "%d polls in 5 s with Wake every millisecond; want 240 to 251", n)
 		time.Sleep(time.Second)
-		polls = w.remote.polls.Load()
+		polls = cl.remoteFeed.polls.Load()
 		time.Sleep(10 * time.Second)
-		if n := w.remote.polls.Load() - polls; n != 10 {
-			t.Errorf("%d polls in 10 s without waking", n)
-		}
+		assert.EqualValues(t, 10, cl.remoteFeed.polls.Load()-polls, "polls in 10 s without Wake")
 	})
 }
 
-// A poll that was under way when Wake was called may have been answered before.
-func TestWakeIsFollowedByAPollThatWasSentAfterIt(t *testing.T) {
+// A poll that runs when Wake is called may have read its answer before.
+func TestWakeSendsAPollAfterTheRunningOne(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
 		asked := make(chan struct{})
-		w.remote.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
-			w.remote.heal()
+		cl.remoteFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
+			cl.remoteFeed.heal()
 			c, err := ask()
 			close(asked)
 			time.Sleep(100 * time.Millisecond)
 			return c, err
 		})
 		<-asked
-		w.db.revoke(t, 1)
-		w.there.Wake()
+		cl.db.revoke(t, 1)
+		cl.remote.Wake()
 		time.Sleep(101 * time.Millisecond)
-		wants(t, w.there, d, apikey.ErrRevoked)
+		wantLookup(t, cl.remote, d, apikey.ErrRevoked)
 	})
 }

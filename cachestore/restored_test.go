@@ -6,134 +6,124 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-// An ancient is a store that for a while answers from a state that is over, as a node does that
-// lags behind, or a backup that was restored.
-type ancient struct {
+// An outdatedStore answers every lookup with one key and an old Version while outdated is set, as a
+// lagging node or a restored backup does.
+type outdatedStore struct {
 	*database
-	old bool
-	at  apikey.Cursor
-	key *apikey.Key
+	outdated bool
+	at       apikey.Version
+	key      *apikey.Key
 }
 
-func (a *ancient) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Cursor, error) {
-	if a.old {
-		return a.key, a.at, nil
+func (s *outdatedStore) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
+	if s.outdated {
+		return s.key, s.at, nil
 	}
-	return a.database.LookupAt(ctx, d)
+	return s.database.LookupAt(ctx, d)
 }
 
-// A pool may lead to another node for a moment, which does not know yet of a revocation, and
-// whose feed cannot tell what comes after a state that it has not got to.
-func TestANodeThatLagsUndoesNoRevocation(t *testing.T) {
+// A connection pool may briefly use a lagging node. The node has not received a revocation, and its
+// feed answers a later Version with a Reset.
+func TestLaggingNodeUndoesNoRevocation(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string
-		deaf bool
-	}{{"made here", false}, {"seen by a poll", true}} {
+		mute bool
+	}{{"local revocation", false}, {"revocation seen by a poll", true}} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-				d := w.db.create(t, 1)
-				key, at, err := w.db.LookupAt(t.Context(), d)
-				if err != nil {
-					t.Fatal(err)
-				}
-				store := &ancient{database: w.db, at: at, key: key}
-				f := &feed{ChangeFeed: w.db.Store, deaf: test.deaf}
+			withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+				d := cl.db.create(t, 1)
+				key, at, err := cl.db.LookupAt(t.Context(), d)
+				require.NoError(t, err)
+				store := &outdatedStore{database: cl.db, at: at, key: key}
+				f := &feed{ChangeFeed: cl.db.Store, mute: test.mute}
 				cache := open(t, store, f, cachestore.Options{})
-				wants(t, cache, d, nil)
-				w.db.revoke(t, 1)
+				wantLookup(t, cache, d, nil)
+				cl.db.revoke(t, 1)
 				time.Sleep(1001 * time.Millisecond)
-				wants(t, cache, d, apikey.ErrRevoked)
-				store.old = true
+				wantLookup(t, cache, d, apikey.ErrRevoked)
+				store.outdated = true
 				f.forge(func(c *apikey.Changes) { *c = apikey.Changes{Head: at, Reset: true} })
-				if last := lastAccepted(t, cache, d, time.Now(), 2900*time.Millisecond); last >= 0 {
-					t.Errorf("accepted %v after another node was asked", last)
-				}
-				store.old = false
+				last := lastAccepted(t, cache, d, time.Now(), 2900*time.Millisecond)
+				assert.Negative(t, last, "key accepted %v after the pool changed to the lagging node; want never", last)
+				store.outdated = false
 				f.heal()
 				time.Sleep(300 * time.Millisecond)
-				wants(t, cache, d, apikey.ErrRevoked)
-				if st := cache.Stats(); st.Resets != 0 || st.PollFailures == 0 {
-					t.Errorf("%+v", st)
-				}
+				wantLookup(t, cache, d, apikey.ErrRevoked)
+				st := cache.Stats()
+				assert.True(t, st.Resets == 0 && st.PollFailures != 0, "Stats() = %+v; want PollFailures and no Resets", st)
 			})
 		})
 	}
 }
 
-// After a restored backup the revision is smaller. That is known when it has been so for a
-// Lease, and the cache goes on from there.
-func TestAResetToAnOlderStateIsTheStateFromThenOn(t *testing.T) {
+// A restored backup has a smaller revision. The cache accepts it after it has persisted for a Lease.
+func TestResetToAnOlderVersionIsAcceptedAfterALease(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		backup, _ := w.db.Changes(t.Context(), apikey.Cursor{})
-		key, _, _ := w.db.LookupAt(t.Context(), d)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		backup, _ := cl.db.Changes(t.Context(), apikey.Version{})
+		key, _, _ := cl.db.LookupAt(t.Context(), d)
 		for i := 2; i < 10; i++ {
-			w.db.create(t, i)
+			cl.db.create(t, i)
 		}
-		w.db.revoke(t, 1)
-		store := &ancient{database: w.db, at: backup.Head, key: key}
-		f := &feed{ChangeFeed: w.db.Store, deaf: true}
+		cl.db.revoke(t, 1)
+		store := &outdatedStore{database: cl.db, at: backup.Head, key: key}
+		f := &feed{ChangeFeed: cl.db.Store, mute: true}
 		cache := open(t, store, f, cachestore.Options{})
-		wants(t, cache, digestOf(2), nil)
-		wants(t, cache, d, apikey.ErrRevoked)
-		store.old = true
+		wantLookup(t, cache, digestOf(2), nil)
+		wantLookup(t, cache, d, apikey.ErrRevoked)
+		store.outdated = true
 		f.forge(func(c *apikey.Changes) { *c = apikey.Changes{Head: backup.Head, Reset: true} })
 		time.Sleep(2999 * time.Millisecond)
-		wants(t, cache, d, apikey.ErrRevoked) // by the lease from before
-		time.Sleep(time.Second)               // when it is a Lease since the first answer of this kind
-		wants(t, cache, d, apikey.ErrUnavailable)
-		if st := cache.Stats(); st.Resets != 0 {
-			t.Errorf("%+v", st)
-		}
+		wantLookup(t, cache, d, apikey.ErrRevoked) // under the lease from before
+		time.Sleep(time.Second)                    // a Lease since the first answer from the backup
+		wantLookup(t, cache, d, apikey.ErrUnavailable)
+		assert.Zero(t, cache.Stats().Resets, "Resets")
 		time.Sleep(300 * time.Millisecond)
 		synctest.Wait()
-		if st := cache.Stats(); st.Resets != 1 || st.Keys != 0 {
-			t.Errorf("%+v", st)
-		}
+		st := cache.Stats()
+		assert.True(t, st.Resets == 1 && st.Keys == 0, "Stats() = %+v; want one reset and no keys", st)
 		f.heal()
 		f.forge(func(c *apikey.Changes) { *c = apikey.Changes{Head: backup.Head} })
-		wants(t, cache, d, nil)
+		wantLookup(t, cache, d, nil)
 		time.Sleep(10 * time.Second)
-		wants(t, cache, d, nil)
-		if st := cache.Stats(); st.Keys != 1 || st.Hits == 0 {
-			t.Errorf("%+v", st)
-		}
+		wantLookup(t, cache, d, nil)
+		st = cache.Stats()
+		assert.True(t, st.Keys == 1 && st.Hits != 0, "Stats() = %+v; want one key and Hits", st)
 	})
 }
 
-// What was read before the backup was restored has a larger revision than the state now.
-func TestAReadFromBeforeARestoredBackupIsNotKept(t *testing.T) {
+// A read from before the restore has a larger revision than the restored database.
+func TestReadFromBeforeARestoreIsNotCached(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		store := &scripted{keys: map[apikey.Digest]*apikey.Key{digestOf(1): {ID: "k1", Name: "one"}}}
-		store.at = apikey.Cursor{Epoch: 1, Revision: 100}
+		store.at = apikey.Version{Epoch: 1, Revision: 100}
 		f := &feed{ChangeFeed: store}
 		cache := open(t, store, f, cachestore.Options{QueryTimeout: 1900 * time.Millisecond})
-		restored := apikey.Cursor{Epoch: 1, Revision: 50}
+		restored := apikey.Version{Epoch: 1, Revision: 50}
 		f.forge(func(c *apikey.Changes) { *c = apikey.Changes{Head: restored, Reset: true} })
-		time.Sleep(2900 * time.Millisecond) // the lease is not over
+		time.Sleep(2900 * time.Millisecond) // the lease has not ended
 		store.took = 1500 * time.Millisecond
-		old := background(t.Context(), cache, digestOf(1))
+		old := lookupAsync(t.Context(), cache, digestOf(1))
 		synctest.Wait()
 		store.mu.Lock()
 		store.at, store.took = restored, 0
 		store.mu.Unlock()
 		store.set(digestOf(1), nil)
-		time.Sleep(1400 * time.Millisecond) // the Reset is believed
+		time.Sleep(1400 * time.Millisecond) // the Reset is accepted
 		f.heal()
-		if st := cache.Stats(); st.Resets != 1 {
-			t.Errorf("%+v", st)
-		}
-		if err := old(); err != nil {
-			t.Error(err)
-		}
-		wants(t, cache, digestOf(1), apikey.ErrNotFound)
+		assert.EqualValues(t, 1, cache.Stats().Resets, "Resets")
+		assert.NoError(t, old())
+		wantLookup(t, cache, digestOf(1), apikey.ErrNotFound)
 	})
 }

@@ -8,58 +8,53 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-func TestAStoreThatIgnoresItsContextDelaysALookupByTheQueryTimeout(t *testing.T) {
+func TestStoreThatIgnoresItsContextDelaysLookupByQueryTimeout(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{MaxLoads: 2}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
+	withCluster(t, cachestore.Options{MaxLoads: 2}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
 		hook, resume := pause()
-		w.db.before.Store(&hook)
+		cl.db.before.Store(&hook)
 		for i, want := range []time.Duration{time.Second, time.Second, time.Second} {
-			// The first two have the places, and whoever is next waits for one.
+			// The first two lookups hold the load slots. The third waits for one.
 			begun := time.Now()
-			wants(t, w.there, d, apikey.ErrUnavailable)
-			if took := time.Since(begun); took != want {
-				t.Errorf("lookup %d took %v; want %v", i+1, took, want)
-			}
+			wantLookup(t, cl.remote, d, apikey.ErrUnavailable)
+			assert.Equal(t, want, time.Since(begun), "duration of lookup %d", i+1)
 		}
-		if n := w.db.reads.Load(); n != 2 {
-			t.Errorf("%d reads; MaxLoads is 2", n)
-		}
-		if st := w.there.Stats(); st.Loads != 2 || st.LoadErrors != 3 {
-			t.Errorf("%+v", st)
-		}
-		w.db.before.Store(nil)
-		w.db.revoke(t, 1)
+		assert.EqualValues(t, 2, cl.db.reads.Load(), "reads, MaxLoads")
+		st := cl.remote.Stats()
+		assert.True(t, st.Loads == 2 && st.LoadErrors == 3, "Stats() = %+v; want 2 Loads and 3 LoadErrors", st)
+		cl.db.before.Store(nil)
+		cl.db.revoke(t, 1)
 		resume()
 		synctest.Wait()
-		if st := w.there.Stats(); st.Keys != 0 {
-			t.Errorf("what came too late was kept: %+v", st)
-		}
-		wants(t, w.there, d, apikey.ErrRevoked)
+		st = cl.remote.Stats()
+		assert.Zero(t, st.Keys, "Stats() = %+v; want the late answer not to be cached", st)
+		wantLookup(t, cl.remote, d, apikey.ErrRevoked)
 	})
 }
 
-func TestCloseWaitsForAStoreThatIgnoresItsContextAndLookupsDoNot(t *testing.T) {
+func TestCloseWaitsForStoreThatIgnoresItsContext(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		hook, resume := pause()
-		w.db.before.Store(&hook)
-		lookup := background(t.Context(), w.there, digestOf(1))
+		cl.db.before.Store(&hook)
+		lookup := lookupAsync(t.Context(), cl.remote, digestOf(1))
 		synctest.Wait()
 		closed := make(chan struct{})
-		go func() { w.there.Close(); close(closed) }()
+		go func() { cl.remote.Close(); close(closed) }()
 		begun := time.Now()
-		if err := lookup(); !errors.Is(err, apikey.ErrUnavailable) || time.Since(begun) > time.Second {
-			t.Errorf("%v after %v", err, time.Since(begun))
-		}
+		err := lookup()
+		assert.True(t, errors.Is(err, apikey.ErrUnavailable) && time.Since(begun) <= time.Second, "lookup = %v after %v; want ErrUnavailable within 1 s", err, time.Since(begun))
 		time.Sleep(time.Hour)
 		select {
 		case <-closed:
-			t.Error("closed, and the store was still asked")
+			t.Error("Close returned while a read of the store was running")
 		default:
 		}
 		resume()
@@ -67,35 +62,32 @@ func TestCloseWaitsForAStoreThatIgnoresItsContextAndLookupsDoNot(t *testing.T) {
 	})
 }
 
-// Requests that go away leave their reads behind. While the store does not answer, these must
-// not become ever more.
-func TestReadsThatWaitForTheStoreAreBounded(t *testing.T) {
+// A cancelled request leaves its read behind. While the store does not answer, the number of reads
+// must stay bounded.
+func TestUnfinishedReadsAreBounded(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		const most = 10_000
 		hook, resume := pause()
-		w.db.before.Store(&hook)
+		cl.db.before.Store(&hook)
 		ctx, cancel := context.WithCancel(t.Context())
 		var waits []func() error
 		for i := range most {
-			waits = append(waits, background(ctx, w.there, digestOf(i)))
+			waits = append(waits, lookupAsync(ctx, cl.remote, digestOf(i)))
 		}
 		synctest.Wait()
 		cancel()
 		for _, wait := range waits {
 			wait()
 		}
-		if err := outcome(t.Context(), w.there, digestOf(most)); !errors.Is(err, apikey.ErrUnavailable) || !strings.Contains(err.Error(), "too many") {
-			t.Errorf("one more ends with %v", err)
-		}
-		same := background(t.Context(), w.there, digestOf(0))
+		err := outcome(t.Context(), cl.remote, digestOf(most))
+		assert.True(t, errors.Is(err, apikey.ErrUnavailable) && strings.Contains(err.Error(), "too many"), "lookup %d = %v; want ErrUnavailable because of too many lookups", most+1, err)
+		same := lookupAsync(t.Context(), cl.remote, digestOf(0))
 		synctest.Wait()
-		w.db.before.Store(nil)
+		cl.db.before.Store(nil)
 		resume()
-		if err := same(); !errors.Is(err, apikey.ErrNotFound) {
-			t.Errorf("who asks for the same ends with %v", err)
-		}
+		assert.ErrorIs(t, same(), apikey.ErrNotFound, "lookup that joins a running read")
 		synctest.Wait()
-		wants(t, w.there, digestOf(most), apikey.ErrNotFound)
+		wantLookup(t, cl.remote, digestOf(most), apikey.ErrNotFound)
 	})
 }

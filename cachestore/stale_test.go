@@ -5,48 +5,47 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-func TestStaleKeysAreUsedForAsLongAsIsAllowed(t *testing.T) {
+func TestAllowStaleAfterLease(t *testing.T) {
 	t.Parallel()
 	o := cachestore.Options{AllowStaleAfterLease: 10 * time.Minute} // MaxAge is 5
-	inWorld(t, o, func(t *testing.T, w *world) {
-		d, other := w.db.create(t, 1), w.db.create(t, 2)
-		wants(t, w.there, d, nil)
-		wants(t, w.there, other, nil)
-		sent := time.Now() // a poll at this time was the last
-		w.remote.fail()
-		w.db.before.Store(new(func(context.Context) error { return errDown }))
-		w.db.revoke(t, 1)
-		last := lastAccepted(t, w.there, d, sent, 12*time.Minute)
-		if bound := 10*time.Minute + 3*time.Second; last >= bound || last < bound-20*time.Millisecond {
-			t.Errorf("it was accepted last after %v", last)
-		}
-		wants(t, w.there, other, apikey.ErrUnavailable)
-		wants(t, w.there, digestOf(3), apikey.ErrUnavailable)
-		if w.there.Stats().StaleHits == 0 {
-			t.Error("StaleHits is 0")
-		}
-		w.remote.heal()
-		w.db.before.Store(nil)
+	withCluster(t, o, func(t *testing.T, cl *cluster) {
+		d, other := cl.db.create(t, 1), cl.db.create(t, 2)
+		wantLookup(t, cl.remote, d, nil)
+		wantLookup(t, cl.remote, other, nil)
+		sent := time.Now() // the last successful poll was sent now
+		cl.remoteFeed.fail()
+		cl.db.before.Store(new(func(context.Context) error { return errDown }))
+		cl.db.revoke(t, 1)
+		last := lastAccepted(t, cl.remote, d, sent, 12*time.Minute)
+		bound := 10*time.Minute + 3*time.Second
+		assert.True(t, last < bound && last >= bound-20*time.Millisecond, "key last accepted after %v; want %v", last, bound)
+		wantLookup(t, cl.remote, other, apikey.ErrUnavailable)
+		wantLookup(t, cl.remote, digestOf(3), apikey.ErrUnavailable)
+		assert.NotZero(t, cl.remote.Stats().StaleHits, "StaleHits")
+		cl.remoteFeed.heal()
+		cl.db.before.Store(nil)
 		time.Sleep(300 * time.Millisecond)
-		wants(t, w.there, d, apikey.ErrRevoked)
-		wants(t, w.there, other, nil)
+		wantLookup(t, cl.remote, d, apikey.ErrRevoked)
+		wantLookup(t, cl.remote, other, nil)
 	})
 }
 
-func TestStaleKeysAreNotThoseThatWereRevokedHere(t *testing.T) {
+func TestAllowStaleAfterLeaseRefusesLocallyRevokedKeys(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{AllowStaleAfterLease: time.Hour}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.here, d, nil)
-		w.local.fail()
-		w.db.before.Store(new(func(context.Context) error { return errDown }))
+	withCluster(t, cachestore.Options{AllowStaleAfterLease: time.Hour}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.local, d, nil)
+		cl.localFeed.fail()
+		cl.db.before.Store(new(func(context.Context) error { return errDown }))
 		time.Sleep(time.Minute)
-		wants(t, w.here, d, nil)
-		w.db.revoke(t, 1)
-		wants(t, w.here, d, apikey.ErrUnavailable)
+		wantLookup(t, cl.local, d, nil)
+		cl.db.revoke(t, 1)
+		wantLookup(t, cl.local, d, apikey.ErrUnavailable)
 	})
 }

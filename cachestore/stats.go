@@ -6,31 +6,31 @@ import (
 	"time"
 )
 
-// Stats are counts since the cache was made, and its present state. They are for metrics:
-// those of one call were not all read at the same instant.
+// Stats are counters since the cache was made and gauges of its current size, for metrics. The values
+// of one call are not a snapshot of one instant.
 type Stats struct {
-	Hits        uint64 // lookups answered by a key in memory; estimated above 65,536
-	UnknownHits uint64 // lookups answered by an unknown digest in memory
+	Hits        uint64 // lookups answered by a cached key; estimated above 65,536
+	UnknownHits uint64 // lookups answered by a cached unknown digest
 	Misses      uint64 // lookups that waited for a read of the store
-	StaleHits   uint64 // lookups answered because of AllowStaleAfterLease alone
-	Refused     uint64 // lookups that ended with ErrUnavailable
+	StaleHits   uint64 // lookups answered only because of AllowStaleAfterLease
+	Refused     uint64 // lookups that returned ErrUnavailable
 
 	Loads      uint64 // reads of the store
-	LoadErrors uint64 // of them those that were not answered, and those that never had their turn
+	LoadErrors uint64 // reads that failed or did not get a slot in time
 
-	Evictions        uint64 // keys that made room for others
-	UnknownEvictions uint64 // unknown digests that did
+	Evictions        uint64 // keys evicted because the cache was full
+	UnknownEvictions uint64 // unknown digests evicted because the cache was full
 
-	Polls        uint64 // questions to the feed
-	PollFailures uint64 // of them those that were not answered
-	Resets       uint64 // answers by which all was forgotten
+	Polls        uint64 // polls of the feed
+	PollFailures uint64 // polls that failed
+	Resets       uint64 // polls that emptied the cache
 
-	Keys           int           // keys in memory
-	UnknownDigests int           // unknown digests in memory, valid or not
-	LeaseRemaining time.Duration // how long keys in memory are used if the feed does not answer; 0 without a feed
+	Keys           int           // cached keys
+	UnknownDigests int           // cached unknown digests, including outdated ones
+	LeaseRemaining time.Duration // how long cached keys are used if the feed stops answering; 0 without a feed
 }
 
-// Stats returns what a metrics collector asks for.
+// Stats returns the current statistics.
 func (s *Store) Stats() Stats {
 	c := &s.counters
 	st := Stats{
@@ -50,22 +50,22 @@ func (s *Store) Stats() Stats {
 	st.Keys, st.Evictions = len(s.known.ring), s.known.evicted
 	st.UnknownDigests, st.UnknownEvictions = len(s.unknown.ring), s.unknown.evicted
 	if now := s.now(); s.feed != nil && s.leased(now) {
-		st.LeaseRemaining = time.Duration(min(s.until.Load()-now.mono, s.untilWall.Load()-now.wall))
+		st.LeaseRemaining = time.Duration(min(s.leaseMono.Load()-now.mono, s.leaseWall.Load()-now.wall))
 	}
 	return st
 }
 
 type counters struct {
 	hits hitCounter
-	_    [56]byte // hits alone are counted on every request
+	_    [56]byte // separates hits, which every request writes, from the others
 
 	unknownHits, misses, stale, refused, loads, loadErrors atomic.Uint64
 	polls, pollFailures, resets                            atomic.Uint64
 }
 
-// A hitCounter counts exactly up to a point, and then by tossing coins, because cores that
-// all write the same word would wait for each other on every hit. Over a million hits it is
-// off by half a percent. The coin is not the clock, with which a steady caller is in step.
+// A hitCounter counts exactly up to exactHits and then samples, because cores that write the same word
+// wait for each other. Its error is about half a percent after a million hits. It samples by
+// random numbers and not by the clock, because a steady caller may be in step with the clock.
 type hitCounter struct{ atomic.Uint64 }
 
 const (

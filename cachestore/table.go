@@ -7,10 +7,10 @@ import (
 	"github.com/latchkey-dev/apikey/internal/digesttable"
 )
 
-// A bounded table holds max entries at most. It makes room by second chance (CLOCK): a hand
-// goes round, and takes the first entry that was not used since it last came by. All but
-// get are called under a lock.
-type bounded[V any] struct {
+// A boundedTable holds at most max entries. It evicts by second chance (CLOCK): a hand moves around a
+// ring of all entries and evicts the first one that was not used since the hand last passed. Only
+// get is safe for concurrent use; the caller holds Store.mu for the other methods.
+type boundedTable[V any] struct {
 	max     int
 	table   digesttable.Table[entry[V]]
 	ring    []*slot[V]
@@ -18,37 +18,36 @@ type bounded[V any] struct {
 	evicted uint64
 }
 
-// An entry is never written to but for used, since it is read without a lock. place is
-// written under the lock, and read only there.
+// An entry is immutable, except that readers set used and the holder of Store.mu sets place.
 type entry[V any] struct {
 	value V
-	until instant // it ends, by either clock
+	end   instant // the entry is not used from then on, by either clock
 	used  atomic.Bool
-	place int32 // in the ring
+	place int32 // index in the ring
 }
 
 type slot[V any] = digesttable.Entry[entry[V]]
 
-// maxChances bounds how long others wait while the hand goes round.
+// maxChances bounds the steps of the hand, and so the time that an insertion holds the lock.
 const maxChances = 256
 
-// use remembers that the entry was used. It is written only once in a round of the hand, or
-// cores that use the same entry would wait for each other.
-func (e *entry[V]) use() {
+// markUsed records that the entry was used. It writes only if the flag is not set yet, because cores
+// that write the same cache line wait for each other.
+func (e *entry[V]) markUsed() {
 	if !e.used.Load() {
 		e.used.Store(true)
 	}
 }
 
-// get returns what is known of a digest, or nil. It takes no lock.
-func (b *bounded[V]) get(d *apikey.Digest) *entry[V] {
+// get returns the entry of a digest, or nil. It takes no lock.
+func (b *boundedTable[V]) get(d *apikey.Digest) *entry[V] {
 	return b.table.Get((*[32]byte)(d))
 }
 
-// put puts an entry in the place of the one that there was, or of one that was not used.
-func (b *bounded[V]) put(d apikey.Digest, v V, until instant) {
+// put inserts an entry. It replaces the entry of the same digest, or evicts one if the table is full.
+func (b *boundedTable[V]) put(d apikey.Digest, v V, end instant) {
 	n := &slot[V]{Digest: d}
-	n.Value.value, n.Value.until = v, until
+	n.Value.value, n.Value.end = v, end
 	if e := b.get(&d); e != nil {
 		n.Value.used.Store(e.used.Load())
 		b.replace(e.place, n)
@@ -71,27 +70,26 @@ func (b *bounded[V]) put(d apikey.Digest, v V, until instant) {
 	b.evicted++
 }
 
-func (b *bounded[V]) replace(place int32, n *slot[V]) {
+func (b *boundedTable[V]) replace(place int32, n *slot[V]) {
 	b.table.Delete(&b.ring[place].Digest)
 	n.Value.place = place
 	b.ring[place] = n
 	b.table.Add(n)
 }
 
-func (b *bounded[V]) advance() {
+func (b *boundedTable[V]) advance() {
 	if b.hand++; b.hand >= len(b.ring) {
 		b.hand = 0
 	}
 }
 
-// remove removes an entry if there is one.
-func (b *bounded[V]) remove(d *apikey.Digest) {
+// remove removes the entry of a digest, if there is one.
+func (b *boundedTable[V]) remove(d *apikey.Digest) {
 	e := b.get(d)
 	if e == nil {
 		return
 	}
 	b.table.Delete((*[32]byte)(d))
-	// The last of the ring takes the place.
 	last := len(b.ring) - 1
 	b.ring[e.place] = b.ring[last]
 	b.ring[e.place].Value.place = e.place
@@ -103,7 +101,7 @@ func (b *bounded[V]) remove(d *apikey.Digest) {
 }
 
 // clear removes every entry.
-func (b *bounded[V]) clear() {
+func (b *boundedTable[V]) clear() {
 	b.table.Clear()
 	b.ring, b.hand = nil, 0
 }

@@ -2,44 +2,45 @@ package cachestore
 
 import "github.com/latchkey-dev/apikey"
 
-// announced is told of this process's writes before they return, so that whoever made one
-// finds it done. The zero Cursor tells of a write that failed and may have happened.
+// onWrite removes the entry of a key that this process wrote. The store calls it before the write
+// returns, so that the caller's next lookup sees the write. The zero Version announces a write that
+// failed but may have happened.
 //
-// It is called under the store's locks, and so it calls nothing.
-func (s *Store) announced(d apikey.Digest, at apikey.Cursor) {
+// The store calls onWrite under its own locks, so onWrite does not call the store.
+func (s *Store) onWrite(d apikey.Digest, at apikey.Version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.closed {
 		return
 	}
-	s.forget(d)
-	if at == (apikey.Cursor{}) || s.cur != (apikey.Cursor{}) && at.Epoch != s.cur.Epoch {
-		// Only a poll can tell what the state is now.
-		s.doubts++
-		s.lease(never)
+	s.invalidate(d)
+	if at == (apikey.Version{}) || s.version != (apikey.Version{}) && at.Epoch != s.version.Epoch {
+		// Only a poll can find the current Version.
+		s.uncertainWrites++
+		s.setLease(never)
 		s.Wake()
 		return
 	}
-	s.raise(at)
-	if s.written.Epoch != at.Epoch || s.written.Revision < at.Revision {
-		s.written = at
+	s.raiseMinVersion(at)
+	if s.announced.Epoch != at.Epoch || s.announced.Revision < at.Revision {
+		s.announced = at
 	}
 }
 
-// forget removes what is known of a digest, and keeps the read that is under way from
-// bringing it back and from answering those who come now. The caller holds the lock.
-func (s *Store) forget(d apikey.Digest) {
+// invalidate removes the entry of a digest. It also keeps a running call from caching its answer and
+// from answering requests that begin now. The caller holds s.mu.
+func (s *Store) invalidate(d apikey.Digest) {
 	s.known.remove(&d)
 	s.unknown.remove(&d)
-	if f := s.flights[d]; f != nil {
-		f.void = true
-		delete(s.flights, d)
+	if c := s.calls[d]; c != nil {
+		c.invalidated = true
+		delete(s.calls, d)
 	}
 }
 
-// raise remembers that a state is known of. The caller holds the lock.
-func (s *Store) raise(at apikey.Cursor) {
-	if s.floor == (apikey.Cursor{}) || at.Epoch == s.floor.Epoch && at.Revision > s.floor.Revision {
-		s.floor = at
+// raiseMinVersion raises minVersion to a later Version of the same epoch. The caller holds s.mu.
+func (s *Store) raiseMinVersion(at apikey.Version) {
+	if s.minVersion == (apikey.Version{}) || at.Epoch == s.minVersion.Epoch && at.Revision > s.minVersion.Revision {
+		s.minVersion = at
 	}
 }

@@ -6,165 +6,153 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-func TestWritesOfThisProcessAreSeenByTheNextLookup(t *testing.T) {
+func TestLocalWriteIsSeenByTheNextLookup(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		for i := range 100 {
-			d := w.db.create(t, i)
-			wants(t, w.here, d, nil)
-			wants(t, w.here, d, nil)
-			w.db.revoke(t, i)
-			wants(t, w.here, d, apikey.ErrRevoked)
+			d := cl.db.create(t, i)
+			wantLookup(t, cl.local, d, nil)
+			wantLookup(t, cl.local, d, nil)
+			cl.db.revoke(t, i)
+			wantLookup(t, cl.local, d, apikey.ErrRevoked)
 		}
 	})
 }
 
-func TestAKeyIsValidThoughItWasCachedAsUnknown(t *testing.T) {
+func TestNewKeyIsValidAfterItWasCachedAsUnknown(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		for i := range 20 {
 			time.Sleep(time.Duration(i) * 77 * time.Millisecond)
 			for range 2 {
-				wants(t, w.here, digestOf(i), apikey.ErrNotFound)
-				wants(t, w.there, digestOf(i), apikey.ErrNotFound)
+				wantLookup(t, cl.local, digestOf(i), apikey.ErrNotFound)
+				wantLookup(t, cl.remote, digestOf(i), apikey.ErrNotFound)
 			}
-			d := w.db.create(t, i)
-			wants(t, w.here, d, nil)
+			d := cl.db.create(t, i)
+			wantLookup(t, cl.local, d, nil)
 			time.Sleep(1001 * time.Millisecond)
-			wants(t, w.there, d, nil)
+			wantLookup(t, cl.remote, d, nil)
 		}
-		if st := w.there.Stats(); st.UnknownHits < 20 {
-			t.Errorf("%d UnknownHits; they were to be cached", st.UnknownHits)
-		}
+		assert.GreaterOrEqual(t, cl.remote.Stats().UnknownHits, uint64(20), "UnknownHits")
 	})
 }
 
-// The unknown digest is read while the key is created: the answer is ErrNotFound, and must
-// not be kept.
-func TestAReadBegunBeforeACreationIsNotKept(t *testing.T) {
+// The store answers ErrNotFound just before the key is created. The cache must not keep that answer.
+func TestReadFromBeforeCreationIsNotCached(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
 		hook, resume := pause()
-		w.db.after.Store(&hook)
-		here := background(t.Context(), w.here, digestOf(1))
-		there := background(t.Context(), w.there, digestOf(1))
+		cl.db.after.Store(&hook)
+		here := lookupAsync(t.Context(), cl.local, digestOf(1))
+		there := lookupAsync(t.Context(), cl.remote, digestOf(1))
 		synctest.Wait()
-		w.db.after.Store(nil)
-		d := w.db.create(t, 1)
-		wants(t, w.here, d, nil)
+		cl.db.after.Store(nil)
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.local, d, nil)
 		resume()
 		here()
 		there()
-		wants(t, w.here, d, nil)
+		wantLookup(t, cl.local, d, nil)
 		time.Sleep(1001 * time.Millisecond)
-		wants(t, w.there, d, nil)
+		wantLookup(t, cl.remote, d, nil)
 	})
 }
 
-// A store whose Create failed may have created the key all the same.
-func TestAWriteThatMayHaveHappenedEndsTheLease(t *testing.T) {
+// A write that returned an error may have happened.
+func TestUncertainWriteEndsTheLease(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d, other := w.db.create(t, 1), w.db.create(t, 2)
-		wants(t, w.there, d, nil)
-		wants(t, w.there, other, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d, other := cl.db.create(t, 1), cl.db.create(t, 2)
+		wantLookup(t, cl.remote, d, nil)
+		wantLookup(t, cl.remote, other, nil)
 		time.Sleep(500 * time.Millisecond)
 
-		// The revocation happened, and its answer was lost.
-		w.db.revoke(t, 1)
-		polls := w.remote.polls.Load()
-		w.remote.announce(d, apikey.Cursor{})
-		if st := w.there.Stats(); st.LeaseRemaining != 0 || st.Keys != 1 {
-			t.Errorf("%+v", st)
-		}
-		wants(t, w.there, d, apikey.ErrRevoked)
-		wants(t, w.there, other, nil) // by the poll that was called for
-		if n := w.remote.polls.Load() - polls; n != 1 {
-			t.Errorf("%d polls", n)
-		}
-		if now := clockTime(); now != 500*time.Millisecond {
-			t.Errorf("it is %v; the poll was to come at once", now)
-		}
+		// The revocation happened, but its answer was lost.
+		cl.db.revoke(t, 1)
+		polls := cl.remoteFeed.polls.Load()
+		cl.remoteFeed.announce(d, apikey.Version{})
+		st := cl.remote.Stats()
+		assert.True(t, st.LeaseRemaining == 0 && st.Keys == 1, "Stats() = %+v; want no lease and 1 key", st)
+		wantLookup(t, cl.remote, d, apikey.ErrRevoked)
+		wantLookup(t, cl.remote, other, nil) // after the poll that the announcement requested
+		assert.EqualValues(t, 1, cl.remoteFeed.polls.Load()-polls, "polls")
+		assert.Equal(t, 500*time.Millisecond, clockTime(), "the poll did not come at once")
 
 		// The poll does not wait for a lookup.
 		time.Sleep(100 * time.Millisecond)
-		polls = w.remote.polls.Load()
-		w.remote.announce(d, apikey.Cursor{})
+		polls = cl.remoteFeed.polls.Load()
+		cl.remoteFeed.announce(d, apikey.Version{})
 		synctest.Wait()
-		if n := w.remote.polls.Load() - polls; n != 1 {
-			t.Errorf("%d polls", n)
-		}
+		assert.EqualValues(t, 1, cl.remoteFeed.polls.Load()-polls, "polls without a lookup")
 
-		// And when nothing can be reached.
+		// The lease also ends when the feed does not answer.
 		time.Sleep(time.Second)
-		w.remote.fail()
-		w.remote.announce(d, apikey.Cursor{})
-		wants(t, w.there, other, apikey.ErrUnavailable)
+		cl.remoteFeed.fail()
+		cl.remoteFeed.announce(d, apikey.Version{})
+		wantLookup(t, cl.remote, other, apikey.ErrUnavailable)
 	})
 }
 
-func TestAPollSentBeforeAWriteThatMayHaveHappenedRenewsNoLease(t *testing.T) {
+func TestPollSentBeforeUncertainWriteDoesNotRenewLease(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
 		asked, gate := make(chan struct{}), make(chan struct{})
-		w.remote.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
-			w.remote.fail()
+		cl.remoteFeed.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
+			cl.remoteFeed.fail()
 			c, err := ask()
 			close(asked)
 			<-gate
 			return c, err
 		})
 		<-asked
-		w.remote.announce(digestOf(9), apikey.Cursor{})
-		waiting := background(t.Context(), w.there, d)
+		cl.remoteFeed.announce(digestOf(9), apikey.Version{})
+		waiting := lookupAsync(t.Context(), cl.remote, d)
 		synctest.Wait()
 		close(gate)
-		if err := waiting(); err == nil {
-			t.Error("accepted by a poll from before the doubt")
-		}
-		w.remote.heal()
+		assert.Error(t, waiting(), "lookup after a poll that was sent before the uncertain write")
+		cl.remoteFeed.heal()
 		time.Sleep(300 * time.Millisecond)
-		wants(t, w.there, d, nil)
+		wantLookup(t, cl.remote, d, nil)
 	})
 }
 
-func TestAWriteInAnotherEpochEndsTheLease(t *testing.T) {
+func TestWriteInAnotherEpochEndsTheLease(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
-		wants(t, w.there, d, nil)
-		w.remote.announce(digestOf(9), apikey.Cursor{Epoch: 7, Revision: 1})
-		if st := w.there.Stats(); st.LeaseRemaining != 0 {
-			t.Errorf("%+v", st)
-		}
-		wants(t, w.there, d, nil)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
+		wantLookup(t, cl.remote, d, nil)
+		cl.remoteFeed.announce(digestOf(9), apikey.Version{Epoch: 7, Revision: 1})
+		assert.Zero(t, cl.remote.Stats().LeaseRemaining, "LeaseRemaining")
+		wantLookup(t, cl.remote, d, nil)
 	})
 }
 
-// The read that was under way must not come back after a Reset that was sent before the
-// write: it lowers what is known to be the latest state.
-func TestAResetDoesNotForgetAWriteThatWasAnnouncedSince(t *testing.T) {
+// A Reset may lower the known Version, but not below a write that was announced after the poll was
+// sent. Otherwise an older read could be cached again.
+func TestResetKeepsAWriteAnnouncedDuringThePoll(t *testing.T) {
 	t.Parallel()
-	inWorld(t, cachestore.Options{}, func(t *testing.T, w *world) {
-		d := w.db.create(t, 1)
+	withCluster(t, cachestore.Options{}, func(t *testing.T, cl *cluster) {
+		d := cl.db.create(t, 1)
 		lagging := false
-		var old apikey.Cursor
-		store := replica{w.db, func(at apikey.Cursor) apikey.Cursor {
+		var old apikey.Version
+		store := replica{cl.db, func(at apikey.Version) apikey.Version {
 			if lagging {
 				return old
 			}
 			return at
 		}}
-		f := &feed{ChangeFeed: w.db.Store}
+		f := &feed{ChangeFeed: cl.db.Store}
 		cache := open(t, store, f, cachestore.Options{})
 		asked, gate := make(chan struct{}), make(chan struct{})
-		f.through(func(_ context.Context, ask poll) (apikey.Changes, error) {
+		f.intercept(func(_ context.Context, ask poll) (apikey.Changes, error) {
 			f.heal()
 			c, err := ask()
 			c.Reset, old = true, c.Head
@@ -173,10 +161,10 @@ func TestAResetDoesNotForgetAWriteThatWasAnnouncedSince(t *testing.T) {
 			return c, err
 		})
 		<-asked
-		w.db.create(t, 2) // announced, after the answer was read
+		cl.db.create(t, 2) // announced, after the answer was read
 		lagging = true
 		close(gate)
 		synctest.Wait()
-		wants(t, cache, d, apikey.ErrUnavailable)
+		wantLookup(t, cache, d, apikey.ErrUnavailable)
 	})
 }

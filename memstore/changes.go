@@ -6,13 +6,13 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxChanges bounds how far back Changes can tell what changed.
+// maxChanges is the number of changes that Changes can list at least.
 const maxChanges = 10_000
 
 // A changeLog holds the latest changes, the oldest first.
 type changeLog struct {
 	changes []change
-	lost    uint64 // the last revision that is no longer in it
+	dropped uint64 // the last revision that the log no longer holds
 }
 
 type change struct {
@@ -22,40 +22,41 @@ type change struct {
 
 func (l *changeLog) add(c change) {
 	if len(l.changes) == 2*maxChanges {
-		l.lost = l.changes[maxChanges-1].revision
+		l.dropped = l.changes[maxChanges-1].revision
 		l.changes = append(l.changes[:0], l.changes[maxChanges:]...)
 	}
 	l.changes = append(l.changes, c)
 }
 
-// publish tells of a write that is done. The caller holds the lock.
+// publish advances the revision after a write and calls the subscribers. It logs the digest only if
+// the key existed before, because no cache can hold a stale copy of a new key. The caller holds s.mu.
 func (s *Store) publish(e *entry, existed bool) {
-	revision := s.state.Add(1)
+	revision := s.revision.Add(1)
 	if existed {
 		s.log.add(change{revision, e.Digest})
 	}
-	for _, f := range s.subs {
+	for _, f := range s.subscribers {
 		f(e.Digest, s.head())
 	}
 }
 
-func (s *Store) head() apikey.Cursor {
-	return apikey.Cursor{Epoch: s.epoch, Revision: s.state.Load()}
+func (s *Store) head() apikey.Version {
+	return apikey.Version{Epoch: s.epoch, Revision: s.revision.Load()}
 }
 
-// Changes returns the digests of keys that were changed after since. It can tell of the
-// last 10,000 changes; who asks for more gets a Reset.
-func (s *Store) Changes(ctx context.Context, since apikey.Cursor) (apikey.Changes, error) {
+// Changes returns the digests of the keys that changed after since. It lists at least the last 10,000
+// changes. It returns a Reset for an older Version and for a Version of another Store.
+func (s *Store) Changes(ctx context.Context, since apikey.Version) (apikey.Changes, error) {
 	if err := ctx.Err(); err != nil {
 		return apikey.Changes{}, err
 	}
 	s.mu.RLock()
 	defer s.mu.RUnlock()
 	c := apikey.Changes{Head: s.head()}
-	if since == (apikey.Cursor{}) {
+	if since == (apikey.Version{}) {
 		return c, nil
 	}
-	if since.Epoch != s.epoch || since.Revision < s.log.lost || since.Revision > c.Head.Revision {
+	if since.Epoch != s.epoch || since.Revision < s.log.dropped || since.Revision > c.Head.Revision {
 		c.Reset = true
 		return c, nil
 	}
@@ -65,17 +66,17 @@ func (s *Store) Changes(ctx context.Context, since apikey.Cursor) (apikey.Change
 	return c, nil
 }
 
-// Subscribe has f called for every write, before the method that writes returns. f must
-// not call the Store.
-func (s *Store) Subscribe(f func(apikey.Digest, apikey.Cursor)) (cancel func()) {
+// Subscribe calls f for every write, before the writing method returns. f must not call the Store. The
+// returned function ends the subscription.
+func (s *Store) Subscribe(f func(apikey.Digest, apikey.Version)) (cancel func()) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	id := s.nextID
-	s.nextID++
-	s.subs[id] = f
+	id := s.nextSubscriber
+	s.nextSubscriber++
+	s.subscribers[id] = f
 	return func() {
 		s.mu.Lock()
 		defer s.mu.Unlock()
-		delete(s.subs, id)
+		delete(s.subscribers, id)
 	}
 }

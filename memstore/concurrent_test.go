@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// raise sets v to n unless it is more already.
+// raise sets v to n if v is smaller.
 func raise(v *atomic.Int64, n int64) {
 	for {
 		old := v.Load()
@@ -27,22 +27,21 @@ func raise(v *atomic.Int64, n int64) {
 	}
 }
 
-// An answer has in it every change up to its stamp. Readers note the latest stamp under
-// which a key was still unknown, and still active; when all is done, each must be before
-// the write that ended it.
-func TestAnAnswerIsNotOlderThanItsStamp(t *testing.T) {
+// An answer contains every change up to its Version. Readers note the latest Version with which a
+// key was still unknown and still active. Each must be older than the write that ended that state.
+func TestLookupAtContainsEveryChangeUpToItsVersion(t *testing.T) {
 	t.Parallel()
 	const keys, readers = 5000, 3
 	var (
 		s       = New()
 		ids     [keys]string
 		digests [keys]apikey.Digest
-		created [keys]int64 // the revision
+		created [keys]int64 // the revision of its creation
 		revoked [keys]int64
-		unknown [keys]atomic.Int64 // the latest stamp
+		unknown [keys]atomic.Int64 // the latest revision with which it was unknown
 		active  [keys]atomic.Int64
-		now     atomic.Int64 // the key that is being written
-		seen    atomic.Int64 // reads that were as early as they can be
+		current atomic.Int64 // the key that is being written
+		seen    atomic.Int64 // reads between a creation and its revocation
 		wg      sync.WaitGroup
 	)
 	for i := range keys {
@@ -54,7 +53,7 @@ func TestAnAnswerIsNotOlderThanItsStamp(t *testing.T) {
 	for range readers {
 		wg.Go(func() {
 			for {
-				i := now.Load()
+				i := current.Load()
 				if i == keys {
 					return
 				}
@@ -73,28 +72,28 @@ func TestAnAnswerIsNotOlderThanItsStamp(t *testing.T) {
 		})
 	}
 	for i := range keys {
-		now.Store(int64(i))
+		current.Store(int64(i))
 		assert.NoError(t, s.Create(context.Background(), digests[i], apikey.Key{ID: ids[i], Name: "n"}))
 		created[i] = int64(s.head().Revision)
 		_, err := s.Revoke(context.Background(), ids[i])
 		assert.NoError(t, err)
 		revoked[i] = int64(s.head().Revision)
 	}
-	now.Store(keys)
+	current.Store(keys)
 	wg.Wait()
-	t.Logf("%d reads of a key that was about to be revoked", seen.Load())
+	t.Logf("%d reads returned a key that was about to be revoked", seen.Load())
 	for i := range keys {
-		if stamp := unknown[i].Load(); stamp >= created[i] {
-			t.Errorf("%s was created at revision %d and still unknown at %d", ids[i], created[i], stamp)
+		if revision := unknown[i].Load(); revision >= created[i] {
+			t.Errorf("%s was created at revision %d, but LookupAt = ErrNotFound at revision %d", ids[i], created[i], revision)
 		}
-		if stamp := active[i].Load(); stamp >= revoked[i] {
-			t.Errorf("%s was revoked at revision %d and still active at %d", ids[i], revoked[i], stamp)
+		if revision := active[i].Load(); revision >= revoked[i] {
+			t.Errorf("%s was revoked at revision %d, but LookupAt = active at revision %d", ids[i], revoked[i], revision)
 		}
 	}
 }
 
-// A second that was told of is never taken back, though others touch the same key.
-func TestOfTouchesAtOneTimeTheLatestIsKept(t *testing.T) {
+// LastUsedAt never goes back while several goroutines touch the same key.
+func TestConcurrentTouchKeepsTheLatest(t *testing.T) {
 	t.Parallel()
 	const touches, writers = 50_000, 4
 	s := New()
@@ -107,10 +106,10 @@ func TestOfTouchesAtOneTimeTheLatestIsKept(t *testing.T) {
 		wg.Go(func() {
 			for range touches {
 				now := clock.Add(1)
-				s.Touch(d, time.Unix(now, 0))
-				// Twice, so that who is about to write less has time to do so.
+				s.Touch(d, apikey.Use{At: time.Unix(now, 0)})
+				// The second read gives a goroutine with an earlier time the chance to write it.
 				if first, second := used.Load(), used.Load(); first < now || second < first {
-					t.Errorf("touched at %d, and then the last use is %d and %d", now, first, second)
+					t.Errorf("after Touch at %d the last use is %d and then %d", now, first, second)
 					return
 				}
 			}
@@ -122,25 +121,25 @@ func TestOfTouchesAtOneTimeTheLatestIsKept(t *testing.T) {
 	assert.EqualValues(t, touches*writers, key.LastUsedAt.Unix())
 }
 
-// A crowd is a Store that many goroutines use at once, and what they know of it.
+// A crowd is a Store that many goroutines use at once, with the facts they know about its keys.
 type crowd struct {
 	*testing.T
 	*Store
 	ids     []string
 	digests []apikey.Digest
-	next    atomic.Int64 // the next ID that nobody has used
-	known   []fact
+	next    atomic.Int64 // index of the next unused ID
+	known   []facts
 }
 
-// A fact about a key holds from when it was noted.
-type fact struct {
+// The facts about a key stay true once they are set.
+type facts struct {
 	exists  atomic.Bool
-	changed atomic.Bool  // its digest must come by Changes
+	changed atomic.Bool  // Changes must list its digest
 	revoked atomic.Int64 // Unix microseconds
 }
 
 func newCrowd(t *testing.T, keys int) *crowd {
-	c := &crowd{T: t, Store: New(), known: make([]fact, keys)}
+	c := &crowd{T: t, Store: New(), known: make([]facts, keys)}
 	for i := range keys {
 		c.ids = append(c.ids, fmt.Sprintf("k%05d", i))
 		c.digests = append(c.digests, digestOf(c.ids[i]))
@@ -148,24 +147,24 @@ func newCrowd(t *testing.T, keys int) *crowd {
 	return c
 }
 
-// judge compares a key, as it was read, to what was known before the reading.
-func (c *crowd) judge(i int, key apikey.Key, revokedBefore int64) {
+// check compares a key that was read to the facts known before the read.
+func (c *crowd) check(i int, key apikey.Key, revokedBefore int64) {
 	if key.ID != c.ids[i] || key.Owner != "operations" {
-		c.Errorf("the key %s of %s is that of %s", key.ID, key.Owner, c.ids[i])
+		c.Errorf("the key has ID %s and Owner %s; want %s and operations", key.ID, key.Owner, c.ids[i])
 	}
 	at := int64(0)
 	if !key.RevokedAt.IsZero() {
 		at = key.RevokedAt.UnixMicro()
 	}
 	if revokedBefore != 0 && at != revokedBefore {
-		c.Errorf("%s was revoked at %d and is revoked at %d", key.ID, revokedBefore, at)
+		c.Errorf("%s: RevokedAt = %d; it was %d before", key.ID, at, revokedBefore)
 	}
 	if at != 0 && !c.known[i].revoked.CompareAndSwap(0, at) && c.known[i].revoked.Load() != at {
-		c.Errorf("%s was revoked at %d and at %d", key.ID, c.known[i].revoked.Load(), at)
+		c.Errorf("%s: RevokedAt = %d and = %d", key.ID, c.known[i].revoked.Load(), at)
 	}
-	// Every writer of a name writes the scope of the same text.
+	// Every writer sets the name, the scope and the metadata to the same text.
 	if len(key.Scopes) != 1 || key.Scopes[0] != key.Name || key.Metadata["name"] != key.Name {
-		c.Errorf("%s has the name %s, the scopes %s and the metadata %v", key.ID, key.Name, key.Scopes, key.Metadata)
+		c.Errorf("%s: Name %s, Scopes %s, Metadata %v; want all from one write", key.ID, key.Name, key.Scopes, key.Metadata)
 	}
 }
 
@@ -193,34 +192,34 @@ func (c *crowd) write(random *rand.Rand) {
 		name := fmt.Sprintf("n%d", random.IntN(1000))
 		scopes, metadata := []string{name}, map[string]string{"name": name}
 		key, err = c.Update(ctx, c.ids[i], apikey.Patch{Name: &name, Scopes: &scopes, Metadata: &metadata})
-		scopes[0], metadata["name"] = "mine", "mine" // the Store has copies
+		scopes[0], metadata["name"] = "mine", "mine" // the Store must have copies
 	case choice < 8:
 		key, err = c.Revoke(ctx, c.ids[i])
 		if err == nil && key.RevokedAt.IsZero() {
-			c.Errorf("Revoke returned %s as not revoked", key.ID)
+			c.Errorf("Revoke(%s) returned a key that is not revoked", key.ID)
 		}
 	default:
 		j := int(c.next.Add(1)) - 1
 		key, err = c.Replace(ctx, c.ids[i], time.Now().Add(time.Hour), c.digests[j], apikey.Key{ID: c.ids[j]})
 		if err == nil {
 			if key.Replaces != c.ids[i] || revoked != 0 {
-				c.Errorf("%s, revoked at %d, was replaced by %s, which replaces %s", c.ids[i], revoked, key.ID, key.Replaces)
+				c.Errorf("Replace(%s), revoked at %d, = %s, which replaces %q", c.ids[i], revoked, key.ID, key.Replaces)
 			}
 			c.known[j].exists.Store(true)
 			c.known[i].changed.Store(true)
-			c.judge(j, key, 0)
+			c.check(j, key, 0)
 			return
 		}
-		if errors.Is(err, apikey.ErrRevoked) {
+		if errors.Is(err, apikey.ErrRevoked) || errors.Is(err, apikey.ErrReplaced) {
 			return
 		}
 	}
 	switch {
 	case err == nil:
 		c.known[i].changed.Store(true)
-		c.judge(i, key, revoked)
+		c.check(i, key, revoked)
 	case !errors.Is(err, apikey.ErrNotFound) || existed:
-		c.Errorf("%s exists: %v; %v", c.ids[i], existed, err)
+		c.Errorf("write to %s, which exists: %v: error %v", c.ids[i], existed, err)
 	}
 }
 
@@ -235,22 +234,22 @@ func (c *crowd) read(random *rand.Rand) {
 	if random.IntN(2) == 0 {
 		var key apikey.Key
 		if key, err = c.Get(ctx, c.ids[i]); err == nil {
-			c.judge(i, key, revoked)
-			key.Scopes[0], key.Metadata["name"] = "mine", "mine" // a copy
+			c.check(i, key, revoked)
+			key.Scopes[0], key.Metadata["name"] = "mine", "mine" // the Store must have a copy
 		}
 	} else {
 		var key *apikey.Key
 		if key, err = c.Lookup(ctx, c.digests[i]); err == nil {
-			c.judge(i, *key, revoked)
-			c.Touch(c.digests[i], time.Now())
+			c.check(i, *key, revoked)
+			c.Touch(c.digests[i], apikey.Use{At: time.Now()})
 		}
 	}
 	if err != nil && (existed || !errors.Is(err, apikey.ErrNotFound)) {
-		c.Errorf("%s exists: %v; %v", c.ids[i], existed, err)
+		c.Errorf("read of %s, which exists: %v: error %v", c.ids[i], existed, err)
 	}
 }
 
-// list walks all keys, of which each that existed before is found once.
+// list walks all pages and checks that each key that existed before is listed once.
 func (c *crowd) list(o apikey.ListOptions) {
 	var before []int
 	for i := range int(c.next.Load()) {
@@ -274,12 +273,12 @@ func (c *crowd) list(o apikey.ListOptions) {
 	}
 	for _, i := range before {
 		if seen[c.ids[i]] != 1 {
-			c.Errorf("by %s, %s was listed %d times", o.Sort, c.ids[i], seen[c.ids[i]])
+			c.Errorf("sort %s: %s was listed %d times; want once", o.Sort, c.ids[i], seen[c.ids[i]])
 		}
 	}
 }
 
-func TestReadersAndWritersOfOneStore(t *testing.T) {
+func TestConcurrentReadersAndWriters(t *testing.T) {
 	t.Parallel()
 	const writes, writers, reads, readers, lists = 1200, 4, 6000, 3, 10
 	c := newCrowd(t, writes*writers)
@@ -302,24 +301,24 @@ func TestReadersAndWritersOfOneStore(t *testing.T) {
 	}
 	others.Go(func() {
 		for range lists {
-			// By name, what is renamed meanwhile may be missed.
+			// A list by name may miss a key that is renamed while it is walked.
 			c.list(apikey.ListOptions{Sort: apikey.SortNewest, Limit: 100})
 		}
 	})
-	// A cache that follows the feed. It is never so far behind that it must forget.
-	told := make(map[apikey.Digest]bool)
+	// A cache follows the feed and is never so far behind that it gets a Reset.
+	listed := make(map[apikey.Digest]bool)
 	var done atomic.Bool
 	since := c.head()
 	others.Go(func() {
 		for last := false; !last; {
-			last = done.Load() // and then once more
+			last = done.Load() // one more poll follows the last write
 			changes, err := c.Changes(context.Background(), since)
 			if err != nil || changes.Reset || changes.Head.Revision < since.Revision {
-				t.Errorf("since %+v: %v, Reset %v, Head %+v", since, err, changes.Reset, changes.Head)
+				t.Errorf("Changes(%+v) = Reset %v, Head %+v, %v; want the digests and a newer Head", since, changes.Reset, changes.Head, err)
 				return
 			}
 			for _, d := range changes.Digests {
-				told[d] = true
+				listed[d] = true
 			}
 			since = changes.Head
 		}
@@ -333,7 +332,7 @@ func TestReadersAndWritersOfOneStore(t *testing.T) {
 	for i := range c.known {
 		if c.known[i].changed.Load() {
 			changed++
-			assert.True(t, told[c.digests[i]], "nobody was told of the change of %s", c.ids[i])
+			assert.True(t, listed[c.digests[i]], "Changes did not list %s, which changed", c.ids[i])
 		}
 		if c.known[i].exists.Load() {
 			exist++
@@ -342,11 +341,11 @@ func TestReadersAndWritersOfOneStore(t *testing.T) {
 			revoked++
 		}
 	}
-	assert.Len(t, told, changed, "digests that were not changed were told of")
+	assert.Len(t, listed, changed, "Changes listed digests that did not change")
 	page := walk(t, c.Store, apikey.ListOptions{Status: apikey.StatusRevoked, Sort: apikey.SortName, Limit: 500})
 	assert.Len(t, page, revoked)
 	all := walk(t, c.Store, apikey.ListOptions{Sort: apikey.SortExpires, Limit: 500})
 	slices.Sort(all)
 	assert.Len(t, slices.Compact(all), exist)
-	t.Logf("%d keys, of which %d were changed and %d revoked", exist, changed, revoked)
+	t.Logf("%d keys, %d changed and %d revoked", exist, changed, revoked)
 }

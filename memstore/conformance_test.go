@@ -3,6 +3,8 @@ package memstore_test
 import (
 	"testing"
 
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/memstore"
 	"github.com/latchkey-dev/apikey/storetest"
@@ -13,14 +15,12 @@ func TestConformance(t *testing.T) {
 	storetest.Run(t, func(*testing.T) apikey.KeyManager { return memstore.New() })
 }
 
-func TestConformanceOfLookup(t *testing.T) {
+func TestLookupConformance(t *testing.T) {
 	t.Parallel()
 	storetest.RunLookup(t, func(t *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore {
 		store := memstore.New()
 		for d, key := range keys {
-			if err := store.Create(t.Context(), d, key); err != nil {
-				t.Fatal(err)
-			}
+			require.NoError(t, store.Create(t.Context(), d, key))
 		}
 		return store
 	})

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A test of a handler behind keys needs no database and no server.
+// A handler behind a Middleware is tested without a database and without a server.
 func Example() {
 	ctx := context.Background()
 	store := memstore.New()
@@ -18,11 +18,11 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		panic(err)
 	}
-	secret, key, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+	secret, key, err := issuer.Issue(ctx, apikey.NewKey{Name: "Backup job"})
 	if err != nil {
 		panic(err)
 	}

@@ -13,8 +13,8 @@ import (
 
 func fold(s string) string { return listing.Fold(s) }
 
-// List returns a page of keys. The newest keys are found at once; other orders, and
-// searches without a hit, read every key, while writers wait.
+// List returns a page of keys. In the order [apikey.SortNewest] it reads keys until the page is full.
+// In other orders it reads every key. Writes wait for a list to finish.
 func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	if err := ctx.Err(); err != nil {
 		return apikey.Page{}, err
@@ -63,29 +63,41 @@ func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, er
 	return page, nil
 }
 
-// selection returns which records the options select, wherever they stand in the list.
+// selection returns a function that reports whether the options select a record, on any page.
 func selection(o apikey.ListOptions, now time.Time) func(*record) bool {
 	search := fold(o.Search)
 	return func(r *record) bool {
 		key := r.key.Load()
 		return (o.Owner == "" || key.Owner == o.Owner) &&
 			(o.Status == "" || status(key, now) == o.Status) &&
+			(o.Scope == "" || slices.Contains(key.Scopes, o.Scope)) &&
+			(o.ExpiresBefore.IsZero() || !key.ExpiresAt.IsZero() && key.ExpiresAt.Before(o.ExpiresBefore)) &&
+			(o.UnusedSince.IsZero() || r.unusedSince(o.UnusedSince)) &&
 			(search == "" || strings.Contains(r.fold, search) ||
-				strings.Contains(fold(key.ID), search) || strings.Contains(fold(key.Hint), search))
+				strings.Contains(fold(key.ID), search) || strings.Contains(fold(key.Hint), search) ||
+				strings.Contains(fold(key.Owner), search) || strings.Contains(fold(strings.Join(key.Scopes, " ")), search))
 	}
 }
 
-func status(key *apikey.Key, now time.Time) string {
+// unusedSince reports whether a key was created before t and not used since then.
+func (r *record) unusedSince(t time.Time) bool {
+	used := r.used.Load()
+	return r.key.Load().CreatedAt.Before(t) && (used == 0 || time.Unix(used, 0).Before(t))
+}
+
+func status(key *apikey.Key, now time.Time) apikey.Status {
 	switch key.Check(now) {
 	case nil:
 		return apikey.StatusActive
 	case apikey.ErrRevoked:
 		return apikey.StatusRevoked
+	case apikey.ErrSuspended:
+		return apikey.StatusSuspended
 	}
 	return apikey.StatusExpired
 }
 
-// position is where a record stands in a list.
+// position returns the place of a record in every order.
 func position(r *record) listing.Position {
 	p := listing.Position{Seq: r.seq, Text: r.fold}
 	if t := r.key.Load().ExpiresAt; !t.IsZero() {
@@ -94,12 +106,12 @@ func position(r *record) listing.Position {
 	return p
 }
 
-var orders = map[string]func(a, b listing.Position) int{
+var orders = map[apikey.Sort]func(a, b listing.Position) int{
 	apikey.SortName: func(a, b listing.Position) int {
 		return cmp.Or(cmp.Compare(a.Text, b.Text), cmp.Compare(a.Seq, b.Seq))
 	},
 	apikey.SortExpires: func(a, b listing.Position) int {
-		// What never expires comes last.
+		// Keys that never expire come last.
 		never := func(p listing.Position) int { return cmp.Compare(0, p.Time) + 1 }
 		return cmp.Or(cmp.Compare(never(a), never(b)), cmp.Compare(a.Time, b.Time), cmp.Compare(a.Seq, b.Seq))
 	},

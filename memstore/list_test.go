@@ -14,14 +14,14 @@ import (
 	"github.com/latchkey-dev/apikey/internal/listing"
 )
 
-// walk returns the IDs on all pages, and fails on a page that is not full but the last.
+// walk returns the IDs on all pages. It fails if a page other than the last is not full.
 func walk(t *testing.T, s *Store, o apikey.ListOptions) (ids []string) {
 	t.Helper()
 	for {
 		page, err := s.List(t.Context(), o)
 		require.NoError(t, err)
 		if page.Next != "" && len(page.Keys) != o.Limit || page.Next == "" && len(page.Keys) == 0 && len(ids) > 0 {
-			t.Errorf("by %q after %d keys, a page of %d has %d, and Next is %q", o.Sort, len(ids), o.Limit, len(page.Keys), page.Next)
+			t.Errorf("sort %q: after %d keys, List with Limit %d = %d keys, Next %q; want a full page or the last", o.Sort, len(ids), o.Limit, len(page.Keys), page.Next)
 		}
 		for _, key := range page.Keys {
 			ids = append(ids, key.ID)
@@ -33,8 +33,8 @@ func walk(t *testing.T, s *Store, o apikey.ListOptions) (ids []string) {
 	}
 }
 
-// many makes a Store of keys k000000 and so on. Each hundred have one name and, but for
-// each third key, which never expires, one expiry.
+// many returns a Store of n keys with the IDs k000000, k000001 and so on. Each hundred keys share a
+// name and an expiry, except that every third key never expires.
 func many(t *testing.T, n int) *Store {
 	t.Helper()
 	s := New()
@@ -49,23 +49,23 @@ func many(t *testing.T, n int) *Store {
 	return s
 }
 
-// A page must be able to end amid keys of one name, or one expiry, or none.
-func TestPagesMayEndAmidEquals(t *testing.T) {
+// A page can end between keys with the same name, the same expiry or no expiry.
+func TestPageEndsBetweenEqualKeys(t *testing.T) {
 	t.Parallel()
 	const n = 1000
 	s := many(t, n)
-	for _, sort := range []string{apikey.SortName, apikey.SortExpires} {
+	for _, sort := range []apikey.Sort{apikey.SortName, apikey.SortExpires} {
 		whole := walk(t, s, apikey.ListOptions{Sort: sort, Limit: 500})
 		for _, limit := range []int{37, 250} {
 			got := walk(t, s, apikey.ListOptions{Sort: sort, Limit: limit})
-			assert.Equal(t, whole, got, "by %s, pages of %d", sort, limit)
+			assert.Equal(t, whole, got, "sort %s, pages of %d", sort, limit)
 		}
 		if sort == apikey.SortExpires {
 			for i, id := range whole {
 				key, err := s.Get(t.Context(), id)
 				require.NoError(t, err)
 				if never := i >= n-(n+2)/3; key.ExpiresAt.IsZero() != never {
-					t.Fatalf("number %d of %d, of which a third never expire, expires at %v", i, n, key.ExpiresAt)
+					t.Fatalf("key %d of %d: ExpiresAt = %v; want the keys that never expire, a third, to come last", i, n, key.ExpiresAt)
 				}
 			}
 		}
@@ -74,20 +74,21 @@ func TestPagesMayEndAmidEquals(t *testing.T) {
 	}
 }
 
-func TestTheLastPageIsNotFollowedByAnEmptyOne(t *testing.T) {
+func TestLastPageIsNotEmpty(t *testing.T) {
 	t.Parallel()
 	s := many(t, 20)
-	for _, sort := range []string{apikey.SortNewest, apikey.SortName, apikey.SortExpires} {
+	for _, sort := range []apikey.Sort{apikey.SortNewest, apikey.SortName, apikey.SortExpires} {
 		for _, limit := range []int{1, 4, 5, 10, 19, 20, 21} {
-			assert.Len(t, walk(t, s, apikey.ListOptions{Sort: sort, Limit: limit}), 20, "by %s, %d a page", sort, limit)
+			assert.Len(t, walk(t, s, apikey.ListOptions{Sort: sort, Limit: limit}), 20, "sort %s, pages of %d", sort, limit)
 		}
-		assert.Len(t, walk(t, s, apikey.ListOptions{Sort: sort, Limit: 4, Search: "k00001"}), 10, "a search by %s", sort)
+		assert.Len(t, walk(t, s, apikey.ListOptions{Sort: sort, Limit: 4, Search: "k00001"}), 10, "search with sort %s", sort)
 		assert.Empty(t, walk(t, s, apikey.ListOptions{Sort: sort, Limit: 4, Search: "nowhere"}))
 	}
 }
 
-// A renamed key moves in the order by name: it may be missed or repeated, but no other is.
-func TestRenamingMovesNoOtherKey(t *testing.T) {
+// A key that is renamed during a walk by name may be missed or repeated. Every other key is listed
+// once.
+func TestRenameMovesNoOtherKey(t *testing.T) {
 	t.Parallel()
 	s := New()
 	for i := range 20 {
@@ -106,8 +107,11 @@ func TestRenamingMovesNoOtherKey(t *testing.T) {
 		if page.Next == "" {
 			break
 		}
-		// The key that the first cursor stands on moves to the front, and then to the end.
-		name := map[bool]string{true: "-", false: "zz"}[len(got) < 8]
+		// The last key of the first page moves to the front and then to the end.
+		name := "zz"
+		if len(got) < 8 {
+			name = "-"
+		}
 		_, err = s.Update(t.Context(), "4", apikey.Patch{Name: &name})
 		require.NoError(t, err)
 		o.Cursor = page.Next
@@ -121,25 +125,23 @@ func TestRenamingMovesNoOtherKey(t *testing.T) {
 	assert.Equal(t, want, got)
 }
 
-// A cursor is no secret: whoever knows how may write one.
-func TestMadeUpPositionsGetAPage(t *testing.T) {
+// A cursor is not signed, so a client can forge one for any position.
+func TestForgedCursorGetsAPage(t *testing.T) {
 	t.Parallel()
 	s := many(t, 20)
-	for _, sort := range []string{apikey.SortNewest, apikey.SortName, apikey.SortExpires} {
+	for _, sort := range []apikey.Sort{apikey.SortNewest, apikey.SortName, apikey.SortExpires} {
 		for _, n := range []int64{math.MinInt64, -1, 0, 1, 10, 20, 21, math.MaxInt64} {
 			o := apikey.ListOptions{Sort: sort, Limit: 500}
 			o.Cursor = listing.Cursor(o, listing.Position{Seq: n, Time: n, Text: "job 5"})
 			page, err := s.List(t.Context(), o)
 			require.NoError(t, err)
 			assert.Empty(t, page.Next)
-			if len(page.Keys) > 20 {
-				t.Errorf("by %s from %d, %d of 20 keys", sort, n, len(page.Keys))
-			}
+			assert.LessOrEqual(t, len(page.Keys), 20, "keys by sort %s from position %d", sort, n)
 		}
 	}
 }
 
-func TestSearchSeesANameAsItIsNow(t *testing.T) {
+func TestSearchSeesTheCurrentName(t *testing.T) {
 	t.Parallel()
 	s := New()
 	add(t, s, apikey.Key{ID: "a", Name: "Backup \u00c9"})
@@ -156,5 +158,5 @@ func TestSearchSeesANameAsItIsNow(t *testing.T) {
 	grace := time.Now().Add(time.Hour)
 	_, err = s.Replace(t.Context(), "a", grace, digestOf("b"), apikey.Key{ID: "b"})
 	require.NoError(t, err)
-	assert.Equal(t, 2, found("import"), "the successor has the name of the key it replaces")
+	assert.Equal(t, 2, found("import"), "the old key and its successor, which inherits the name")
 }

@@ -2,35 +2,38 @@ package sqlstore
 
 import (
 	"context"
+	"encoding/json"
+	"fmt"
+	"math"
+	"strings"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/internal/listing"
 )
 
-// Audit returns entries of the audit trail from the newest on: those of one key, or of all
-// if keyID is "". cursor is the next of the page before, and limit 1 to 500, or 0 for 50.
-func (s *Store) Audit(ctx context.Context, keyID, cursor string, limit int) (entries []apikey.AuditEntry, next string, err error) {
-	o, err := apikey.ListOptions{Cursor: cursor, Limit: limit}.Validate()
+// Audit returns a page of the audit trail, newest entry first. The error is [apikey.ErrInvalid] for
+// invalid options.
+func (s *Store) Audit(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+	o, err := o.Validate()
 	if err != nil {
-		return nil, "", err
+		return apikey.AuditPage{}, err
 	}
-	// A cursor of a list of keys is none of this one.
-	o.Owner, o.Status = keyID, "audit"
-	from, follows, err := listing.Parse(o)
+	from, follows, err := listing.ParseAudit(o)
 	if err != nil {
-		return nil, "", err
+		return apikey.AuditPage{}, err
 	}
-	query, args := "SELECT rev, at, actor, action, key_id, detail FROM apikey_audit WHERE rev < ? ", []any{from.Seq}
+	query, args := "SELECT rev, at, actor, action, key_id, detail, changes FROM apikey_audit WHERE rev < ? ", []any{from.Seq}
 	if !follows {
-		args[0] = int64(1<<63 - 1)
+		args[0] = int64(math.MaxInt64)
 	}
-	if keyID != "" {
-		if !isID(keyID) {
-			return nil, "", nil
+	if o.KeyID != "" {
+		if !isID(o.KeyID) {
+			return apikey.AuditPage{}, nil
 		}
 		query += "AND key_seq = (SELECT seq FROM apikey_keys WHERE id = ?) "
-		args = append(args, keyID)
+		args = append(args, o.KeyID)
 	}
+	var page apikey.AuditPage
 	err = s.read(ctx, func(ctx context.Context) error {
 		rows, err := s.query(ctx, query+"ORDER BY rev DESC LIMIT ?", append(args, o.Limit+1)...)
 		if err != nil {
@@ -39,22 +42,94 @@ func (s *Store) Audit(ctx context.Context, keyID, cursor string, limit int) (ent
 		defer rows.Close()
 		var rev int64
 		for rows.Next() {
-			if len(entries) == o.Limit {
-				next = listing.Cursor(o, listing.Position{Seq: rev})
+			if len(page.Entries) == o.Limit {
+				page.Next = listing.AuditCursor(o, rev)
 				return nil
 			}
 			var e apikey.AuditEntry
 			var at int64
-			if err := rows.Scan(&rev, &at, &e.Actor, &e.Action, &e.KeyID, &e.Detail); err != nil {
+			var detail, changes string
+			if err := rows.Scan(&rev, &at, &e.Actor, &e.Action, &e.KeyID, &detail, &changes); err != nil {
 				return err
 			}
 			e.At = timeOf(at)
-			entries = append(entries, e)
+			if e.Changes, err = fieldsOf(e.Action, detail, changes); err != nil {
+				return fmt.Errorf("apikey_audit: revision %d: %w", rev, err)
+			}
+			page.Entries = append(page.Entries, e)
 		}
 		return rows.Err()
 	})
 	if err != nil {
-		return nil, "", err
+		return apikey.AuditPage{}, err
 	}
-	return entries, next, nil
+	return page, nil
+}
+
+// A fieldChange is the JSON form of an apikey.FieldChange in the column changes.
+type fieldChange struct {
+	Field string `json:"field"`
+	Old   string `json:"old,omitempty"`
+	New   string `json:"new,omitempty"`
+}
+
+// json returns the value of the column changes. It is [] if no field changed, because an empty text
+// marks an entry of a program of version 1.
+func (c *change) json() string {
+	list := make([]fieldChange, len(c.fields))
+	for i, f := range c.fields {
+		list[i] = fieldChange(f)
+	}
+	b, _ := json.Marshal(list) // never fails for strings
+	return string(b)
+}
+
+// detail returns the value of the column detail, which programs of version 1 of the schema read.
+func (c *change) detail() string {
+	var names []string
+	for _, f := range c.fields {
+		switch {
+		case c.action == "create" && f.Field == "replaces":
+			return "replaces " + f.New
+		case c.action == "replace" && f.Field == "replaced_by":
+			return "by " + f.New
+		case c.action == "update" && f.Field == "expires":
+			names = append(names, "expiry")
+		case c.action == "update":
+			names = append(names, f.Field)
+		}
+	}
+	return strings.Join(names, ", ")
+}
+
+// fieldsOf returns the changes of an entry. An entry of a program of version 1 names fields without
+// values.
+func fieldsOf(action, detail, changes string) ([]apikey.FieldChange, error) {
+	if changes != "" {
+		var list []fieldChange
+		if err := json.Unmarshal([]byte(changes), &list); err != nil {
+			return nil, fmt.Errorf("column changes: %w", err)
+		}
+		var all []apikey.FieldChange
+		for _, f := range list {
+			all = append(all, apikey.FieldChange(f))
+		}
+		return all, nil
+	}
+	switch {
+	case detail == "":
+		return nil, nil
+	case action == "create":
+		return []apikey.FieldChange{{Field: "replaces", New: strings.TrimPrefix(detail, "replaces ")}}, nil
+	case action == "replace":
+		return []apikey.FieldChange{{Field: "replaced_by", New: strings.TrimPrefix(detail, "by ")}}, nil
+	}
+	var all []apikey.FieldChange
+	for field := range strings.SplitSeq(detail, ", ") {
+		if field == "expiry" {
+			field = "expires"
+		}
+		all = append(all, apikey.FieldChange{Field: field})
+	}
+	return all, nil
 }

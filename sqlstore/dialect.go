@@ -1,24 +1,21 @@
 package sqlstore
 
 import (
-	_ "embed"
 	"fmt"
-	"strconv"
 	"strings"
-	"sync"
 )
 
-// A Dialect is the kind of database behind a *sql.DB.
+// A Dialect names the database system behind a *sql.DB. New rejects the zero Dialect.
 type Dialect int
 
-// The dialects. The zero Dialect is none, and New refuses it.
+// The dialects and the versions that they support.
 const (
 	SQLite   Dialect = iota + 1 // SQLite 3.37 or later
 	Postgres                    // PostgreSQL 12 or later
 	MySQL                       // MariaDB 10.6 or later, MySQL 8.0 or later
 )
 
-// String returns the name of the database.
+// String returns the name of the database system.
 func (d Dialect) String() string {
 	if d < SQLite || d > MySQL {
 		return fmt.Sprintf("Dialect(%d)", int(d))
@@ -26,169 +23,178 @@ func (d Dialect) String() string {
 	return dialects[d].name
 }
 
-// A dialect is what the databases differ in. All else is one code path.
+// A dialect contains the differences between the databases. All other code is common.
 type dialect struct {
-	name   string
-	schema string // of the current version
+	name  string
+	steps []step // of the schema
 
-	// begin and end surround what a write does on its connection. Nothing that begin
-	// sets may outlive end.
-	begin, commit []string
-	end           []string
-	snapshot      []string // begins a transaction that reads one state, until commit
-	notify        string   // within the transaction; "" if there is no such thing
+	begin  []string // begins a write on its connection
+	end    []string // restores the session settings that begin changed
+	commit string   // commits a write; on PostgreSQL it also notifies listeners
 
-	lookup string   // a key by digest, with the state it was read from
-	stamp  string   // for lookups that found no row: the state alone; "" if lookup always has one
-	kept   string   // whether what the database keeps among its settings is as lock makes it; "" if there is nothing
-	health string   // in a poll: whether this is no primary that can be relied on
-	force  string   // how a list names its index, where another one would be taken; "" elsewhere
-	keyOf  string   // how a list joins the key k at a position s
-	touch  string   // how a chunk of last uses is written
-	lock   []string // taken to migrate
-	held   string   // whether it was, where that is no error of lock itself; "" elsewhere
-	unlock []string
+	lookup     string // selects a key by digest, and the revision
+	stamp      string // repeats lookup and the revision after lookup returned no row; "" if lookup always returns one
+	walEnabled string // selects whether the database is in WAL mode, which lock enables; "" for servers
+	force      string // names the index of a list; "" if the database has no such hint
+	touch      string // writes a chunk of last uses
 
-	numbered bool // parameters are $1, $2 … and not ?
-	prepare  bool // statements are prepared by us, for the driver keeps none
+	// notPrimary is an expression: 0 for a writable primary, otherwise the number of the reason in
+	// notPrimaryReasons, counted from 1.
+	notPrimary        string
+	notPrimaryReasons []string
+
+	// lock and unlock surround a step of a migration. If lock does not fail while another
+	// connection holds the lock, lockHolder selects the ID of that connection: 0 for this
+	// connection, -1 if unknown.
+	lock, unlock []string
+	lockHolder   string
+
+	// blockWrites blocks other writes during a step. If an ALTER waits for a table, MySQL ends a
+	// transaction that has read this table and then writes to it, as a deadlock.
+	blockWrites bool
+
+	// untrusted selects tables that may belong to an attacker or to another service, for
+	// checkOwners; "" if a database has one owner.
+	untrusted string
+
+	*binder // of one Store
+
+	numbered    bool // placeholders are $1, $2 … instead of ?
+	returning   bool // UPDATE supports RETURNING
+	server      bool // clients connect over a network
+	interpolate bool // statements that are not prepared contain their arguments as literals
+	prepare     bool // this package prepares statements, because the drivers cache none
 }
 
-//go:embed schema/sqlite.sql
-var sqliteSchema string
-
-//go:embed schema/postgres.sql
-var postgresSchema string
-
-//go:embed schema/mysql.sql
-var mysqlSchema string
-
-// joined is the lookup in one statement, and so of one snapshot: it always has a row.
+// joined selects a key and the revision from one snapshot. It always returns one row.
 const joined = "SELECT m.epoch, m.rev, " + keyColumns + " FROM apikey_meta m LEFT JOIN apikey_keys k ON k.digest = ? WHERE m.one = 1"
 
-// joinKey finds the key at a position by its primary key.
-const joinKey = "JOIN apikey_keys k ON k.seq = s.seq"
-
-// sqliteWaits has a connection wait for locks as OpenSQLite set it up.
-const sqliteWaits = "PRAGMA busy_timeout = 10000"
+// restoreBusyTimeout sets the busy timeout that OpenSQLite sets.
+const restoreBusyTimeout = "PRAGMA busy_timeout = 10000"
 
 var dialects = map[Dialect]*dialect{
 	SQLite: {
-		name:   "SQLite",
-		schema: sqliteSchema,
-		// FULL, or a write that was acknowledged could be lost with the machine.
-		// IMMEDIATE, or a transaction that has read could not go on to write.
-		// It waits for the lock but shortly; see tx.begin.
-		begin:    []string{"PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 20", "BEGIN IMMEDIATE", sqliteWaits},
-		commit:   []string{"COMMIT"},
-		snapshot: []string{"BEGIN"},
-		// Twice as fast as the join.
+		name:  "SQLite",
+		steps: stepsOf("sqlite"),
+		// FULL, because a power failure could otherwise lose an acknowledged write. IMMEDIATE,
+		// because a deferred transaction that has read may not be able to write. The busy timeout
+		// is short because beginOnce repeats BEGIN.
+		begin:  []string{"PRAGMA synchronous = FULL", "PRAGMA busy_timeout = 20", "BEGIN IMMEDIATE", restoreBusyTimeout},
+		commit: "COMMIT",
+		// The subselects are twice as fast as a join.
 		lookup: "SELECT (SELECT epoch FROM apikey_meta WHERE one = 1), (SELECT rev FROM apikey_meta WHERE one = 1), " +
 			keyColumns + " FROM apikey_keys k WHERE k.digest = ?",
 		stamp: joined,
-		// CROSS has it look up the key at each position, in this order. Without statistics it
-		// would rather begin with all keys of a status, and sort what it finds.
-		keyOf: "CROSS " + joinKey,
-		// A database in memory has neither a file nor anybody else who writes to it.
-		kept:   "SELECT journal_mode = 'wal' OR (SELECT file = '' FROM pragma_database_list WHERE name = 'main') FROM pragma_journal_mode",
-		health: "0",
-		touch: "WITH v(digest, at) AS (VALUES " + rows("(?, ?)") + ") " +
-			"INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +
-			"ON CONFLICT (seq) DO UPDATE SET at = max(at, excluded.at)",
-		lock:    []string{"PRAGMA busy_timeout = 1000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"},
-		unlock:  []string{"COMMIT", sqliteWaits},
-		prepare: true,
+		// Without statistics SQLite prefers another index and sorts.
+		force: " INDEXED BY %s",
+		// A database in memory has no file and no other processes, so it needs no WAL.
+		walEnabled:        "SELECT journal_mode = 'wal' OR (SELECT file = '' FROM pragma_database_list WHERE name = 'main') FROM pragma_journal_mode",
+		notPrimary:        "(SELECT query_only FROM pragma_query_only)",
+		notPrimaryReasons: []string{"the connection is read-only (PRAGMA query_only)"},
+		touch: "WITH v(digest, at, addr) AS (VALUES " + chunkOf("(?, ?, ?)") + ") " +
+			"INSERT INTO apikey_used (seq, at, addr) SELECT k.seq, v.at, v.addr FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +
+			"ON CONFLICT (seq) DO UPDATE SET addr = excluded.addr, at = excluded.at WHERE excluded.at > apikey_used.at",
+		lock:      []string{"PRAGMA busy_timeout = 1000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"},
+		unlock:    []string{"COMMIT", restoreBusyTimeout},
+		returning: true,
+		prepare:   true,
 	},
 	Postgres: {
-		name:   "PostgreSQL",
-		schema: postgresSchema,
-		// The server ends a transaction whose client has frozen or gone, so that it does
-		// not hold the counter row for the others.
+		name:  "PostgreSQL",
+		steps: stepsOf("postgres"),
+		// The server ends the transaction of a frozen client, so that it does not keep the counter
+		// row locked.
 		begin: []string{"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " +
-			"SET LOCAL idle_in_transaction_session_timeout = '2s'; SET LOCAL lock_timeout = '4s'; " +
+			"SET LOCAL idle_in_transaction_session_timeout = '3s'; SET LOCAL lock_timeout = '4s'; " +
 			"SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"},
-		commit:   []string{"COMMIT"},
-		snapshot: []string{"BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY"},
-		notify:   "SELECT pg_notify('apikey', '')",
-		// OFFSET keeps a filter out of it: where few keys would pass, the planner would look
-		// for them in the whole table, and only then at which positions were asked for.
-		keyOf:  "JOIN LATERAL (SELECT * FROM apikey_keys WHERE seq = s.seq OFFSET 0) k ON true",
+		commit: "SELECT pg_notify(rtrim('apikey_', '_'), ''); COMMIT", // in one round trip; see channelOf
 		lookup: joined,
-		// On a standby, too.
-		health: "CASE WHEN current_setting('transaction_read_only') = 'on' THEN 1 ELSE 0 END",
-		touch: "INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM (VALUES (?::bytea, ?::bigint)" +
-			strings.Repeat(", (?, ?)", touchChunk-1) + ") v(digest, at) JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
-			"ON CONFLICT (seq) DO UPDATE SET at = GREATEST(apikey_used.at, excluded.at)",
-		// Without a timeout, an ALTER that waits for a long reader would stop whoever
-		// comes after it. Every statement must see what was committed before it had the lock.
+		// default_transaction_read_only does not count, because begin overrides it.
+		notPrimary:        "CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END",
+		notPrimaryReasons: []string{"the server is in recovery: it is a standby"},
+		touch: "INSERT INTO apikey_used (seq, at, addr) SELECT k.seq, v.at, v.addr FROM (VALUES (?::bytea, ?::bigint, ?::text)" +
+			strings.Repeat(", (?, ?, ?)", touchChunk-1) + ") v(digest, at, addr) JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
+			"ON CONFLICT (seq) DO UPDATE SET addr = excluded.addr, at = excluded.at WHERE excluded.at > apikey_used.at",
+		// Without a lock timeout, an ALTER that waits for a long reader would block all later
+		// statements on the table. READ COMMITTED, because each statement must see the steps that
+		// were committed before this connection got the lock.
 		lock: []string{"BEGIN ISOLATION LEVEL READ COMMITTED READ WRITE; " +
-			"SET LOCAL lock_timeout = '1s'; SELECT pg_advisory_xact_lock(7021438865041)"},
-		unlock:   []string{"COMMIT"},
-		numbered: true,
+			"SET LOCAL lock_timeout = '300ms'; SELECT pg_advisory_xact_lock(hashtextextended(current_schema() || '.apikey_', 0))"},
+		unlock:    []string{"COMMIT"},
+		untrusted: postgresUntrusted,
+		numbered:  true,
+		returning: true,
+		server:    true,
 	},
 	MySQL: {
-		name:   "MySQL",
-		schema: mysqlSchema,
-		// wait_timeout has the server end a transaction whose client has frozen.
+		name:  "MySQL",
+		steps: stepsOf("mysql"),
+		// wait_timeout makes the server end the transaction of a frozen client.
 		begin: []string{"SET @apikey_wait = @@SESSION.wait_timeout, @apikey_lock = @@SESSION.innodb_lock_wait_timeout, " +
-			"SESSION wait_timeout = 3, SESSION innodb_lock_wait_timeout = 4",
-			"SET TRANSACTION ISOLATION LEVEL READ COMMITTED", "START TRANSACTION READ WRITE"},
-		commit:   []string{"COMMIT"},
-		snapshot: []string{"SET TRANSACTION ISOLATION LEVEL REPEATABLE READ", "START TRANSACTION READ ONLY"},
-		end:      []string{"SET SESSION wait_timeout = @apikey_wait, SESSION innodb_lock_wait_timeout = @apikey_lock"},
-		lookup:   joined,
-		// Dirty reads would show a revision before the change that it counts. A character
-		// set of another kind would change text on its way.
-		health: "@@read_only OR NOT @@autocommit OR @@character_set_client <> 'utf8mb4' OR " +
-			"/*!80000 @@transaction_isolation = */ /*M!100000 @@tx_isolation = */ 'READ-UNCOMMITTED'",
-		force: " FORCE INDEX (%s)",
-		// In this order, like SQLite: with statistics too it would rather begin with all keys of a
-		// status where there are many.
-		keyOf: "STRAIGHT_" + joinKey,
-		touch: "INSERT INTO apikey_used (seq, at) SELECT k.seq, v.at FROM (SELECT CAST(? AS BINARY) AS digest, CAST(? AS SIGNED) AS at" +
-			strings.Repeat(" UNION ALL SELECT ?, ?", touchChunk-1) + ") v JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
-			"ON DUPLICATE KEY UPDATE at = GREATEST(apikey_used.at, VALUES(at))",
-		lock:    []string{"SET SESSION lock_wait_timeout = 1", "DO GET_LOCK('apikey_migrate', 1)"},
-		held:    "SELECT COALESCE(IS_USED_LOCK('apikey_migrate') = CONNECTION_ID(), 0)",
-		unlock:  []string{"DO RELEASE_LOCK('apikey_migrate')", "SET SESSION lock_wait_timeout = @@GLOBAL.lock_wait_timeout"},
-		prepare: true,
+			"SESSION wait_timeout = 3, SESSION innodb_lock_wait_timeout = 4, " +
+			// Without SESSION the isolation level applies to the next transaction only.
+			"/*!80000 @@transaction_isolation */ /*M!100000 @@tx_isolation */ = 'READ-COMMITTED'", "START TRANSACTION READ WRITE"},
+		commit: "COMMIT",
+		end:    []string{"SET SESSION wait_timeout = @apikey_wait, SESSION innodb_lock_wait_timeout = @apikey_lock"},
+		lookup: joined,
+		// The session's own read_only does not count, because begin overrides it. Dirty reads could
+		// return a revision before its change. Another character set would change text in transit.
+		notPrimary: "CASE WHEN @@read_only OR @@innodb_read_only THEN 1 WHEN NOT @@autocommit THEN 2 " +
+			"WHEN @@character_set_client <> 'utf8mb4' THEN 3 " +
+			"WHEN /*!80000 @@transaction_isolation = */ /*M!100000 @@tx_isolation = */ 'READ-UNCOMMITTED' THEN 4 ELSE 0 END",
+		notPrimaryReasons: []string{"the server is read-only (read_only or innodb_read_only)", "autocommit is off",
+			"character_set_client is not utf8mb4", "transactions are READ UNCOMMITTED by default"},
+		blockWrites: true,
+		force:       " FORCE INDEX (%s)",
+		// The address comes first, because the assignments are executed in order.
+		touch: "INSERT INTO apikey_used (seq, at, addr) SELECT k.seq, v.at, v.addr FROM (SELECT CAST(? AS BINARY) AS digest, CAST(? AS SIGNED) AS at, CAST(? AS BINARY) AS addr" +
+			strings.Repeat(" UNION ALL SELECT ?, ?, ?", touchChunk-1) + ") v JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
+			"ON DUPLICATE KEY UPDATE addr = IF(VALUES(at) > apikey_used.at, VALUES(addr), apikey_used.addr), at = GREATEST(apikey_used.at, VALUES(at))",
+		// ALTER and CREATE run outside transactions, so the session itself must permit writes.
+		lock: []string{"SET @apikey_read_only = " + mysqlReadOnly("@@SESSION.") + ", SESSION lock_wait_timeout = 1",
+			"SET SESSION TRANSACTION READ WRITE", "DO GET_LOCK(" + mysqlLock + ", 1)"},
+		lockHolder: "SELECT CASE WHEN IS_USED_LOCK(" + mysqlLock + ") = CONNECTION_ID() THEN 0 ELSE COALESCE(IS_USED_LOCK(" + mysqlLock + "), -1) END",
+		unlock: []string{"DO RELEASE_LOCK(" + mysqlLock + ")",
+			"SET SESSION lock_wait_timeout = @@GLOBAL.lock_wait_timeout, " + mysqlReadOnly("SESSION ") + " = @apikey_read_only"},
+		interpolate: true, // the protocol needs another round trip for arguments
+		server:      true,
+		prepare:     true,
 	},
 }
 
-// unfit is what to say where health has found something.
-func (d *dialect) unfit() error {
-	return fmt.Errorf("%s: this is a replica or read-only, or the connection is without autocommit, without utf8mb4, "+
-		"or reads what is uncommitted; want the primary, and none of these settings", d.name)
+// mysqlLock is the name of the migration lock. MySQL's named locks are global to a server, so the
+// name contains the database and the prefix. It has at most 64 characters.
+const mysqlLock = "IF(CHAR_LENGTH(CONCAT(DATABASE(), '.apikey_')) > 64, SHA2(CONCAT(DATABASE(), '.apikey_'), 256), CONCAT(DATABASE(), '.apikey_'))"
+
+// withPrefix returns the dialect of one Store.
+func (d *dialect) withPrefix(prefix string) *dialect {
+	c := *d
+	c.binder = &binder{prefix: prefix, numbered: d.numbered}
+	return &c
 }
 
-func rows(row string) string { return row + strings.Repeat(", "+row, touchChunk-1) }
-
-// rebound are the statements that rebind has made, of which there are as many as this package
-// has variants. It is one for all dialects, since only one of them has any.
-var rebound sync.Map
-
-// rebind writes the parameters of a statement as the database wants them.
-func (d *dialect) rebind(query string) string {
-	if !d.numbered {
-		return query
+// withArgs binds a statement that is not prepared and interpolates its arguments if necessary.
+func (d *dialect) withArgs(query string, args []any) (string, []any) {
+	query = d.bind(query)
+	if d.interpolate && len(args) > 0 {
+		return interpolate(query, args), nil
 	}
-	if made, ok := rebound.Load(query); ok {
-		return made.(string)
-	}
-	made := number(query)
-	rebound.Store(query, made)
-	return made
+	return query, args
 }
 
-// number writes each ? as $1, $2 and so on.
-func number(query string) string {
-	var b strings.Builder
-	for n := 1; ; n++ {
-		before, after, found := strings.Cut(query, "?")
-		b.WriteString(before)
-		if !found {
-			return b.String()
-		}
-		b.WriteString("$" + strconv.Itoa(n))
-		query = after
+// mysqlReadOnly returns the variable that makes transactions read-only. Its name differs between
+// MySQL and MariaDB.
+func mysqlReadOnly(scope string) string {
+	return "/*!80000 " + scope + "transaction_read_only */ /*M!100000 " + scope + "tx_read_only */"
+}
+
+// chunkOf repeats a row of placeholders for a chunk of last uses.
+func chunkOf(row string) string { return row + strings.Repeat(", "+row, touchChunk-1) }
+
+// from returns the table of keys with the hint for an index; "" is the primary key.
+func (d *dialect) from(index string) string {
+	if index == "" || d.force == "" {
+		return "apikey_keys"
 	}
+	return "apikey_keys" + fmt.Sprintf(d.force, index)
 }

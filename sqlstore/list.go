@@ -1,9 +1,9 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
-	"database/sql"
-	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -11,56 +11,25 @@ import (
 	"github.com/latchkey-dev/apikey/internal/listing"
 )
 
-// searchBudget is how many rows one step of a filtered list looks at before it returns what
-// it has found, with a cursor to go on. In the order of names it finds each row in another
-// place, and is to take no more than some 25 ms all the same, where the table is in memory.
-const searchBudget = 5_000
+const (
+	// searchBudget is the number of keys that one List examines if it selects by columns that are in
+	// no index. It then reads every row, by name in a random order.
+	searchBudget = 5_000
+	// statusBudget is the number of keys that one List examines otherwise. The indexes contain the
+	// status.
+	statusBudget = 50_000
+	// firstStep is the number of keys that a List reads first. Each further step reads at most eight
+	// times as many as the one before.
+	firstStep = 250
+	// stepShare is the ratio of ReadTimeout to the time that one List may take: 25 ms of 2 s.
+	stepShare = 80
+)
 
-// A span is a run of rows in one order, for which an index serves. A list is one span, or
-// several that follow each other: a condition with OR, or with a row of values, would not be
-// answered from an index on every database.
-type span struct {
-	where string
-	args  []any
-	order string
-	index string // "" is the primary key
-}
-
-// spans returns where a list goes on after a position, or all of it.
-func spans(sort string, from listing.Position, follows bool) []span {
-	const (
-		newest  = "seq DESC"
-		oldest  = "seq"
-		name    = "fold, seq"
-		expires = "expires_at, seq"
-
-		byName    = "apikey_keys_name"
-		byExpires = "apikey_keys_expires"
-	)
-	switch {
-	case sort == apikey.SortNewest && follows:
-		return []span{{"seq < ?", []any{from.Seq}, newest, ""}}
-	case sort == apikey.SortNewest:
-		return []span{{"1 = 1", nil, newest, ""}}
-	case sort == apikey.SortName && follows:
-		return []span{{"fold = ? AND seq > ?", []any{from.Text, from.Seq}, oldest, byName}, {"fold > ?", []any{from.Text}, name, byName}}
-	case sort == apikey.SortName:
-		return []span{{"1 = 1", nil, name, byName}}
-	}
-	never := span{"expires_at = 0", nil, oldest, byExpires}
-	switch {
-	case follows && from.Time == 0:
-		return []span{{"expires_at = 0 AND seq > ?", []any{from.Seq}, oldest, byExpires}}
-	case follows:
-		return []span{{"expires_at = ? AND seq > ?", []any{from.Time, from.Seq}, oldest, byExpires},
-			{"expires_at > ?", []any{from.Time}, expires, byExpires}, never}
-	}
-	return []span{{"expires_at > 0", nil, expires, byExpires}, never}
-}
-
-// List returns a page of keys. Pages cost the same from the first to the last. With a
-// filter, one call looks at some 5,000 keys and may then return a short page, even an empty
-// one, with a Next to go on.
+// List returns a page of keys. Every page costs the same, and its cost does not depend on the keys
+// of other owners. One call examines at most 5,000 keys if no index contains a selected column, as
+// for a Search, otherwise 50,000. It also stops after 1/80 of ReadTimeout, by default 25 ms, because
+// databases differ in speed. It then returns a short page, possibly an empty one, whose Next
+// continues the list. The error is [apikey.ErrInvalid] for invalid options.
 func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	o, err := o.Validate()
 	if err != nil {
@@ -71,19 +40,10 @@ func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, er
 		return apikey.Page{}, err
 	}
 	var page apikey.Page
-	filter, args := filterOf(o, time.Now())
-	all := spans(o.Sort, from, follows)
+	l := list{store: s, o: o, now: time.Now().UnixMicro(), search: listing.Fold(o.Search)}
 	err = s.read(ctx, func(ctx context.Context) (err error) {
-		if filter == "" {
-			page, err = s.list(func(query string, args ...any) (*sql.Rows, error) { return s.query(ctx, query, args...) }, o, all, "", nil)
-			return err
-		}
-		// Of one state, or what was revoked in between would move the end of the budget, and the
-		// keys that it has moved over would be on no page.
-		return s.snapshot(ctx, func(q querier) error {
-			page, err = s.list(q, o, all, filter, args)
-			return err
-		})
+		page, err = l.page(ctx, from, follows)
+		return err
 	})
 	if err != nil {
 		return apikey.Page{}, err
@@ -91,95 +51,214 @@ func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, er
 	return page, nil
 }
 
-func (s *Store) list(q querier, o apikey.ListOptions, spans []span, filter string, filterArgs []any) (apikey.Page, error) {
-	var page apikey.Page
-	var last stored
-	for _, span := range spans {
-		if o.Sort == apikey.SortNewest && o.Status != "" {
-			// What can be answered from an index needs no budget.
-			span.where += " AND dead = " + map[bool]string{true: "1", false: "0"}[o.Status == apikey.StatusRevoked]
-			span.index = "apikey_keys_state"
+// A list is one call of List.
+type list struct {
+	store  *Store
+	o      apikey.ListOptions
+	now    int64
+	search string // folded
+}
+
+// A candidate is a key at its position in the list, before its status and text are compared.
+type candidate struct {
+	listing.Position
+	dead       int
+	searchable []string // folded
+	scopes     string
+	created    int64
+	used       int64 // 0 means never
+}
+
+func (l *list) page(ctx context.Context, from listing.Position, follows bool) (apikey.Page, error) {
+	want, budget := l.o.Limit+1, l.budget() // one key more shows that there is a next page
+	var found []listing.Position
+	// Without the round trips in readTimeout: a slow network makes pages short rather than late.
+	begun, limit := time.Now(), cmp.Or(l.store.options.ReadTimeout, defaultReadTimeout)/stepShare
+	for step, read := firstStep, 0; ; {
+		if l.isExact() {
+			step = want
 		}
-		inner, want := searchBudget, o.Limit+1-len(page.Keys)
-		if filter == "" {
-			inner = want
-		}
-		// One more than fits tells that there is a next page.
-		query := span.keys(s.d, "LIMIT ?") + "WHERE 1 = 1" + filter + " ORDER BY " + span.outer() + " LIMIT ?"
-		all := append(append(append([]any{}, span.args...), inner), filterArgs...)
-		rows, err := q(query, append(all, want)...)
+		size := min(step, budget)
+		candidates, err := l.candidates(ctx, from, follows, size)
 		if err != nil {
 			return apikey.Page{}, err
 		}
-		found, err := scanKeys(rows)
-		if err != nil {
-			return apikey.Page{}, err
-		}
-		for _, k := range found {
-			if len(page.Keys) == o.Limit {
-				page.Next = listing.Cursor(o, position(&last))
-				return page, nil
+		for _, c := range candidates {
+			from, follows = c.Position, true
+			if !l.selects(&c) {
+				continue
 			}
-			page.Keys = append(page.Keys, k.key)
-			last = k
+			if found = append(found, c.Position); len(found) == want {
+				return l.fetch(ctx, found[:l.o.Limit], found[l.o.Limit-1:])
+			}
 		}
-		if filter == "" {
+		if len(candidates) < size {
+			return l.fetch(ctx, found, nil)
+		}
+		spent := time.Since(begun)
+		if budget -= size; budget == 0 || spent >= limit {
+			return l.fetch(ctx, found, []listing.Position{from})
+		}
+		read += size
+		// A database is much slower per key if the table does not fit into its memory.
+		inTime := float64(read) * float64(limit-spent) / float64(max(spent, 1))
+		step = int(min(float64(step*8), max(firstStep, inTime)))
+	}
+}
+
+// isExact reports whether the list selects every candidate.
+func (l *list) isExact() bool {
+	o := l.o
+	return !l.readsRows() && o.ExpiresBefore.IsZero() && (o.Status == "" || o.Owner == "" && (o.Status == apikey.StatusRevoked || o.Status == apikey.StatusSuspended || o.Sort == apikey.SortExpires))
+}
+
+// readsRows reports whether the list selects by columns that are in no index.
+func (l *list) readsRows() bool {
+	return l.search != "" || l.o.Scope != "" || !l.o.UnusedSince.IsZero()
+}
+
+func (l *list) budget() int {
+	if l.readsRows() || !l.o.ExpiresBefore.IsZero() && l.o.Sort != apikey.SortExpires {
+		return searchBudget
+	}
+	return statusBudget
+}
+
+func (l *list) selects(c *candidate) bool {
+	if l.o.Status != "" && l.status(c.dead, c.Time) != l.o.Status {
+		return false
+	}
+	o := l.o
+	if o.Scope != "" && !slices.Contains(strings.Fields(c.scopes), o.Scope) ||
+		!o.ExpiresBefore.IsZero() && (c.Time == 0 || c.Time >= o.ExpiresBefore.UnixMicro()) ||
+		!o.UnusedSince.IsZero() && (c.created >= o.UnusedSince.UnixMicro() || c.used >= o.UnusedSince.UnixMicro()) {
+		return false
+	}
+	if l.search == "" {
+		return true
+	}
+	for _, text := range c.searchable {
+		if strings.Contains(text, l.search) {
+			return true
+		}
+	}
+	return false
+}
+
+func (l *list) status(dead int, expires int64) apikey.Status {
+	switch {
+	case dead == revoked:
+		return apikey.StatusRevoked
+	case dead == suspended:
+		return apikey.StatusSuspended
+	case expires != 0 && expires <= l.now:
+		return apikey.StatusExpired
+	}
+	return apikey.StatusActive
+}
+
+// candidates returns the next n candidates after a position, or fewer at the end of the list.
+func (l *list) candidates(ctx context.Context, from listing.Position, follows bool, n int) (all []candidate, err error) {
+	columns := "seq, fold, expires_at, dead"
+	if l.o.Sort != apikey.SortName {
+		columns = "seq, '', expires_at, dead"
+	}
+	if l.readsRows() {
+		used := "0"
+		if !l.o.UnusedSince.IsZero() {
+			used = "COALESCE((SELECT at FROM apikey_used WHERE apikey_used.seq = apikey_keys.seq), 0)"
+		}
+		columns = "seq, fold, expires_at, dead, fold_id, owner, scopes, created_at, " + used
+	}
+	for _, r := range indexRanges(l.o, from, follows, l.now) {
+		found, err := l.scan(ctx, columns, r, n-len(all))
+		if err != nil {
+			return nil, err
+		}
+		if all = append(all, found...); len(all) == n {
+			break
+		}
+	}
+	return all, nil
+}
+
+// scan returns the first n candidates of an index range.
+func (l *list) scan(ctx context.Context, columns string, r indexRange, n int) (all []candidate, err error) {
+	s := l.store
+	rows, err := s.query(ctx, "SELECT "+columns+" FROM "+s.d.from(r.index)+" WHERE "+r.where+" ORDER BY "+r.order+" LIMIT ?",
+		append(r.args, n)...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		var c candidate
+		var foldID, owner string
+		fields := []any{&c.Seq, &c.Text, &c.Time, &c.dead}
+		if l.readsRows() {
+			fields = append(fields, &foldID, &owner, &c.scopes, &c.created, &c.used)
+		}
+		if err := rows.Scan(fields...); err != nil {
+			return nil, err
+		}
+		if l.search != "" {
+			c.searchable = []string{c.Text, foldID, listing.Fold(owner), listing.Fold(c.scopes)}
+		}
+		all = append(all, c)
+	}
+	return all, rows.Err()
+}
+
+// stillSelects reports whether the list selects a key that was read after its position.
+func (l *list) stillSelects(key *apikey.Key) bool {
+	o := l.o
+	return (o.Owner == "" || key.Owner == o.Owner) &&
+		(o.Status == "" || l.status(deadOf(key), microsOf(key.ExpiresAt)) == o.Status) &&
+		(o.Scope == "" || slices.Contains(key.Scopes, o.Scope)) &&
+		(o.ExpiresBefore.IsZero() || !key.ExpiresAt.IsZero() && key.ExpiresAt.Before(o.ExpiresBefore)) &&
+		(o.UnusedSince.IsZero() || key.LastUsedAt.Before(o.UnusedSince))
+}
+
+// fetch returns the page of the keys at these positions. The next page begins after end[0]; an
+// empty end means that this page is the last.
+func (l *list) fetch(ctx context.Context, at, end []listing.Position) (apikey.Page, error) {
+	var page apikey.Page
+	if len(end) > 0 {
+		page.Next = listing.Cursor(l.o, end[0])
+	}
+	if len(at) == 0 {
+		return page, nil
+	}
+	// Databases cache one plan per number of parameters, so use few different numbers.
+	size := 1
+	for size < len(at) {
+		size *= 2
+	}
+	args := make([]any, size)
+	for i := range args {
+		args[i] = at[min(i, len(at)-1)].Seq
+	}
+	rows, err := l.store.query(ctx, selectKeys+"WHERE k.seq IN (?"+strings.Repeat(", ?", size-1)+")", args...)
+	if err != nil {
+		return apikey.Page{}, err
+	}
+	keys, err := scanKeys(rows)
+	if err != nil {
+		return apikey.Page{}, err
+	}
+	bySeq := make(map[int64]*apikey.Key, len(keys))
+	for i := range keys {
+		bySeq[keys[i].seq] = &keys[i].key
+	}
+	for _, p := range at {
+		// The key may have been revoked or deleted between the two queries.
+		key := bySeq[p.Seq]
+		if key == nil {
 			continue
 		}
-		// Where the budget ended, if it did.
-		rows, err = q(span.keys(s.d, "LIMIT 1 OFFSET ?"), append(append([]any{}, span.args...), searchBudget-1)...)
-		if err != nil {
-			return apikey.Page{}, err
-		}
-		end, err := scanKeys(rows)
-		if err != nil {
-			return apikey.Page{}, err
-		}
-		if len(end) > 0 {
-			page.Next = listing.Cursor(o, position(&end[0]))
-			return page, nil
+		if l.stillSelects(key) {
+			page.Keys = append(page.Keys, *key)
 		}
 	}
 	return page, nil
-}
-
-// keys selects keys by where they stand. What is counted off are positions, which the index holds
-// entirely: were it whole rows, MariaDB would rather read and sort the table than look each up.
-func (s *span) keys(d *dialect, limit string) string {
-	table := "apikey_keys"
-	if s.index != "" && d.force != "" {
-		table += fmt.Sprintf(d.force, s.index)
-	}
-	return "SELECT " + keyColumns + ", u.at FROM (SELECT " + strings.TrimSuffix(s.order, " DESC") +
-		" FROM " + table + " WHERE " + s.where + " ORDER BY " + s.order + " " + limit + ") s " +
-		d.keyOf + " LEFT JOIN apikey_used u ON u.seq = k.seq "
-}
-
-// outer is the order of those positions.
-func (s *span) outer() string {
-	return "s." + strings.ReplaceAll(s.order, ", ", ", s.")
-}
-
-// filterOf returns the conditions of a list that have no index.
-func filterOf(o apikey.ListOptions, now time.Time) (filter string, args []any) {
-	if o.Owner != "" {
-		filter, args = filter+" AND k.owner = ?", append(args, o.Owner)
-	}
-	switch o.Status {
-	case apikey.StatusActive:
-		filter, args = filter+" AND k.dead = 0 AND (k.expires_at = 0 OR k.expires_at > ?)", append(args, now.UnixMicro())
-	case apikey.StatusExpired:
-		filter, args = filter+" AND k.dead = 0 AND k.expires_at > 0 AND k.expires_at <= ?", append(args, now.UnixMicro())
-	case apikey.StatusRevoked:
-		filter += " AND k.dead = 1"
-	}
-	if o.Search != "" {
-		pattern := "%" + strings.NewReplacer("!", "!!", "%", "!%", "_", "!_").Replace(listing.Fold(o.Search)) + "%"
-		filter, args = filter+" AND (k.fold LIKE ? ESCAPE '!' OR k.fold_id LIKE ? ESCAPE '!')", append(args, pattern, pattern)
-	}
-	return filter, args
-}
-
-func position(k *stored) listing.Position {
-	return listing.Position{Seq: k.seq, Time: microsOf(k.key.ExpiresAt), Text: listing.Fold(k.key.Name)}
 }

@@ -1,31 +1,39 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
-	"strings"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// Create adds a key.
+// Create adds a key. The error is [apikey.ErrExists] if its ID or digest is in use, and
+// [apikey.ErrInvalid] if the key is invalid.
 func (s *Store) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	return s.unconditional().Create(ctx, d, key)
+}
+
+func (c *conditional) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 	if err := key.Validate(); err != nil {
 		return err
 	}
 	key = key.Clone()
-	return s.write(ctx, 1, func(t *tx) ([]change, error) {
+	return c.store.write(ctx, 1, func(t *tx) ([]change, error) {
 		seq := int64(t.head.Revision)
 		if err := t.insert(seq, d, &key); err != nil {
 			return nil, err
 		}
-		return []change{{"create", key.ID, seq, d, ""}}, nil
+		if err := c.limit(t, &apikey.Key{}, &key); err != nil {
+			return nil, err
+		}
+		return []change{{"create", key.ID, seq, d, apikey.FieldChanges(&apikey.Key{}, &key)}}, nil
 	})
 }
 
-// insert adds a row. Nobody else can add one meanwhile, so what is looked for here is not
-// there when it is written.
+// insert adds a row. The counter row is locked, so no other write can add the same ID or digest
+// after the check.
 func (t *tx) insert(seq int64, d apikey.Digest, key *apikey.Key) error {
 	rows, err := t.query("SELECT 1 FROM apikey_keys WHERE id = ? OR digest = ?", key.ID, d[:])
 	if err != nil {
@@ -39,77 +47,82 @@ func (t *tx) insert(seq int64, d apikey.Digest, key *apikey.Key) error {
 	if taken {
 		return apikey.ErrExists
 	}
-	args := append([]any{seq, key.ID, d[:]}, values(key)...)
-	return t.exec("INSERT INTO apikey_keys (seq, id, digest, name, fold, fold_id, owner, hint, scopes, metadata, replaces, "+
-		"created_at, expires_at, revoked_at, dead, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", args...)
-}
-
-// Update changes what the Patch sets.
-func (s *Store) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
-	return s.change(ctx, id, "update", func(_ time.Time, key *apikey.Key) (string, error) {
-		changed, err := p.Apply(*key)
-		if err != nil {
-			return "", err
-		}
-		*key = changed
-		return patched(p), nil
-	})
-}
-
-// patched names the fields that a Patch sets.
-func patched(p apikey.Patch) string {
-	var fields []string
-	for _, f := range []struct {
-		set  bool
-		name string
-	}{{p.Name != nil, "name"}, {p.Scopes != nil, "scopes"}, {p.Metadata != nil, "metadata"}, {p.ExpiresAt != nil, "expiry"}} {
-		if f.set {
-			fields = append(fields, f.name)
+	if !key.LastUsedAt.IsZero() {
+		if err := t.exec("INSERT INTO apikey_used (seq, at) VALUES (?, ?)", seq, microsOf(key.LastUsedAt)); err != nil {
+			return err
 		}
 	}
-	return strings.Join(fields, ", ")
+	args := append([]any{seq, key.ID, d[:]}, columnValues(key)...)
+	return t.exec("INSERT INTO apikey_keys (seq, id, digest, name, fold, fold_id, owner, hint, scopes, metadata, replaces, "+
+		"created_at, expires_at, revoked_at, suspended_at, networks, limits, origin, dead, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", args...)
 }
 
-// Revoke ends a key for good. Revoking again changes nothing.
+// Update applies a Patch to a key and returns the updated key. The error is [apikey.ErrNotFound] or
+// [apikey.ErrInvalid].
+func (s *Store) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
+	return s.unconditional().Update(ctx, id, p)
+}
+
+func (c *conditional) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
+	return c.change(ctx, id, "update", p.Apply)
+}
+
+// Revoke revokes a key permanently and returns it. Revoking it again changes nothing. The error is
+// [apikey.ErrNotFound] for an unknown ID.
 func (s *Store) Revoke(ctx context.Context, id string) (apikey.Key, error) {
-	return s.change(ctx, id, "revoke", func(now time.Time, key *apikey.Key) (string, error) {
+	return s.unconditional().Revoke(ctx, id)
+}
+
+func (c *conditional) Revoke(ctx context.Context, id string) (apikey.Key, error) {
+	return c.change(ctx, id, "revoke", func(key apikey.Key, now time.Time) (apikey.Key, error) {
 		if !key.RevokedAt.IsZero() {
-			return "", errUnchanged
+			return key, errUnchanged
 		}
 		key.RevokedAt = now
-		*key = key.Clone()
-		return "", nil
+		return key.Clone(), nil
 	})
 }
 
-// errUnchanged says that there is nothing to write.
+// errUnchanged reports that there is nothing to write.
 var errUnchanged = errors.New("unchanged")
 
-// change replaces a key by what f makes of it, and returns it with its last use.
-func (s *Store) change(ctx context.Context, id, action string, f func(now time.Time, key *apikey.Key) (detail string, err error)) (apikey.Key, error) {
+// change replaces a key by the result of f and returns it, including its last use.
+func (c *conditional) change(ctx context.Context, id, action string, f func(key apikey.Key, now time.Time) (apikey.Key, error)) (apikey.Key, error) {
 	if !isID(id) {
 		return apikey.Key{}, apikey.ErrNotFound
 	}
 	var result apikey.Key
 	unchanged := func() {}
-	err := s.write(ctx, 1, func(t *tx) ([]change, error) {
-		old, err := t.get(id)
+	err := c.store.write(ctx, 1, func(t *tx) ([]change, error) {
+		old, err := c.get(t, id)
+		if action == "revoke" && errors.Is(err, errUnknownRules) {
+			err = nil // a revoked key is refused without its rules, which stay in the row
+		}
 		if err != nil {
 			return nil, err
 		}
-		result = old.key
-		detail, err := f(t.now, &result)
+		result, err = f(old.key, t.now)
 		if errors.Is(err, errUnchanged) {
-			// Another process may have changed it, and this one's caches not know yet. The
-			// state is the one before ours, which is not written.
-			before := apikey.Cursor{Epoch: t.head.Epoch, Revision: t.head.Revision - 1}
-			unchanged = func() { s.subs.publish(old.digest, before) }
+			// Another process may have changed the key and the caches of this process not have
+			// read that yet. This write is rolled back, so the current revision is the one before.
+			before := apikey.Version{Epoch: t.head.Epoch, Revision: t.head.Revision - 1}
+			unchanged = func() { c.store.subs.publish(old.digest, before) }
 			return nil, nil
 		}
-		if err == nil {
+		if err != nil {
+			return nil, err
+		}
+		if action == "revoke" {
+			// The other columns stay, because they may contain rules that this program does not know.
+			err = t.exec("UPDATE apikey_keys SET revoked_at = ?, dead = 1, changed = ? WHERE seq = ?",
+				microsOf(result.RevokedAt), int64(t.head.Revision), old.seq)
+		} else {
 			err = t.update(old.seq, &result)
 		}
-		return []change{{action, id, old.seq, old.digest, detail}}, err
+		if err == nil {
+			err = c.limit(t, &old.key, &result)
+		}
+		return []change{{action, id, old.seq, old.digest, apikey.FieldChanges(&old.key, &result)}}, err
 	})
 	if err != nil {
 		return apikey.Key{}, err
@@ -118,66 +131,38 @@ func (s *Store) change(ctx context.Context, id, action string, f func(now time.T
 	return result, nil
 }
 
-// get reads a key that nobody else can change before this write is done.
-func (t *tx) get(id string) (stored, error) {
-	rows, err := t.query(withUse+"WHERE k.id = ?", id)
+// get reads a key that Check permits to change. With errUnknownRules it also returns the key.
+func (c *conditional) get(t *tx, id string) (storedKey, error) {
+	stored, err := t.get(id)
+	if err == nil || errors.Is(err, errUnknownRules) {
+		err = cmp.Or(c.check(&stored.key), err)
+	}
+	return stored, err
+}
+
+// get reads a key, which no other write can change until this one ends. With errUnknownRules it
+// also returns the key.
+func (t *tx) get(id string) (storedKey, error) {
+	rows, err := t.query(selectKeys+"WHERE k.id = ?", id)
 	if err != nil {
-		return stored{}, err
+		return storedKey{}, err
 	}
 	keys, err := scanKeys(rows)
-	if err != nil {
-		return stored{}, err
-	}
 	if len(keys) == 0 {
-		return stored{}, apikey.ErrNotFound
+		return storedKey{}, cmp.Or(err, apikey.ErrNotFound)
 	}
-	return keys[0], nil
+	return keys[0], err
 }
 
-// update writes a key back; its revision tells caches.
+// update writes a key and sets changed, so that caches read it again.
 func (t *tx) update(seq int64, key *apikey.Key) error {
-	args := append(values(key), int64(t.head.Revision), seq)
+	args := append(columnValues(key), int64(t.head.Revision), seq)
 	return t.exec("UPDATE apikey_keys SET name = ?, fold = ?, fold_id = ?, owner = ?, hint = ?, scopes = ?, metadata = ?, replaces = ?, "+
-		"created_at = ?, expires_at = ?, revoked_at = ?, dead = ?, changed = ? WHERE seq = ?", args...)
+		"created_at = ?, expires_at = ?, revoked_at = ?, suspended_at = ?, networks = ?, limits = ?, origin = ?, dead = ?, changed = ? WHERE seq = ?", args...)
 }
 
-// Replace rotates a key.
-func (s *Store) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
-	if !isID(id) {
-		return apikey.Key{}, apikey.ErrNotFound
-	}
-	var heir apikey.Key
-	err := s.write(ctx, 2, func(t *tx) ([]change, error) {
-		old, err := t.get(id)
-		if err != nil {
-			return nil, err
-		}
-		ends, next, err := old.key.ReplacedBy(t.now, expiresAt, successor)
-		if err != nil {
-			return nil, err
-		}
-		heir = next
-		// The first of the two revisions is the successor's.
-		seq := int64(t.head.Revision) - 1
-		if err := t.insert(seq, d, &heir); err != nil {
-			return nil, err
-		}
-		if err := t.update(old.seq, &ends); err != nil {
-			return nil, err
-		}
-		return []change{
-			{"create", heir.ID, seq, d, "replaces " + id},
-			{"replace", id, old.seq, old.digest, "by " + heir.ID},
-		}, nil
-	})
-	if err != nil {
-		return apikey.Key{}, err
-	}
-	return heir, nil
-}
-
-// isID reports whether id can be one: what cannot is not found, and no text that a
-// database would choke on gets there.
+// isID reports whether id is a valid ID. Callers treat other texts as unknown IDs, so that no
+// database gets text that it rejects.
 func isID(id string) bool {
 	key := apikey.Key{ID: id, Name: "-"}
 	return key.Validate() == nil

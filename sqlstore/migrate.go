@@ -1,128 +1,177 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"math/rand/v2"
-	"strings"
 	"time"
 )
 
-// schemaVersion is what this package reads and writes.
-const schemaVersion = 1
-
-// Migrate makes the tables, or brings them up to date. It may be called by several processes
-// at once, and at every start: with nothing to do it only reads, so a service's own user of
-// the database need not be permitted to make tables once they are there. It is an error if
-// they are of a later version of this package, which an earlier one must not touch.
+// Migrate creates the tables or upgrades them to the current version. Call it at every start.
+// Several processes may call it concurrently. If the tables are current, Migrate only reads, so the
+// service's database user then needs no privilege to create tables.
+//
+// Programs of the previous version keep running during and after the upgrade. Each change of a
+// table is a separate transaction, so their requests wait for one statement at most. Migrate
+// returns an error if the tables have a later version than this package supports. ctx bounds the
+// wait for locks.
 func (s *Store) Migrate(ctx context.Context) error {
-	for {
-		err := s.migrate(ctx)
-		if err == nil {
-			return nil
-		}
-		if !isBusy(err) || ctx.Err() != nil {
-			return fmt.Errorf("sqlstore: migrating: %w", err)
-		}
-		// Another process migrates, or reads for long.
-		select {
-		case <-time.After(50*time.Millisecond + rand.N(50*time.Millisecond)):
-		case <-ctx.Done():
-			return fmt.Errorf("sqlstore: migrating: %w", errors.Join(ctx.Err(), err))
-		}
+	if err := s.migrate(ctx); err != nil {
+		return err
 	}
+	return s.repairStatus(ctx)
 }
 
 func (s *Store) migrate(ctx context.Context) error {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return err
+	select {
+	case s.writeSlot <- struct{}{}:
+		defer func() { <-s.writeSlot }()
+	case <-ctx.Done():
+		return fmt.Errorf("sqlstore: waiting to migrate: %w", ctx.Err())
 	}
-	t := &tx{ctx: ctx, conn: conn, d: s.d}
-	if done, err := t.isUpToDate(); done || err != nil {
-		conn.Close()
-		return err
+	var conflict error // the last lock conflict or refused connection
+	connect := newDeadline(ctx, "Options.WriteTimeout", s.writeTimeout())
+	for {
+		done, err := s.migrateStep(ctx)
+		if done {
+			err = cmp.Or(s.file.check(ctx), s.raiseCounter(ctx))
+		}
+		switch {
+		case err == nil && done:
+			return nil
+		case err == nil:
+			continue
+		case ctx.Err() != nil:
+			return fmt.Errorf("sqlstore: migrate: %w", errors.Join(ctx.Err(), cmp.Or(conflict, err)))
+		case isTooManyConnections(err) && time.Now().After(connect.at):
+			return fmt.Errorf("sqlstore: migrate: %w", connect.explain("no connection", err))
+		case !isLockConflict(err) && !isTooManyConnections(err):
+			return fmt.Errorf("sqlstore: migrate: %w", s.explain(err))
+		}
+		conflict = err
+		select {
+		case <-time.After(50*time.Millisecond + rand.N(50*time.Millisecond)):
+		case <-ctx.Done():
+		}
 	}
-	if err := t.execAll(ctx, s.d.lock); err != nil {
-		t.discard() // whatever of it was done
-		return err
-	}
-	if err := t.bringUpToDate(); err != nil {
-		t.discard()
-		return err
-	}
-	if err := t.execAll(ctx, s.d.unlock); err != nil {
-		t.discard()
-		return err
-	}
-	conn.Close()
-	return nil
 }
 
-// isUpToDate reports whether there is nothing to do. It needs no lock, since tables only ever
-// become newer.
-func (t *tx) isUpToDate() (bool, error) {
-	version, step, err := t.version()
+// migrateStep executes the next step. done reports that no step is left.
+func (s *Store) migrateStep(ctx context.Context) (done bool, err error) {
+	conn, err := s.db.Conn(ctx)
 	if err != nil {
-		// No tables yet; were it something else, it would show again.
-		return false, t.ctx.Err()
-	}
-	if err := checkVersion(version); err != nil {
 		return false, err
 	}
-	return version == schemaVersion && step == len(statementsOf(t.d.schema)) &&
-		t.readHead() == nil && t.checkPrimary() == nil && t.checkKept() == nil, nil
+	t := &tx{ctx: ctx, conn: conn, d: s.d}
+	done, inUse, err := t.isUpToDate(s.options.PurgeAfter > 0)
+	if done || err != nil {
+		conn.Close()
+		return done, err
+	}
+	if inUse && s.d.blockWrites {
+		release, err := s.blockWrites(ctx)
+		if err != nil {
+			conn.Close()
+			return false, err
+		}
+		defer release()
+	}
+	err = t.execAll(ctx, s.d.lock)
+	if err == nil {
+		done, err = t.executeStep()
+		if err != nil {
+			err = fmt.Errorf("table %s to version %d: %w", s.d.bind("apikey_schema"), schemaVersion, err)
+		}
+	}
+	if err == nil {
+		err = t.execAll(ctx, s.d.unlock)
+	}
+	if err != nil {
+		t.discard() // because it may hold the lock
+		return false, err
+	}
+	return done, conn.Close()
+}
+
+// blockWrites blocks other writes until release is called. The server ends this idle transaction as
+// it ends that of a frozen client, so that a long step does not make other writes fail.
+func (s *Store) blockWrites(ctx context.Context) (release func(), err error) {
+	if s.db.Stats().MaxOpenConnections == 1 {
+		return func() {}, nil // the migration uses the only connection
+	}
+	t, err := s.begin(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.exec("UPDATE apikey_meta SET rev = rev WHERE one = 1"); err != nil {
+		return nil, t.rollback(err)
+	}
+	return func() { t.rollback(nil) }, nil
+}
+
+// isUpToDate reports whether all steps are done, and whether tables exist that others may be using.
+// It needs no lock, because the version of the tables only increases.
+func (t *tx) isUpToDate(purges bool) (done, inUse bool, err error) {
+	if err := cmp.Or(t.checkPrimary(), t.checkOwners()); err != nil {
+		return false, false, err
+	}
+	version, number, err := t.version()
+	if isUndefinedTable(err) {
+		return false, false, nil
+	}
+	if err := cmp.Or(err, checkVersion(version)); err != nil {
+		return false, false, err
+	}
+	if version == 0 || len(stepsAfter(t.d.steps, version, number)) > 0 || t.checkWAL() != nil {
+		return false, version > 0, nil
+	}
+	if err := cmp.Or(t.checkPrivileges(purges), t.readHead()); !errors.Is(err, errNoMeta) {
+		return err == nil, true, err
+	}
+	return false, true, nil
 }
 
 func checkVersion(version int) error {
 	if version > schemaVersion {
-		return fmt.Errorf("the tables have version %d, and this program knows %d: use a newer one", version, schemaVersion)
+		return fmt.Errorf("the tables have version %d, and this program knows %d: use a newer program", version, schemaVersion)
 	}
 	return nil
 }
 
-// checkPrimary makes sure that what is written here is kept.
-func (t *tx) checkPrimary() error {
-	unfit, err := t.number("SELECT " + t.d.health)
-	if err == nil && unfit != 0 {
-		err = t.d.unfit()
-	}
-	return err
-}
+var errNoWAL = errors.New("the file does not support WAL mode; want a file on a local disk")
 
-var errNotKept = errors.New("the file will not go into WAL mode; want one on a local disk")
-
-// checkKept makes sure of the settings that are the database's own. A copy of it, such as one
-// that was made by VACUUM INTO or from a dump, comes without them.
-func (t *tx) checkKept() error {
-	if t.d.kept == "" {
+// checkWAL checks that the database is in WAL mode. A copy made by VACUUM INTO or from a dump is
+// not.
+func (t *tx) checkWAL() error {
+	if t.d.walEnabled == "" {
 		return nil
 	}
-	kept, err := t.number(t.d.kept)
-	if err == nil && kept == 0 {
-		err = errNotKept
+	enabled, err := t.number(t.d.walEnabled)
+	if err == nil && enabled == 0 {
+		err = errNoWAL
 	}
 	return err
 }
 
 var errLocked = errors.New("another process migrates")
 
-// checkLock makes sure of a lock that tells by a value whether it was had.
+// checkLock checks that this connection holds the migration lock.
 func (t *tx) checkLock() error {
-	if t.d.held == "" {
+	if t.d.lockHolder == "" {
 		return nil
 	}
-	held, err := t.number(t.d.held)
-	if err == nil && held == 0 {
-		err = errLocked
+	holder, err := t.number(t.d.lockHolder)
+	if err == nil && holder != 0 {
+		err = fmt.Errorf("%w: connection %d of SHOW PROCESSLIST holds the migration lock", errLocked, holder)
 	}
 	return err
 }
 
-// number returns the one number that a query asks for; 0 if there is none.
-func (t *tx) number(query string) (n int64, err error) {
-	rows, err := t.query(query)
+// number returns the number that a query selects, or 0 if it selects no row.
+func (t *tx) number(query string, args ...any) (n int64, err error) {
+	rows, err := t.query(query, args...)
 	if err != nil {
 		return 0, err
 	}
@@ -133,95 +182,50 @@ func (t *tx) number(query string) (n int64, err error) {
 	return n, errors.Join(err, rows.Err())
 }
 
-// bringUpToDate carries out the statements that were not yet, and notes each, since some
-// databases commit after every one of them.
-func (t *tx) bringUpToDate() error {
-	if err := t.checkPrimary(); err != nil {
-		return err
-	}
-	if err := t.checkLock(); err != nil {
-		return err
-	}
-	if err := t.checkKept(); err != nil {
-		return err
+// executeStep executes and records the next step, and reports whether all steps are done. It
+// executes all steps at once for new tables, because no other process waits for them.
+func (t *tx) executeStep() (done bool, err error) {
+	if err := cmp.Or(t.checkPrimary(), t.checkLock(), t.checkWAL()); err != nil {
+		return false, err
 	}
 	if err := t.exec("CREATE TABLE IF NOT EXISTS apikey_schema (version INTEGER NOT NULL, step INTEGER NOT NULL, PRIMARY KEY (version, step))"); err != nil {
-		return err
+		return false, err
 	}
-	version, step, err := t.version()
-	if err != nil {
-		return err
+	if err := t.checkOwners(); err != nil {
+		return false, err
 	}
-	if err := checkVersion(version); err != nil {
-		return err
+	version, number, err := t.version()
+	if err := cmp.Or(err, checkVersion(version)); err != nil {
+		return false, err
 	}
-	for i, statement := range statementsOf(t.d.schema) {
-		if i < step {
-			continue
+	for _, step := range stepsAfter(t.d.steps, version, number) {
+		// MySQL commits a step before it is recorded, so an interrupted migration may have executed it.
+		if err := t.exec(step.statement); err != nil && !isDuplicateObject(err) {
+			return false, err
 		}
-		if err := t.exec(statement); err != nil {
-			return err
+		if err := t.exec("INSERT INTO apikey_schema (version, step) VALUES (?, ?)", step.version, step.number); err != nil {
+			return false, err
 		}
-		if err := t.exec("INSERT INTO apikey_schema (version, step) VALUES (?, ?)", schemaVersion, i+1); err != nil {
-			return err
+		if version > 0 {
+			return false, nil
 		}
 	}
-	if err := t.readHead(); !errors.Is(err, errNoMeta) {
-		return err
+	err = t.readHead()
+	if errors.Is(err, errNoMeta) {
+		err = t.exec("INSERT INTO apikey_meta (one, epoch, rev, tag) VALUES (1, ?, 0, 0)", newEpoch())
 	}
-	// The epoch tells this database from another that took its place.
-	return t.exec("INSERT INTO apikey_meta (one, epoch, rev, tag) VALUES (1, ?, 0, 0)", 1+rand.Int64N(1<<62))
+	return err == nil, err
 }
 
-// version returns the latest version in the table and how far it has come.
-func (t *tx) version() (version, step int, err error) {
+// version returns the version and the number of the last recorded step.
+func (t *tx) version() (version, number int, err error) {
 	rows, err := t.query("SELECT version, step FROM apikey_schema ORDER BY version DESC, step DESC LIMIT 1")
 	if err != nil {
 		return 0, 0, err
 	}
 	defer rows.Close()
 	if rows.Next() {
-		err = rows.Scan(&version, &step)
+		err = rows.Scan(&version, &number)
 	}
-	return version, step, errors.Join(err, rows.Err())
-}
-
-// statementsOf parts a schema file into its statements.
-func statementsOf(schema string) (list []string) {
-	for part := range strings.SplitSeq(schema, ";\n") {
-		var lines []string
-		for line := range strings.SplitSeq(part, "\n") {
-			if !strings.HasPrefix(line, "--") && strings.TrimSpace(line) != "" {
-				lines = append(lines, line)
-			}
-		}
-		if len(lines) > 0 {
-			list = append(list, strings.Join(lines, "\n"))
-		}
-	}
-	return list
-}
-
-// isBusy reports whether an error says that a lock could not be had in time. Drivers are not
-// imported, so it is known by its SQLSTATE or its text.
-func isBusy(err error) bool {
-	if errors.Is(err, errLocked) {
-		return true
-	}
-	var coded interface{ SQLState() string }
-	if errors.As(err, &coded) {
-		switch coded.SQLState() {
-		case "55P03", "40P01", "40001": // lock_not_available, deadlock_detected, serialization_failure
-			return true
-		}
-	}
-	for _, text := range [...]string{
-		"SQLITE_BUSY", "database is locked", "database table is locked",
-		"Error 1205", "Error 1213", // lock wait timeout, deadlock
-	} {
-		if strings.Contains(err.Error(), text) {
-			return true
-		}
-	}
-	return false
+	return version, number, errors.Join(err, rows.Err())
 }

@@ -1,192 +1,241 @@
 package sqlstore
 
 import (
+	"cmp"
 	"context"
 	"database/sql"
 	"errors"
 	"fmt"
+	"net/netip"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// read runs f within the ReadTimeout, when there is a connection to spare for it. Once it has
-// begun it is not canceled with ctx, though it keeps its deadline: drivers end a canceled
-// query by closing its connection, and clients that go away would cost the pool one each.
-func (s *Store) read(ctx context.Context, f func(ctx context.Context) error) error {
+// maxReads bounds concurrent reads, also in a pool without a bound. More connections do not answer
+// sooner, and opening so many at once slows a server down.
+const maxReads = 32
+
+// A readContext is the context of one read. The caller's context does not cancel it, because
+// drivers close the connection of a canceled query. Each client that goes away would otherwise
+// cost the pool a connection.
+type readContext struct {
+	context.Context
+	deadline deadline
+	cancel   context.CancelFunc
+	release  func() // frees the slot for another read
+}
+
+// beginRead waits until a connection is free for a read.
+func (s *Store) beginRead(ctx context.Context) (*readContext, error) {
 	if err := ctx.Err(); err != nil {
-		return err
+		return nil, err
 	}
-	deadline := time.Now().Add(s.options.ReadTimeout)
-	if sooner, ok := ctx.Deadline(); ok && sooner.Before(deadline) {
-		deadline = sooner
+	d := newDeadline(ctx, "Options.ReadTimeout", s.readTimeout())
+	detached, cancel := context.WithDeadline(context.WithoutCancel(ctx), d.at)
+	select {
+	case s.readSlots <- struct{}{}:
+		return &readContext{detached, d, cancel, func() { <-s.readSlots }}, nil
+	case <-ctx.Done():
+	case <-detached.Done():
 	}
-	if s.reads != nil {
-		select {
-		case s.reads <- struct{}{}:
-			defer func() { <-s.reads }()
-		case <-ctx.Done():
-			return fmt.Errorf("sqlstore: waiting for a connection: %w", ctx.Err())
-		case <-time.After(time.Until(deadline)):
-			return fmt.Errorf("sqlstore: waiting for a connection: %w", context.DeadlineExceeded)
-		}
-	}
-	detached, cancel := context.WithDeadline(context.WithoutCancel(ctx), deadline)
 	defer cancel()
+	if err := ctx.Err(); err != nil && detached.Err() == nil {
+		return nil, fmt.Errorf("sqlstore: waiting for a connection: %w", err)
+	}
+	return nil, fmt.Errorf("sqlstore: %w", d.explain("no free connection for a read", s.queue.explain(d.begun, detached.Err())))
+}
+
+// tryBeginRead takes a slot for a second attempt of a read. It does not wait.
+func (s *Store) tryBeginRead() (release func(), ok bool) {
+	select {
+	case s.readSlots <- struct{}{}:
+		return func() { <-s.readSlots }, true
+	default:
+		return nil, false
+	}
+}
+
+// endRead returns the error that the caller of a read gets.
+func (s *Store) endRead(r *readContext, err error) error {
+	if err == nil || isKeyError(err) {
+		// If another file took the place of this one, the key may be in the other file.
+		err = cmp.Or(s.file.checkFile(r), err)
+	}
+	switch {
+	case err == nil || isKeyError(err):
+		return err
+	case r.Err() != nil:
+		// The time since the read began includes the wait for a slot.
+		err = r.deadline.explain("no answer", s.queue.explain(r.deadline.begun, err))
+	}
+	return fmt.Errorf("sqlstore: %w", s.explain(err))
+}
+
+// read runs f, which may execute several queries, within the ReadTimeout.
+func (s *Store) read(ctx context.Context, f func(ctx context.Context) error) error {
+	r, err := s.beginRead(ctx)
+	if err != nil {
+		return err
+	}
+	defer r.cancel()
+	defer r.release()
 	begun := time.Now()
-	err := f(detached)
-	if err != nil && detached.Err() != nil {
-		s.weed(s.db, begun)
+	_, err = withConnection(r, r, s, false, func(ctx context.Context) (struct{}, error) { return struct{}{}, f(ctx) })
+	if err != nil && r.Err() != nil {
+		go s.evict(s.db, begun)
 	}
-	if err != nil && !isOurs(err) {
-		return fmt.Errorf("sqlstore: %w", err)
-	}
-	return err
+	return s.endRead(r, err)
 }
 
-// query asks what is not asked often enough to be prepared.
+// readHedged runs f as a hedged operation within the ReadTimeout. f may run twice concurrently.
+func readHedged[T any](ctx context.Context, s *Store, f func(ctx context.Context) (T, error)) (T, error) {
+	var zero T
+	r, err := s.beginRead(ctx)
+	if err != nil {
+		return zero, err
+	}
+	defer r.cancel()
+	value, err := hedge(r, s, operation[T]{db: s.db, do: f, release: r.release, tryAgain: s.tryBeginRead})
+	if err := s.endRead(r, err); err != nil {
+		return value, err
+	}
+	return value, nil
+}
+
+// query executes a query that is too rare to be prepared.
 func (s *Store) query(ctx context.Context, query string, args ...any) (*sql.Rows, error) {
-	return s.db.QueryContext(ctx, s.d.rebind(query), args...)
+	query, args = s.d.withArgs(query, args)
+	return s.db.QueryContext(ctx, query, args...)
 }
 
-// A querier asks the database.
-type querier func(query string, args ...any) (*sql.Rows, error)
-
-// snapshot lets f ask more than once about one state of the database.
-func (s *Store) snapshot(ctx context.Context, f func(q querier) error) error {
-	conn, err := s.db.Conn(ctx)
-	if err != nil {
-		return err
+// isKeyError reports whether an error is about the key or the arguments, not about the database.
+func isKeyError(err error) bool {
+	if _, ok := causeOfCheck(err); ok {
+		return true
 	}
-	t := &tx{ctx: ctx, conn: conn, d: s.d}
-	err = t.execAll(ctx, s.d.snapshot)
-	if err == nil {
-		err = f(t.query)
-	}
-	if err == nil {
-		err = t.execAll(ctx, s.d.commit)
-	}
-	if err != nil {
-		t.discard() // whatever of it was done
-		return err
-	}
-	return conn.Close()
-}
-
-// isOurs reports whether an error tells of the key or the arguments, not of the database.
-func isOurs(err error) bool {
-	for _, own := range [...]error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrExpired} {
-		if errors.Is(err, own) {
+	for _, target := range [...]error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrSuspended, apikey.ErrExpired,
+		apikey.ErrReplaced, apikey.ErrTooManyKeys} {
+		if errors.Is(err, target) {
 			return true
 		}
 	}
 	return false
 }
 
-// Lookup returns the key with this digest, or [apikey.ErrNotFound].
+// Lookup returns the key with this digest, or [apikey.ErrNotFound]. The key's LastUsedAt is zero.
 func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	key, _, err := s.LookupAt(ctx, d)
 	return key, err
 }
 
-// LookupAt is Lookup, and tells the state that the key was read from, in the same
-// statement.
-func (s *Store) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Cursor, error) {
-	var r row
-	var at apikey.Cursor
-	err := s.read(ctx, func(ctx context.Context) error {
-		found, err := s.scanStamped(ctx, s.d.lookup, d, &r, &at)
-		if err == nil && !found && s.d.stamp != "" {
-			// Also the key: it may have been created since.
-			found, err = s.scanStamped(ctx, s.d.stamp, d, &r, &at)
+// LookupAt is [Store.Lookup] and also returns the Version that it read the key from. One statement
+// reads both. The Tag of the Version is 0.
+func (s *Store) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
+	found, err := readHedged(ctx, s, func(ctx context.Context) (*stamped, error) {
+		found, err := s.scanStamped(ctx, s.d.lookup, d)
+		if err == nil && found == nil && s.d.stamp != "" {
+			// This statement reads the key too, because it may have been created since.
+			found, err = s.scanStamped(ctx, s.d.stamp, d)
 		}
-		if err == nil && !found {
-			err = errNoMeta
+		if err == nil && found == nil {
+			err = s.d.noMeta()
 		}
-		return err
+		return found, err
 	})
 	if err != nil {
-		return nil, apikey.Cursor{}, err
+		return nil, apikey.Version{}, err
 	}
-	if !r.seq.Valid {
-		return nil, at, apikey.ErrNotFound
+	if !found.row.seq.Valid {
+		return nil, found.at, apikey.ErrNotFound
 	}
-	key, err := r.key()
+	key, err := found.row.key()
 	if err != nil {
-		return nil, apikey.Cursor{}, err
+		return nil, apikey.Version{}, fmt.Errorf("sqlstore: %w", err)
 	}
-	return &key, at, nil
+	return &key, found.at, nil
 }
 
-var errNoMeta = errors.New("table apikey_meta has no row: call Migrate")
+var errNoMeta = errors.New("has no row: call Migrate")
 
-func (s *Store) scanStamped(ctx context.Context, query string, d apikey.Digest, r *row, at *apikey.Cursor) (found bool, err error) {
+func (d *dialect) noMeta() error { return fmt.Errorf("table %s %w", d.bind("apikey_meta"), errNoMeta) }
+
+// A stamped row comes with the Version that it was read from.
+type stamped struct {
+	row row // empty if no key was found
+	at  apikey.Version
+}
+
+// scanStamped returns nil if a statement returns no row.
+func (s *Store) scanStamped(ctx context.Context, query string, d apikey.Digest) (*stamped, error) {
 	rows, err := s.stmts.query(ctx, s.db, query, d[:])
 	if err != nil {
-		return false, err
+		return nil, err
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return false, rows.Err()
+		return nil, rows.Err()
 	}
+	var found stamped
 	var epoch, rev sql.NullInt64
-	if err := rows.Scan(append([]any{&epoch, &rev}, r.fields()...)...); err != nil {
-		return false, err
+	if err := rows.Scan(append([]any{&epoch, &rev}, found.row.destinations()...)...); err != nil {
+		return nil, err
 	}
 	if !epoch.Valid || !rev.Valid {
-		return false, errNoMeta
+		return nil, s.d.noMeta()
 	}
-	*at = apikey.Cursor{Epoch: uint64(epoch.Int64), Revision: uint64(rev.Int64)}
-	return true, rows.Err()
+	found.at = apikey.Version{Epoch: uint64(epoch.Int64), Revision: uint64(rev.Int64)}
+	return &found, rows.Err()
 }
 
-const withUse = "SELECT " + keyColumns + ", u.at FROM apikey_keys k LEFT JOIN apikey_used u ON u.seq = k.seq "
+const selectKeys = "SELECT " + keyColumns + ", u.at, u.addr FROM apikey_keys k LEFT JOIN apikey_used u ON u.seq = k.seq "
 
-// Get returns the key with this ID.
+// Get returns the key with this ID, or [apikey.ErrNotFound].
 func (s *Store) Get(ctx context.Context, id string) (apikey.Key, error) {
 	if !isID(id) {
 		return apikey.Key{}, apikey.ErrNotFound
 	}
-	var key apikey.Key
-	err := s.read(ctx, func(ctx context.Context) error {
-		rows, err := s.stmts.query(ctx, s.db, withUse+"WHERE k.id = ?", id)
+	return readHedged(ctx, s, func(ctx context.Context) (apikey.Key, error) {
+		rows, err := s.stmts.query(ctx, s.db, selectKeys+"WHERE k.id = ?", id)
 		if err != nil {
-			return err
+			return apikey.Key{}, err
 		}
 		keys, err := scanKeys(rows)
-		if err == nil && len(keys) == 0 {
-			err = apikey.ErrNotFound
+		if err != nil {
+			return apikey.Key{}, err
 		}
-		if err == nil {
-			key = keys[0].key
+		if len(keys) == 0 {
+			return apikey.Key{}, apikey.ErrNotFound
 		}
-		return err
+		return keys[0].key, nil
 	})
-	return key, err
 }
 
-// A stored is a key with what identifies it in the database.
-type stored struct {
+// A storedKey is a key with its identifiers in the database.
+type storedKey struct {
 	key    apikey.Key
 	seq    int64
 	digest apikey.Digest
 }
 
-// scanKeys reads what withUse selects.
-func scanKeys(rows *sql.Rows) (keys []stored, err error) {
+// scanKeys reads the rows of selectKeys. If it returns errUnknownRules, the last of the returned
+// keys has these rules.
+func scanKeys(rows *sql.Rows) (keys []storedKey, err error) {
 	defer rows.Close()
 	for rows.Next() {
 		var r row
 		var used sql.NullInt64
-		if err := rows.Scan(append(r.fields(), &used)...); err != nil {
+		var addr sql.NullString
+		if err := rows.Scan(append(r.destinations(), &used, &addr)...); err != nil {
 			return nil, err
 		}
 		key, err := r.key()
-		if err != nil {
-			return nil, err
-		}
 		key.LastUsedAt = timeOf(used.Int64)
-		keys = append(keys, stored{key, r.seq.Int64, apikey.Digest(r.digest)})
+		key.LastUsedAddr, _ = netip.ParseAddr(addr.String)
+		keys = append(keys, storedKey{key, r.seq.Int64, apikey.Digest(r.digest)})
+		if err != nil {
+			return keys, err
+		}
 	}
 	return keys, rows.Err()
 }

@@ -1,29 +1,30 @@
 package sqlstore
 
 import (
+	"context"
 	"database/sql"
+	"database/sql/driver"
 	"fmt"
 	"net/url"
 	"path/filepath"
 	"runtime"
-
-	"github.com/latchkey-dev/apikey"
 )
 
-// OpenSQLite opens a database file with the settings that hold under many concurrent callers:
-// every connection waits for a lock instead of failing, what is committed is on disk, a
-// transaction that will write says so when it begins, and there are some more connections than
-// processors. driver is the name under which one was registered: "sqlite" (modernc.org/sqlite)
-// or "sqlite3" (github.com/mattn/go-sqlite3). [Store.Migrate] puts the file into WAL mode, in
-// which readers do not wait for writers; it must be on a local disk.
+// OpenSQLite opens a database file with settings for many concurrent callers. Every connection
+// waits up to 10 seconds for a lock instead of failing. A commit is on disk before it returns.
+// Transactions begin with BEGIN IMMEDIATE. The pool has four connections more than GOMAXPROCS.
 //
-// A database in memory would be another one for each connection, so ":memory:" is refused; for
-// keys in memory there is package memstore.
-func OpenSQLite(driver, file string) (*sql.DB, error) {
+// driverName is the registered name of the driver: "sqlite" (modernc.org/sqlite) or "sqlite3"
+// (github.com/mattn/go-sqlite3). The file must be on a local disk, because [Store.Migrate] puts it
+// into WAL mode, in which readers do not wait for writers.
+//
+// OpenSQLite rejects ":memory:", because every connection would open a database of its own. Use
+// package memstore to keep keys in memory.
+func OpenSQLite(driverName, file string) (*sql.DB, error) {
 	if file == "" || file == ":memory:" {
-		return nil, fmt.Errorf("%w file %q: want the name of a file", apikey.ErrInvalid, file)
+		return nil, invalid("file", "%q: want the name of a file", file)
 	}
-	// Each driver reads its own parameters and passes over the other's.
+	// Each driver reads its own parameters and ignores those of the other driver.
 	settings := url.Values{
 		"_pragma":       {"busy_timeout(10000)", "synchronous(FULL)"},
 		"_busy_timeout": {"10000"},
@@ -31,12 +32,38 @@ func OpenSQLite(driver, file string) (*sql.DB, error) {
 		"_txlock":       {"immediate"},
 	}
 	dsn := url.URL{Scheme: "file", Opaque: (&url.URL{Path: filepath.ToSlash(filepath.Clean(file))}).EscapedPath(), RawQuery: settings.Encode()}
-	db, err := sql.Open(driver, dsn.String())
+	name, err := filepath.Abs(file)
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: file %q: %w", file, err)
+	}
+	connector, err := connectorOf(driverName, dsn.String())
+	if err != nil {
+		return nil, fmt.Errorf("sqlstore: driver %q: %w", driverName, err)
+	}
+	db := sql.OpenDB(&sqliteFile{connector, name})
+	connections := runtime.GOMAXPROCS(0) + 4
+	db.SetMaxOpenConns(connections)
+	db.SetMaxIdleConns(connections) // because opening a connection costs more than a lookup
+	return db, nil
+}
+
+// connectorOf returns the connector that sql.Open would use for a DSN.
+func connectorOf(name, dsn string) (driver.Connector, error) {
+	db, err := sql.Open(name, dsn) // does not connect
 	if err != nil {
 		return nil, err
 	}
-	connections := runtime.GOMAXPROCS(0) + 4
-	db.SetMaxOpenConns(connections)
-	db.SetMaxIdleConns(connections) // opening one costs more than a lookup
-	return db, nil
+	defer db.Close()
+	if d, ok := db.Driver().(driver.DriverContext); ok {
+		return d.OpenConnector(dsn)
+	}
+	return dsnConnector{db.Driver(), dsn}, nil
 }
+
+type dsnConnector struct {
+	driver driver.Driver
+	dsn    string
+}
+
+func (c dsnConnector) Connect(context.Context) (driver.Conn, error) { return c.driver.Open(c.dsn) }
+func (c dsnConnector) Driver() driver.Driver                        { return c.driver }

@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// statements are the prepared statements of a Store, each made when it is first needed. They are
-// the few that are asked for all the time: a server bounds how many its clients may have. On
-// PostgreSQL there are none: its drivers keep their own.
+// statements caches the prepared statements of a Store. It prepares each one on first use. Only
+// frequent queries are prepared, because a server bounds the number of prepared statements.
+// Queries on PostgreSQL are not prepared here, because its drivers cache their own.
 type statements struct {
 	d  *dialect
 	mu sync.Mutex
@@ -17,10 +17,10 @@ type statements struct {
 
 func (p *statements) init(d *dialect) { p.d, p.m = d, make(map[string]*sql.Stmt) }
 
-// query runs a statement that is used often.
+// query executes a frequent query as a prepared statement.
 func (p *statements) query(ctx context.Context, db *sql.DB, query string, args ...any) (*sql.Rows, error) {
 	if !p.d.prepare {
-		return db.QueryContext(ctx, p.d.rebind(query), args...)
+		return db.QueryContext(ctx, p.d.bind(query), args...)
 	}
 	stmt, err := p.prepared(ctx, db, query)
 	if err != nil {
@@ -36,8 +36,8 @@ func (p *statements) prepared(ctx context.Context, db *sql.DB, query string) (*s
 	if stmt != nil {
 		return stmt, nil
 	}
-	// Not under the lock, which must not wait for a database.
-	stmt, err := db.PrepareContext(ctx, query)
+	// Prepare outside the lock, because other queries must not wait for this one.
+	stmt, err := db.PrepareContext(ctx, p.d.bind(query))
 	if err != nil {
 		return nil, err
 	}

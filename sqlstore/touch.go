@@ -5,6 +5,7 @@ import (
 	"encoding/binary"
 	"fmt"
 	"maps"
+	"net/netip"
 	"slices"
 	"sync"
 	"sync/atomic"
@@ -13,57 +14,65 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// touchChunk is how many last uses one statement writes.
+// touchChunk is the number of last uses that one statement writes.
 const touchChunk = 500
 
-// touches are the last uses that were not written yet.
+// touches holds the last uses that are not written yet.
 type touches struct {
-	// recent remembers, by a part of its digest, which key was touched in which second, so
-	// that a busy key takes the lock once a second at most.
+	// recent holds the key and the second of recent touches, by a part of the digest. A frequently
+	// used key therefore takes the lock at most once a second.
 	recent [4096]atomic.Uint64
 
-	mu      sync.Mutex
-	pending map[apikey.Digest]int64 // Unix seconds
-	most    int
-	closed  bool
-	dropped atomic.Uint64
+	mu         sync.Mutex
+	pending    map[apikey.Digest]use
+	maxPending int
+	closed     bool
+	dropped    atomic.Uint64
 }
 
-func (t *touches) init(most int) { t.pending, t.most = make(map[apikey.Digest]int64), most }
+// A use is the last use of a key.
+type use struct {
+	second int64      // Unix seconds
+	addr   netip.Addr // the zero Addr if it is not recorded
+}
 
-// Touch remembers when the key with this digest was last used, to the second. It is written
-// after at most TouchInterval. Touch waits for no database; when too many keys are held
-// already, it drops what it is given, which Dropped counts.
-func (s *Store) Touch(d apikey.Digest, at time.Time) {
-	t, second := &s.touches, at.Unix()
+func (t *touches) init(maxPending int) {
+	t.pending, t.maxPending = make(map[apikey.Digest]use), maxPending
+}
+
+// Touch records the last use of the key with this digest, to the second. It keeps the first use of the
+// latest second. The store writes it within TouchInterval. Touch does not wait for the database. If MaxTouches keys are pending, Touch drops
+// the use of a further key, and Dropped counts it.
+func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
+	t, second := &s.touches, u.At.Unix()
 	slot := &t.recent[binary.LittleEndian.Uint16(d[:])%uint16(len(t.recent))]
 	mark := binary.LittleEndian.Uint64(d[8:])<<32 | uint64(uint32(second))
 	if slot.Load() == mark {
 		return
 	}
-	t.add(d, second)
+	t.add(d, use{second, u.Addr})
 	slot.Store(mark)
 }
 
-func (t *touches) add(d apikey.Digest, second int64) {
+func (t *touches) add(d apikey.Digest, u use) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	before, held := t.pending[d]
-	if t.closed || !held && len(t.pending) >= t.most {
+	before, isPending := t.pending[d]
+	if t.closed || !isPending && len(t.pending) >= t.maxPending {
 		t.dropped.Add(1)
 		return
 	}
-	if second > before {
-		t.pending[d] = second
+	if u.second > before.second {
+		t.pending[d] = u
 	}
 }
 
-// take returns what is pending and forgets it.
-func (t *touches) take() map[apikey.Digest]int64 {
+// take removes and returns the pending last uses.
+func (t *touches) take() map[apikey.Digest]use {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	taken := t.pending
-	t.pending = make(map[apikey.Digest]int64, len(taken))
+	t.pending = make(map[apikey.Digest]use, len(taken))
 	return taken
 }
 
@@ -73,8 +82,8 @@ func (t *touches) close() {
 	t.closed = true
 }
 
-// Dropped returns how many last uses were dropped since New, because too many keys were
-// held while the database did not take them.
+// Dropped returns the number of last uses that were dropped since New, because MaxTouches keys were
+// pending or the Store was closed.
 func (s *Store) Dropped() uint64 { return s.touches.dropped.Load() }
 
 // flushRegularly writes last uses until ctx is done.
@@ -88,13 +97,12 @@ func (s *Store) flushRegularly(ctx context.Context) {
 		case <-tick.C:
 		}
 		if err := s.Flush(ctx); err != nil && ctx.Err() == nil {
-			s.options.Logger.ErrorContext(ctx, "sqlstore: last uses were not written", "error", err)
+			s.options.Logger.ErrorContext(ctx, "sqlstore: cannot write last uses", "error", err)
 		}
 	}
 }
 
-// Flush writes the last uses that are held. What could not be written is held on to, within
-// MaxTouches.
+// Flush writes the pending last uses. If that fails they stay pending, within MaxTouches.
 func (s *Store) Flush(ctx context.Context) error {
 	uses := s.touches.take()
 	var failed error
@@ -109,41 +117,64 @@ func (s *Store) Flush(ctx context.Context) error {
 		}
 	}
 	if failed != nil {
-		return fmt.Errorf("sqlstore: writing last uses: %w", failed)
+		return fmt.Errorf("sqlstore: write last uses: %w", failed)
 	}
 	return nil
 }
 
-// writeTouches writes one chunk. Its rows are written in the order of seq, or two nodes
-// that write the same keys could wait for each other.
-func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses map[apikey.Digest]int64) error {
-	args := make([]any, 0, 2*touchChunk)
+// writeTouches writes one chunk. The statement orders its rows by seq, because nodes that write the
+// same keys in different orders could deadlock.
+func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses map[apikey.Digest]use) error {
+	args := make([]any, 0, 3*touchChunk)
 	for _, d := range chunk {
-		args = append(args, d[:], time.Unix(uses[d], 0).UnixMicro())
+		args = append(args, d[:], time.Unix(uses[d].second, 0).UnixMicro(), addrText(uses[d].addr))
 	}
-	// Always a whole chunk, so that it is always one statement. The rest is nobody's digest.
+	// An empty digest matches no key. It fills the chunk, so that the statement is always the same.
 	for len(args) < cap(args) {
-		args = append(args, []byte{}, int64(0))
+		args = append(args, []byte{}, int64(0), "")
 	}
 	select {
-	case s.writing <- struct{}{}:
-		defer func() { <-s.writing }()
+	case s.writeSlot <- struct{}{}:
+		defer func() { <-s.writeSlot }()
 	case <-ctx.Done():
 		return ctx.Err()
 	}
-	ctx, cancel := context.WithTimeout(ctx, s.options.WriteTimeout)
+	d := newDeadline(ctx, "Options.WriteTimeout", s.writeTimeout())
+	ctx, cancel := context.WithDeadline(ctx, d.at)
 	defer cancel()
-	// In a transaction for its settings: with others it could be refused, or it could lock
-	// keys that it only reads.
+	defer s.queue.connectionFreed()
+	err := s.file.check(ctx)
+	if err == nil {
+		err = s.execTouches(ctx, args)
+	}
+	if ctx.Err() == context.DeadlineExceeded && err != nil {
+		err = d.explain("no answer", err)
+	}
+	return err
+}
+
+// addrText returns the value of the column addr.
+func addrText(addr netip.Addr) string {
+	if !addr.IsValid() {
+		return ""
+	}
+	return addr.Unmap().WithZone("").String() // at most 39 characters
+}
+
+func (s *Store) execTouches(ctx context.Context, args []any) error {
+	// begin changes settings of the session that could make the database reject the statement or
+	// lock rows that it only reads.
 	t, err := s.begin(ctx)
 	if err != nil {
 		return err
 	}
-	if err := t.exec(s.d.touch, args...); err != nil {
-		t.rollback()
-		return err
+	if err = t.checkPrimary(); err == nil {
+		err = t.exec(s.d.touch, args...)
 	}
-	if err := t.execAll(ctx, s.d.commit); err != nil {
+	if err != nil {
+		return t.rollback(err)
+	}
+	if err := t.exec("COMMIT"); err != nil {
 		t.discard()
 		return err
 	}

@@ -5,6 +5,7 @@ import (
 	"context"
 	"database/sql"
 	"database/sql/driver"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -15,90 +16,144 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// rollbackTimeout bounds how long a failed write waits to be undone.
-const rollbackTimeout = time.Second
+// rollbackTimeout bounds the rollback of a failed write.
+const rollbackTimeout = 2500 * time.Millisecond
 
-// A tx is a write in progress. It is no sql.Tx, whose Commit and Rollback wait for a
-// connection that has frozen, whatever the context.
+// A tx is a write in progress. It replaces sql.Tx, whose Commit and Rollback ignore the context and
+// hang on a frozen connection.
 type tx struct {
 	ctx  context.Context
 	conn *sql.Conn
 	d    *dialect
-	head apikey.Cursor // the state that this write makes
+	head apikey.Version // after this write
 	now  time.Time
+
+	actor string
+	tag   int64 // of every revision of this write
 }
 
 func (t *tx) exec(query string, args ...any) error {
-	_, err := t.conn.ExecContext(t.ctx, t.d.rebind(query), args...)
+	query, args = t.d.withArgs(query, args)
+	_, err := t.conn.ExecContext(t.ctx, query, args...)
 	return err
 }
 
 func (t *tx) query(query string, args ...any) (*sql.Rows, error) {
-	return t.conn.QueryContext(t.ctx, t.d.rebind(query), args...)
+	query, args = t.d.withArgs(query, args)
+	return t.conn.QueryContext(t.ctx, query, args...)
 }
 
-// A change is what a write did to a key, for the audit trail and for caches.
+// A change of one key, for the audit trail and for caches.
 type change struct {
 	action string
 	id     string
 	seq    int64
 	digest apikey.Digest
-	detail string
+	fields []apikey.FieldChange
 }
 
-// write carries out one change of the store. It takes the counter row first, so that one
-// write at a time is under way in the whole fleet: what f reads cannot change before it
-// writes, and revisions are committed in their order. f may make as many changes as
-// revisions were asked for; with none, nothing is written.
+// write executes f in a transaction with new revisions. It increments the counter row first, so
+// that only one write at a time runs on the database. No other write can therefore change the rows
+// that f reads, and revisions are committed in order. f returns one change per revision, or no
+// change to write nothing.
 func (s *Store) write(ctx context.Context, revisions int64, f func(t *tx) ([]change, error)) error {
+	return s.transact(ctx, func(t *tx) ([]apikey.Digest, error) {
+		changes, err := t.run(revisions, f)
+		if err == nil && len(changes) == 0 {
+			err = errUnchanged
+		}
+		digests := make([]apikey.Digest, len(changes))
+		for i := range changes {
+			digests[i] = changes[i].digest
+		}
+		return digests, err
+	})
+}
+
+// transact executes f in a transaction and publishes the digests that f returns to subscribers. If
+// f returns errUnchanged, transact rolls back and returns nil.
+func (s *Store) transact(ctx context.Context, f func(t *tx) ([]apikey.Digest, error)) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	timely, cancel := context.WithTimeout(context.WithoutCancel(ctx), s.options.WriteTimeout)
+	d := newDeadline(context.WithoutCancel(ctx), "Options.WriteTimeout", s.writeTimeout())
+	bounded, cancel := context.WithDeadline(context.WithoutCancel(ctx), d.at)
 	defer cancel()
-	// In this process they wait here, where waiting costs no connection.
+	// Writes of this process queue here, because waiting for the counter row takes a connection.
 	select {
-	case s.writing <- struct{}{}:
-		defer func() { <-s.writing }()
+	case s.writeSlot <- struct{}{}:
+		defer func() { <-s.writeSlot }()
 	case <-ctx.Done():
 		return fmt.Errorf("sqlstore: waiting to write: %w", ctx.Err())
-	case <-timely.Done():
-		return fmt.Errorf("sqlstore: waiting to write: %w", timely.Err())
+	case <-bounded.Done():
+		return fmt.Errorf("sqlstore: %w", d.explain("other writes of this process did not end", bounded.Err()))
 	}
-	t, err := s.begin(timely)
-	if err != nil {
+	if err := s.file.check(bounded); err != nil {
 		return fmt.Errorf("sqlstore: %w", err)
 	}
-	changes, err := t.run(actorOf(ctx), revisions, f)
-	if err != nil || len(changes) == 0 {
-		t.rollback()
-		if err != nil && !isOurs(err) {
-			err = fmt.Errorf("sqlstore: %w", err)
-		}
-		return err
+	defer s.queue.connectionFreed()
+	t, err := s.begin(bounded)
+	if err != nil {
+		return s.failedWrite(&d, bounded, err)
 	}
-	if err := t.execAll(t.ctx, s.d.commit); err != nil {
+	t.actor, t.tag = actorOf(ctx), rand.Int64()
+	panicked := true
+	defer func() {
+		if panicked { // in Condition.Check; other writes would otherwise wait for the connection's locks
+			t.rollback(nil)
+		}
+	}()
+	digests, err := f(t)
+	panicked = false
+	if err != nil {
+		if errors.Is(err, errUnchanged) {
+			err = nil
+		}
+		if err = t.rollback(err); err != nil && !isKeyError(err) {
+			err = s.explainDuplicate(ctx, err)
+		}
+		return s.failedWrite(&d, bounded, err)
+	}
+	err = t.exec(s.d.commit)
+	if err == nil {
+		t.release()
+		err = s.file.check(bounded) // otherwise the write may be in a file that was deleted
+	} else {
 		t.discard()
-		// It may have happened.
-		for _, c := range changes {
-			s.subs.publish(c.digest, apikey.Cursor{})
-		}
-		return fmt.Errorf("sqlstore: the write may have happened; repeat it: %w", err)
 	}
-	t.release()
-	for _, c := range changes {
-		s.subs.publish(c.digest, t.head)
+	if err != nil {
+		// The write may have happened.
+		for _, d := range digests {
+			s.subs.publish(d, apikey.Version{})
+		}
+		if bounded.Err() != nil {
+			err = d.explain("no answer", err)
+		}
+		return &uncertainError{err}
+	}
+	for _, d := range digests {
+		s.subs.publish(d, t.head)
 	}
 	return nil
 }
 
-// run does all between the beginning and the commit.
-func (t *tx) run(actor string, revisions int64, f func(t *tx) ([]change, error)) ([]change, error) {
-	tag := rand.Int64()
-	if err := t.exec("UPDATE apikey_meta SET rev = rev + ?, tag = ? WHERE one = 1", revisions, tag); err != nil {
-		return nil, err
+// failedWrite returns the error of a write that did not happen.
+func (s *Store) failedWrite(d *deadline, ctx context.Context, err error) error {
+	if cause, ok := causeOfCheck(err); ok {
+		return cause
 	}
-	if err := t.readHead(); err != nil {
+	switch {
+	case err == nil || isKeyError(err):
+		return err
+	case ctx.Err() != nil:
+		err = d.explain("the write did not end", err)
+	}
+	return fmt.Errorf("sqlstore: %w", s.explain(err))
+}
+
+// run executes the part of a write between its beginning and its commit.
+func (t *tx) run(revisions int64, f func(t *tx) ([]change, error)) ([]change, error) {
+	if err := t.advance(revisions); err != nil {
 		return nil, err
 	}
 	changes, err := f(t)
@@ -110,59 +165,92 @@ func (t *tx) run(actor string, revisions int64, f func(t *tx) ([]change, error))
 	}
 	for i, c := range changes {
 		rev := int64(t.head.Revision) - revisions + 1 + int64(i)
-		if err := t.exec("INSERT INTO apikey_audit (rev, tag, at, actor, action, key_id, key_seq, detail) VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-			rev, tag, microsOf(t.now), actor, c.action, c.id, c.seq, c.detail); err != nil {
-			return nil, err
-		}
-	}
-	if t.d.notify != "" {
-		if err := t.exec(t.d.notify); err != nil {
+		if err := t.exec("INSERT INTO apikey_audit (rev, tag, at, actor, action, key_id, key_seq, detail, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
+			rev, t.tag, microsOf(t.now), t.actor, c.action, c.id, c.seq, c.detail(), c.json()); err != nil {
 			return nil, err
 		}
 	}
 	return changes, nil
 }
 
+// advance increments the revision counter and reads it.
+func (t *tx) advance(revisions int64) error {
+	query := "UPDATE apikey_meta SET rev = rev + ?, tag = ? WHERE one = 1"
+	if t.d.returning {
+		return t.scanHead(query+" RETURNING "+t.headColumns(), revisions, t.tag)
+	}
+	if err := t.exec(query, revisions, t.tag); err != nil {
+		return err
+	}
+	return t.readHead()
+}
+
+// lock blocks other writes until this one ends. It creates no revision.
+func (t *tx) lock() error {
+	if err := t.exec("UPDATE apikey_meta SET rev = rev WHERE one = 1"); err != nil {
+		return err
+	}
+	return t.readHead()
+}
+
+func (t *tx) headColumns() string { return "epoch, rev, tag, " + t.d.notPrimary }
+
 func (t *tx) readHead() error {
-	rows, err := t.query("SELECT epoch, rev, tag FROM apikey_meta WHERE one = 1")
+	return t.scanHead("SELECT " + t.headColumns() + " FROM apikey_meta WHERE one = 1")
+}
+
+func (t *tx) scanHead(query string, args ...any) error {
+	rows, err := t.query(query, args...)
 	if err != nil {
 		return err
 	}
 	defer rows.Close()
 	if !rows.Next() {
-		return cmp.Or(rows.Err(), errNoMeta)
+		return cmp.Or(rows.Err(), t.d.noMeta())
 	}
-	var epoch, rev, tag int64
-	if err := rows.Scan(&epoch, &rev, &tag); err != nil {
+	var epoch, rev, tag, notPrimary int64
+	if err := rows.Scan(&epoch, &rev, &tag, &notPrimary); err != nil {
 		return err
 	}
-	t.head = apikey.Cursor{Epoch: uint64(epoch), Revision: uint64(rev), Tag: uint64(tag)}
+	if err := t.d.primaryError(notPrimary); err != nil {
+		return err
+	}
+	t.head = apikey.Version{Epoch: uint64(epoch), Revision: uint64(rev), Tag: uint64(tag)}
+	rows.Next() // reads to the end, where a driver may report an error
 	return rows.Err()
 }
 
 func (t *tx) execAll(ctx context.Context, statements []string) error {
 	for _, statement := range statements {
-		if _, err := t.conn.ExecContext(ctx, statement); err != nil {
+		if _, err := t.conn.ExecContext(ctx, t.d.bind(statement)); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// rollback undoes what was begun. A connection that will not do so in time is thrown away,
-// and the server undoes it.
-func (t *tx) rollback() {
+// rollback rolls back a write that ended with err. It returns err, and the reason if the database
+// is not the primary. It closes a connection that does not answer in time; the server then rolls
+// back.
+func (t *tx) rollback(err error) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(t.ctx), rollbackTimeout)
 	defer cancel()
-	if _, err := t.conn.ExecContext(ctx, "ROLLBACK"); err != nil {
-		t.discard()
-		return
-	}
+	_, failed := t.conn.ExecContext(ctx, "ROLLBACK")
 	t.ctx = ctx
-	t.release()
+	if err != nil && !isKeyError(err) && ctx.Err() == nil {
+		if cause := t.checkPrimary(); cause != nil && ctx.Err() == nil {
+			err = fmt.Errorf("%w: %w", cause, err)
+		}
+	}
+	if failed != nil {
+		t.discard()
+	} else {
+		t.release()
+	}
+	return err
 }
 
-// release gives the connection back to the pool as it was taken from there.
+// release restores the settings of the connection and returns it to the pool.
 func (t *tx) release() {
 	if err := t.execAll(t.ctx, t.d.end); err != nil {
 		t.discard()
@@ -171,17 +259,17 @@ func (t *tx) release() {
 	t.conn.Close()
 }
 
-// discard closes the connection instead of giving it back to the pool.
+// discard closes the connection instead of returning it to the pool.
 func (t *tx) discard() {
 	t.conn.Raw(func(any) error { return driver.ErrBadConn })
 	t.conn.Close()
 }
 
-// maxActor is how many characters of an actor are written.
+// maxActor is the maximum number of characters of an actor in the audit trail.
 const maxActor = 200
 
-// actorOf returns who makes a change, as every database can hold it: what somebody is called
-// must not keep them from revoking a key.
+// actorOf returns the actor of a change as text that every database can store. It shortens and
+// replaces instead of failing, because an actor's name must not prevent a revocation.
 func actorOf(ctx context.Context) string {
 	actor := apikey.Actor(ctx)
 	actor = actor[:min(len(actor), maxActor*utf8.UTFMax)]
@@ -193,6 +281,6 @@ func actorOf(ctx context.Context) string {
 		if unicode.IsControl(r) {
 			return utf8.RuneError
 		}
-		return r // what is no UTF-8 is a RuneError already
+		return r // strings.Map has replaced invalid UTF-8 by RuneError
 	}, actor)
 }

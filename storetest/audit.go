@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 	"testing"
@@ -13,34 +14,34 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// trail returns the entries of a key, or of all keys, from pages of this size.
-func (s *subject) trail(auditor apikey.Auditor, keyID string, limit int) []apikey.AuditEntry {
+// trail returns the audit entries of a key, or of all keys, from pages with this Limit.
+func (s *store) trail(auditor apikey.Auditor, keyID string, limit int) []apikey.AuditEntry {
 	s.t.Helper()
 	var all []apikey.AuditEntry
-	cursor, seen := "", make(map[string]bool)
+	o, seen := apikey.AuditOptions{KeyID: keyID, Limit: limit}, make(map[string]bool)
 	for range maxPages {
-		entries, next, err := auditor.Audit(s.t.Context(), keyID, cursor, limit)
+		page, err := auditor.Audit(s.t.Context(), o)
 		if err != nil {
-			s.t.Fatalf("Audit of %q: %v", keyID, err)
+			s.t.Fatalf("Audit(KeyID: %q) = %v; want nil", keyID, err)
 		}
-		if limit > 0 && len(entries) > limit {
-			s.t.Fatalf("Audit of %q: a page of %d entries, over the limit of %d", keyID, len(entries), limit)
+		if limit > 0 && len(page.Entries) > limit {
+			s.t.Fatalf("Audit(KeyID: %q) = a page of %d entries; want at most the Limit of %d", keyID, len(page.Entries), limit)
 		}
-		all = append(all, entries...)
-		if next == "" {
+		all = append(all, page.Entries...)
+		if page.Next == "" {
 			return all
 		}
-		if seen[next] {
-			s.t.Fatalf("Audit of %q: the same next twice, so the trail has no end", keyID)
+		if seen[page.Next] {
+			s.t.Fatalf("Audit(KeyID: %q) returned the same Next twice; want pages that advance", keyID)
 		}
-		seen[next] = true
-		cursor = next
+		seen[page.Next] = true
+		o.Cursor = page.Next
 	}
-	s.t.Fatalf("Audit of %q: more than %d pages", keyID, maxPages)
+	s.t.Fatalf("Audit(KeyID: %q) has more than %d pages", keyID, maxPages)
 	return nil
 }
 
-// actions returns what entries tell, in few words.
+// actions returns the actor, action and key ID of each entry.
 func actions(entries []apikey.AuditEntry) []string {
 	var all []string
 	for _, e := range entries {
@@ -49,105 +50,170 @@ func actions(entries []apikey.AuditEntry) []string {
 	return all
 }
 
-// history makes each kind of write to one key, by an actor of its own, and returns the
-// digests.
-func (s *subject) history() (digests []apikey.Digest, key, successor apikey.Key) {
+// writeHistory makes one write of each kind to a key, each by another actor. It returns the digests
+// of the key and its successor.
+func (s *store) writeHistory() (digests []apikey.Digest, key, successor apikey.Key) {
 	s.t.Helper()
 	as := func(actor string) context.Context { return apikey.WithActor(s.t.Context(), actor) }
 	d, key := s.next()
-	fresh, heir := s.next()
-	if err := s.Create(as("ann"), d, key); err != nil {
-		s.t.Fatal(err)
-	}
-	s.must(s.Update(as("bob"), key.ID, apikey.Patch{Name: new("renamed"), Scopes: new([]string), Metadata: new(map[string]string), ExpiresAt: &soon}))
-	successor = s.must(s.Replace(as("cleo"), key.ID, soon, fresh, heir))
-	s.must(s.Revoke(as("dan"), key.ID))
+	fresh, next := s.next()
+	err := s.Create(as("ann"), d, key)
+	s.must("Create(key)", key, err)
+	patch := apikey.Patch{Name: new("renamed"), Scopes: new([]string), Metadata: new(map[string]string), ExpiresAt: &graceEnd}
+	updated, err := s.Update(as("bob"), key.ID, patch)
+	s.must("Update(key)", updated, err)
+	successor, err = s.Replace(as("cleo"), key.ID, graceEnd, fresh, next)
+	s.must("Replace(key)", successor, err)
+	revoked, err := s.Revoke(as("dan"), key.ID)
+	s.must("Revoke(key)", revoked, err)
 	return []apikey.Digest{d, fresh}, key, successor
 }
 
 var auditRules = []rule{
-	{"each write has an entry with its actor, action, key and time", func(t *testing.T, s *subject) {
+	{"every write has an entry with actor, action, key and time", func(t *testing.T, s *store) {
 		auditor := s.auditor()
-		from := time.Now().Add(-slack)
-		_, key, successor := s.history()
-		to := time.Now().Add(slack)
+		from := time.Now().Add(-maxClockSkew)
+		_, key, successor := s.writeHistory()
+		to := time.Now().Add(maxClockSkew)
 		got := s.trail(auditor, "", 0)
 		for _, want := range []string{"ann create " + key.ID, "bob update " + key.ID, "cleo replace " + key.ID, "dan revoke " + key.ID} {
 			if !slices.Contains(actions(got), want) {
-				t.Errorf("the trail is %q, without %q", actions(got), want)
+				t.Errorf("Audit() = %q; want it to include %q", actions(got), want)
 			}
 		}
 		for _, e := range got {
 			if e.At.Before(from) || e.At.After(to) || e.At.Location() != time.UTC {
-				t.Errorf("%s of %s is told to have been at %v; want the time of now, in UTC", e.Action, e.KeyID, e.At)
+				t.Errorf("%s entry of %s: At = %v; want the current time in UTC", e.Action, e.KeyID, e.At)
 			}
 			if e.KeyID != key.ID && e.KeyID != successor.ID {
-				t.Errorf("an entry is of the key %q, which nobody wrote to", e.KeyID)
+				t.Errorf("%s entry of %q, which was not written; want none", e.Action, e.KeyID)
 			}
 		}
 	}},
-	{"the newest entry comes first", func(t *testing.T, s *subject) {
+	{"every entry has the old and the new value of each changed field", func(t *testing.T, s *store) {
 		auditor := s.auditor()
-		_, key, _ := s.history()
+		_, key := s.add(func(key *apikey.Key) { key.ID, key.Metadata = "key", map[string]string{"z": `<"&`, "a": "é"} })
+		s.update(key.ID, apikey.Patch{Scopes: &[]string{"apikeys:manage"}})
+		s.update(key.ID, apikey.Patch{Scopes: new([]string), Name: new("renamed"), Metadata: new(map[string]string), ExpiresAt: new(time.Time)})
+		s.update(key.ID, apikey.Patch{Name: new("renamed")})
+		_, first := s.replace(key.ID, graceEnd)
+		s.revoke(first.ID)
+		_, second := s.replace(key.ID, past)
+		s.revoke(second.ID)
+		moment := func(at time.Time) string { return at.UTC().Format(time.RFC3339Nano) }
+		end, created := moment(future), []apikey.FieldChange{
+			{Field: "name", New: key.Name}, {Field: "owner", New: "ada"}, {Field: "scopes", New: "library:write library:read"},
+			{Field: "metadata", New: `{"a":"é","z":"<\"&"}`}, {Field: "expires", New: moment(future)},
+		}
+		inherits := []apikey.FieldChange{{Field: "name", New: "renamed"}, {Field: "owner", New: "ada"}}
+		for id, want := range map[string][][]apikey.FieldChange{
+			key.ID: {
+				{{Field: "revoked", New: moment(s.get(key.ID).RevokedAt)}, {Field: "replaced_by", New: second.ID}},
+				{{Field: "expires", New: moment(graceEnd)}, {Field: "replaced_by", New: first.ID}},
+				nil,
+				{{Field: "name", Old: key.Name, New: "renamed"}, {Field: "scopes", Old: "apikeys:manage"},
+					{Field: "metadata", Old: `{"a":"é","z":"<\"&"}`}, {Field: "expires", Old: end}},
+				{{Field: "scopes", Old: "library:write library:read", New: "apikeys:manage"}},
+				created,
+			},
+			first.ID: {
+				{{Field: "revoked", New: moment(s.get(first.ID).RevokedAt)}},
+				slices.Concat(inherits, []apikey.FieldChange{{Field: "expires", New: moment(first.ExpiresAt)}, {Field: "replaces", New: key.ID}}),
+			},
+		} {
+			entries := s.trail(auditor, id, 0)
+			if len(entries) != len(want) {
+				t.Errorf("Audit(KeyID: %q) = %q; want %d entries", id, actions(entries), len(want))
+				continue
+			}
+			for i, e := range entries {
+				if !slices.Equal(e.Changes, want[i]) {
+					t.Errorf("%s entry of %q: Changes = %q; want %q", e.Action, id, e.Changes, want[i])
+				}
+			}
+		}
+	}},
+	{"stores the longest values in full", func(t *testing.T, s *store) {
+		auditor := s.auditor()
+		scopes := make([]string, 100)
+		for i := range scopes {
+			scopes[i] = strings.Repeat(string(rune('!'+i%2*2)), 100)
+		}
+		metadata := map[string]string{"k": strings.Repeat(`"`, 4095)}
+		_, key := s.add()
+		s.update(key.ID, apikey.Patch{Scopes: &scopes, Metadata: &metadata})
+		s.update(key.ID, apikey.Patch{Scopes: new([]string), Metadata: new(map[string]string)})
+		entries := s.trail(auditor, key.ID, 1)
+		var old []string
+		for _, c := range entries[0].Changes {
+			old = append(old, c.Old)
+		}
+		if want := []string{strings.Join(scopes, " "), `{"k":"` + strings.Repeat(`\"`, 4095) + `"}`}; !slices.Equal(old, want) {
+			t.Errorf("old values have %d bytes; want the whole values of %d bytes", len(fmt.Sprint(old)), len(fmt.Sprint(want)))
+		}
+	}},
+	{"returns the newest entry first", func(t *testing.T, s *store) {
+		auditor := s.auditor()
+		_, key, _ := s.writeHistory()
 		want := []string{"dan revoke " + key.ID, "cleo replace " + key.ID, "bob update " + key.ID, "ann create " + key.ID}
 		if got := actions(s.trail(auditor, key.ID, 0)); !slices.Equal(got, want) {
-			t.Errorf("the trail of the key is %q, want %q", got, want)
+			t.Errorf("Audit(KeyID: %q) = %q; want %q", key.ID, got, want)
 		}
 		all := actions(s.trail(auditor, "", 0))
 		all = slices.DeleteFunc(all, func(a string) bool { return !slices.Contains(want, a) })
 		if !slices.Equal(all, want) {
-			t.Errorf("the trail of all keys has %q, want %q", all, want)
+			t.Errorf("Audit() has %q of the key; want %q", all, want)
 		}
 	}},
-	{"the trail of a key is of that key alone", func(t *testing.T, s *subject) {
+	{"the trail of a key holds only its entries", func(t *testing.T, s *store) {
 		auditor := s.auditor()
 		_, upper := s.add(func(key *apikey.Key) { key.ID = "Key-a" })
 		_, lower := s.add(func(key *apikey.Key) { key.ID = "key-a" })
 		s.revoke(upper.ID)
 		for id, want := range map[string][]string{
-			upper.ID: {" revoke Key-a", " create Key-a"}, // and no actor, as the context has none
-			lower.ID: {" create key-a"},
-			"KEY-A":  nil,
-			"key-":   nil,
-			"key%":   nil,
-			"nobody": nil,
+			upper.ID:  {" revoke Key-a", " create Key-a"}, // the context has no actor
+			lower.ID:  {" create key-a"},
+			"KEY-A":   nil,
+			"key-":    nil,
+			"key%":    nil,
+			"unknown": nil,
 		} {
 			if got := actions(s.trail(auditor, id, 0)); !slices.Equal(got, want) {
-				t.Errorf("the trail of %q is %q, want %q", id, got, want)
+				t.Errorf("Audit(KeyID: %q) = %q; want %q", id, got, want)
 			}
 		}
 	}},
-	{"pages have every entry once, whatever their size", func(t *testing.T, s *subject) {
+	{"pages of any size list every entry once", func(t *testing.T, s *store) {
 		auditor := s.auditor()
-		_, key, _ := s.history()
-		s.history()
+		_, key, _ := s.writeHistory()
+		s.writeHistory()
 		for _, id := range []string{"", key.ID} {
 			whole := s.trail(auditor, id, 500)
 			if len(whole) < 4 {
-				t.Errorf("the trail of %q has %d entries, want 4 or more", id, len(whole))
+				t.Errorf("Audit(KeyID: %q) = %d entries; want at least 4", id, len(whole))
 			}
 			for _, limit := range []int{1, 2, 3} {
-				if got := s.trail(auditor, id, limit); !slices.Equal(got, whole) {
-					t.Errorf("the trail of %q by %d is %q, want %q", id, limit, actions(got), actions(whole))
+				if got := s.trail(auditor, id, limit); !reflect.DeepEqual(got, whole) {
+					t.Errorf("Audit(KeyID: %q, Limit: %d) = %q; want %q", id, limit, actions(got), actions(whole))
 				}
 			}
 		}
 	}},
-	{"a write between pages neither repeats nor skips entries", func(t *testing.T, s *subject) {
+	{"a write between pages neither repeats nor skips entries", func(t *testing.T, s *store) {
 		auditor := s.auditor()
-		_, key, _ := s.history()
+		_, key, _ := s.writeHistory()
 		whole := s.trail(auditor, key.ID, 0)
-		first, next, err := auditor.Audit(t.Context(), key.ID, "", 2)
-		if err != nil || next == "" {
-			t.Fatalf("the first of two pages: next is %q, %v", next, err)
+		first, err := auditor.Audit(t.Context(), apikey.AuditOptions{KeyID: key.ID, Limit: 2})
+		if err != nil || first.Next == "" {
+			t.Fatalf("Audit(KeyID: %q, Limit: 2) = Next %q, %v; want a Next", key.ID, first.Next, err)
 		}
 		s.update(key.ID, apikey.Patch{ExpiresAt: &past})
-		second, _, err := auditor.Audit(t.Context(), key.ID, next, 50)
-		if got := slices.Concat(first, second); err != nil || !slices.Equal(got, whole) {
-			t.Errorf("the pages have %q, %v; want %q", actions(got), err, actions(whole))
+		second, err := auditor.Audit(t.Context(), apikey.AuditOptions{KeyID: key.ID, Cursor: first.Next, Limit: 50})
+		if got := slices.Concat(first.Entries, second.Entries); err != nil || !reflect.DeepEqual(got, whole) {
+			t.Errorf("both pages = %q, %v; want %q", actions(got), err, actions(whole))
 		}
 	}},
-	{"a write that failed has no entry", func(t *testing.T, s *subject) {
+	{"a failed write has no entry", func(t *testing.T, s *store) {
 		auditor := s.auditor()
 		d, key := s.add()
 		_, ended := s.add()
@@ -155,52 +221,52 @@ var auditRules = []rule{
 		before := s.trail(auditor, "", 0)
 		fresh, other := s.next()
 		ctx := t.Context()
-		_, unknown := s.Update(ctx, "nobody", apikey.Patch{})
+		_, unknown := s.Update(ctx, "unknown", apikey.Patch{})
 		_, invalid := s.Update(ctx, key.ID, apikey.Patch{Name: new("\x00")})
-		_, revoked := s.Replace(ctx, ended.ID, soon, fresh, other)
-		_, taken := s.Replace(ctx, key.ID, soon, d, other)
-		_, gone := s.Revoke(ctx, "nobody")
-		for what, err := range map[string]error{
-			"Create": s.Create(ctx, d, other), "Create again": s.Create(ctx, fresh, key),
-			"Update of nobody": unknown, "Update with a bad name": invalid, "Replace of a revoked key": revoked,
-			"Replace with a taken digest": taken, "Revoke of nobody": gone,
+		_, revoked := s.Replace(ctx, ended.ID, graceEnd, fresh, other)
+		_, taken := s.Replace(ctx, key.ID, graceEnd, d, other)
+		_, gone := s.Revoke(ctx, "unknown")
+		for call, err := range map[string]error{
+			"Create(taken digest)": s.Create(ctx, d, other), "Create(taken ID)": s.Create(ctx, fresh, key),
+			"Update(unknown ID)": unknown, "Update(invalid Name)": invalid, "Replace(revoked key)": revoked,
+			"Replace(taken digest)": taken, "Revoke(unknown ID)": gone,
 		} {
 			if err == nil {
-				t.Errorf("%s: no error", what)
+				t.Errorf("%s = nil; want an error", call)
 			}
 		}
-		if after := s.trail(auditor, "", 0); !slices.Equal(after, before) {
-			t.Errorf("the trail is %q after writes that failed, want %q", actions(after), actions(before))
+		if after := s.trail(auditor, "", 0); !reflect.DeepEqual(after, before) {
+			t.Errorf("Audit() after failed writes = %q; want %q", actions(after), actions(before))
 		}
 	}},
-	{"no entry holds a digest", func(t *testing.T, s *subject) {
+	{"no entry holds a digest", func(t *testing.T, s *store) {
 		auditor := s.auditor()
-		digests, _, _ := s.history()
+		digests, _, _ := s.writeHistory()
 		entries := s.trail(auditor, "", 0)
 		if len(entries) == 0 {
-			t.Fatal("the trail is empty")
+			t.Fatal("Audit() = no entries; want some")
 		}
 		for _, e := range entries {
 			text := fmt.Sprintf("%+v", e)
 			for _, d := range digests {
-				for _, written := range []string{hex.EncodeToString(d[:]), string(d[:]), base64.RawStdEncoding.EncodeToString(d[:]), base64.RawURLEncoding.EncodeToString(d[:]), strings.Trim(fmt.Sprint(d), "[]")} {
-					if strings.Contains(text, written) || strings.Contains(strings.ToLower(text), strings.ToLower(written)) {
-						t.Errorf("the entry of %s of %s has the digest in it", e.Action, e.KeyID)
+				for _, encoded := range []string{hex.EncodeToString(d[:]), string(d[:]), base64.RawStdEncoding.EncodeToString(d[:]), base64.RawURLEncoding.EncodeToString(d[:]), strings.Trim(fmt.Sprint(d), "[]")} {
+					if strings.Contains(text, encoded) || strings.Contains(strings.ToLower(text), strings.ToLower(encoded)) {
+						t.Errorf("%s entry of %s contains the digest; want no digest", e.Action, e.KeyID)
 					}
 				}
 			}
 		}
 	}},
-	{"a cursor that does not decode or a limit out of range is ErrInvalid", func(t *testing.T, s *subject) {
+	{"returns ErrInvalid for an invalid Cursor or Limit", func(t *testing.T, s *store) {
 		auditor := s.auditor()
-		s.history()
+		s.writeHistory()
 		for _, cursor := range []string{" ", "!", "not a cursor", "\x00", "\xff", "' OR 1=1 --", strings.Repeat("A", 1<<16)} {
-			_, _, err := auditor.Audit(t.Context(), "", cursor, 10)
-			s.refused("Audit with the cursor "+short(cursor), err, apikey.ErrInvalid)
+			_, err := auditor.Audit(t.Context(), apikey.AuditOptions{Cursor: cursor, Limit: 10})
+			s.wantError("Audit(Cursor: "+short(cursor)+")", err, apikey.ErrInvalid)
 		}
 		for _, limit := range []int{-1, 501} {
-			_, _, err := auditor.Audit(t.Context(), "", "", limit)
-			s.refused(fmt.Sprintf("Audit with the limit %d", limit), err, apikey.ErrInvalid)
+			_, err := auditor.Audit(t.Context(), apikey.AuditOptions{Limit: limit})
+			s.wantError(fmt.Sprintf("Audit(Limit: %d)", limit), err, apikey.ErrInvalid)
 		}
 	}},
 }

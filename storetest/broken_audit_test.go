@@ -10,16 +10,17 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// afterAudit breaks Audit: f gets each page.
+// afterAudit replaces Audit. f edits the entries of each page.
 func (b *broken) afterAudit(f func(entries []apikey.AuditEntry) []apikey.AuditEntry) {
-	b.audit = func(ctx context.Context, keyID, cursor string, limit int) ([]apikey.AuditEntry, string, error) {
-		entries, next, err := b.full.Audit(ctx, keyID, cursor, limit)
-		return f(entries), next, err
+	b.audit = func(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+		page, err := b.full.Audit(ctx, o)
+		page.Entries = f(page.Entries)
+		return page, err
 	}
 }
 
 var auditDefects = []defect{
-	{"the trail has no actors", one("Audit/each write has an entry with its actor, action, key and time"), func(b *broken) {
+	{"Audit omits actors", rules("Audit/every write has an entry with actor, action, key and time"), func(b *broken) {
 		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
 			for i := range entries {
 				entries[i].Actor = ""
@@ -27,12 +28,22 @@ var auditDefects = []defect{
 			return entries
 		})
 	}},
-	{"the trail lacks revocations", []string{"Audit/each write has an entry with its actor, action, key and time", "Audit/the newest entry comes first"}, func(b *broken) {
+	{"Audit omits values", rules("Audit/every entry has the old and the new value of each changed field", "Audit/stores the longest values in full"), func(b *broken) {
+		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
+			for _, e := range entries {
+				for i, c := range e.Changes {
+					e.Changes[i] = apikey.FieldChange{Field: c.Field}
+				}
+			}
+			return entries
+		})
+	}},
+	{"Audit omits revocations", rules("Audit/every write has an entry with actor, action, key and time", "Audit/returns the newest entry first"), func(b *broken) {
 		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
 			return slices.DeleteFunc(entries, func(e apikey.AuditEntry) bool { return e.Action == "revoke" })
 		})
 	}},
-	{"the trail has no times", one("Audit/each write has an entry with its actor, action, key and time"), func(b *broken) {
+	{"Audit omits times", rules("Audit/every write has an entry with actor, action, key and time"), func(b *broken) {
 		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
 			for i := range entries {
 				entries[i].At = time.Time{}
@@ -40,36 +51,48 @@ var auditDefects = []defect{
 			return entries
 		})
 	}},
-	{"the oldest entry comes first", one("Audit/the newest entry comes first"), func(b *broken) {
+	{"Audit returns the oldest entry first", rules("Audit/returns the newest entry first"), func(b *broken) {
 		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
 			slices.Reverse(entries)
 			return entries
 		})
 	}},
-	{"a trail is of all IDs that begin so", one("Audit/the trail of a key is of that key alone"), func(b *broken) {
-		b.audit = func(ctx context.Context, keyID, cursor string, limit int) ([]apikey.AuditEntry, string, error) {
-			entries, next, err := b.full.Audit(ctx, "", cursor, limit)
-			return slices.DeleteFunc(entries, func(e apikey.AuditEntry) bool {
-				return !strings.HasPrefix(strings.ToLower(e.KeyID), strings.ToLower(keyID))
-			}), next, err
+	{"Audit selects IDs by prefix and ignores case", rules("Audit/the trail of a key holds only its entries"), func(b *broken) {
+		b.audit = func(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+			prefix := strings.ToLower(o.KeyID)
+			o.KeyID = ""
+			page, err := b.full.Audit(ctx, o)
+			page.Entries = slices.DeleteFunc(page.Entries, func(e apikey.AuditEntry) bool {
+				return !strings.HasPrefix(strings.ToLower(e.KeyID), prefix)
+			})
+			return page, err
 		}
 	}},
-	{"the trail skips an entry at the beginning of a page", []string{"Audit/pages have every entry once, whatever their size", "Audit/a write between pages neither repeats nor skips entries"}, func(b *broken) {
-		b.audit = func(ctx context.Context, keyID, cursor string, limit int) ([]apikey.AuditEntry, string, error) {
-			entries, next, err := b.full.Audit(ctx, keyID, cursor, limit)
-			if cursor != "" && len(entries) > 0 {
-				entries = entries[1:]
+	{"Audit skips the first entry of a page", rules("Audit/pages of any size list every entry once", "Audit/a write between pages neither repeats nor skips entries"), func(b *broken) {
+		b.audit = func(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+			page, err := b.full.Audit(ctx, o)
+			if o.Cursor != "" && len(page.Entries) > 0 {
+				page.Entries = page.Entries[1:]
 			}
-			return entries, next, err
+			return page, err
 		}
 	}},
-	{"the trail tells of writes that failed", one("Audit/a write that failed has no entry"), func(b *broken) {
+	{"Audit returns entries of failed writes", rules("Audit/a failed write has no entry"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
-			b.full.record(ctx, "revoke", id, func() error { return nil })
-			return b.full.Revoke(ctx, id)
+			key, err := b.full.Revoke(ctx, id)
+			if err != nil {
+				b.count++
+			}
+			return key, err
 		}
+		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
+			for range b.count {
+				entries = append(entries, apikey.AuditEntry{At: time.Now().UTC(), Action: "revoke", KeyID: "unknown"})
+			}
+			return entries
+		})
 	}},
-	{"the trail tells digests", one("Audit/no entry holds a digest"), func(b *broken) {
+	{"Audit returns digests", rules("Audit/no entry holds a digest"), func(b *broken) {
 		digests := make(map[string]string)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			digests[key.ID] = strings.ToUpper(hexOf(d))
@@ -77,18 +100,18 @@ var auditDefects = []defect{
 		}
 		b.afterAudit(func(entries []apikey.AuditEntry) []apikey.AuditEntry {
 			for i := range entries {
-				entries[i].Detail = "digest=" + digests[entries[i].KeyID]
+				entries[i].Changes = []apikey.FieldChange{{Field: "digest", New: digests[entries[i].KeyID]}}
 			}
 			return entries
 		})
 	}},
-	{"the trail takes any cursor and limit", one("Audit/a cursor that does not decode or a limit out of range is ErrInvalid"), func(b *broken) {
-		b.audit = func(ctx context.Context, keyID, cursor string, limit int) ([]apikey.AuditEntry, string, error) {
-			entries, next, err := b.full.Audit(ctx, keyID, cursor, limit)
+	{"Audit accepts any Cursor and Limit", rules("Audit/returns ErrInvalid for an invalid Cursor or Limit"), func(b *broken) {
+		b.audit = func(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+			page, err := b.full.Audit(ctx, o)
 			if errors.Is(err, apikey.ErrInvalid) {
 				err = nil
 			}
-			return entries, next, err
+			return page, err
 		}
 	}},
 }

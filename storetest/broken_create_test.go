@@ -11,32 +11,32 @@ import (
 )
 
 var createDefects = []defect{
-	{"Owner is not kept", []string{"Create/every field comes back from Get", "Create/every field comes back from Lookup", "Create/every field comes back from List"}, func(b *broken) {
-		b.see = func(key *apikey.Key) { key.Owner = "" }
+	{"Create drops Owner", rules("Create/Get returns every field", "Create/Lookup returns every field", "Create/List returns every field"), func(b *broken) {
+		b.edit = func(key *apikey.Key) { key.Owner = "" }
 	}},
-	{"times are cut to the second", []string{"Create/times are kept to the microsecond and in UTC", "Create/the first and the last time that are allowed are kept", "Update/times are kept to the microsecond and in UTC", "Replace/the end is kept to the microsecond and in UTC"}, func(b *broken) {
-		b.see = func(key *apikey.Key) {
+	{"times are truncated to the second", rules("Create/stores times in UTC to the microsecond", "Create/stores the first and the last valid time", "Update/stores times in UTC to the microsecond", "Replace/stores expiresAt in UTC to the microsecond"), func(b *broken) {
+		b.edit = func(key *apikey.Key) {
 			key.CreatedAt, key.ExpiresAt = key.CreatedAt.Truncate(time.Second), key.ExpiresAt.Truncate(time.Second)
 		}
 	}},
-	{"times are in local time", []string{"Create/times are kept to the microsecond and in UTC", "Touch/Get and List tell the last use"}, func(b *broken) {
-		b.see = func(key *apikey.Key) { key.CreatedAt = key.CreatedAt.In(time.FixedZone("", 0)) }
+	{"times are in local time", rules("Create/stores times in UTC to the microsecond", "Touch/Get and List return the last use"), func(b *broken) {
+		b.edit = func(key *apikey.Key) { key.CreatedAt = key.CreatedAt.In(time.FixedZone("", 0)) }
 	}},
-	{"never is 1970", one("Create/a key of ID and Name alone comes back with all else empty"), func(b *broken) {
-		b.see = func(key *apikey.Key) {
+	{"no expiry becomes 1970", rules("Create/stores a key that has only ID and Name"), func(b *broken) {
+		b.edit = func(key *apikey.Key) {
 			if key.ExpiresAt.IsZero() {
 				key.ExpiresAt = time.Unix(0, 0).UTC()
 			}
 		}
 	}},
-	{"scopes are sorted", one("Create/scopes keep their order and every character"), func(b *broken) {
-		b.see = func(key *apikey.Key) { slices.Sort(key.Scopes) }
+	{"scopes are sorted", rules("Create/preserves the order and characters of Scopes"), func(b *broken) {
+		b.edit = func(key *apikey.Key) { slices.Sort(key.Scopes) }
 	}},
-	{"scopes are joined by commas", one("Create/scopes keep their order and every character"), func(b *broken) {
-		b.see = func(key *apikey.Key) { key.Scopes = strings.Split(strings.Join(key.Scopes, ","), ",") }
+	{"scopes are joined by commas", rules("Create/preserves the order and characters of Scopes"), func(b *broken) {
+		b.edit = func(key *apikey.Key) { key.Scopes = strings.Split(strings.Join(key.Scopes, ","), ",") }
 	}},
-	{"metadata without a value is lost", one("Create/metadata keeps odd names and values"), func(b *broken) {
-		b.see = func(key *apikey.Key) {
+	{"Metadata without a value is dropped", rules("Create/preserves unusual Metadata"), func(b *broken) {
+		b.edit = func(key *apikey.Key) {
 			for name, value := range key.Metadata {
 				if value == "" {
 					delete(key.Metadata, name)
@@ -44,52 +44,40 @@ var createDefects = []defect{
 			}
 		}
 	}},
-	{"names lose their blanks", one("Create/names in every script and with every sign come back"), func(b *broken) {
-		b.see = func(key *apikey.Key) { key.Name = strings.TrimSpace(key.Name) }
+	{"names are trimmed", rules("Create/preserves names in every script and with every symbol"), func(b *broken) {
+		b.edit = func(key *apikey.Key) { key.Name = strings.TrimSpace(key.Name) }
 	}},
-	{"names are cut at 255 bytes and Owners at 100", []string{"Create/a name of 100 characters of 4 bytes is kept", "Create/the longest fields are kept"}, func(b *broken) {
-		b.see = func(key *apikey.Key) {
+	{"Name is truncated at 255 bytes and Owner at 100", rules("Create/stores a name of 100 characters of 4 bytes", "Create/stores the longest fields"), func(b *broken) {
+		b.edit = func(key *apikey.Key) {
 			key.Name, key.Owner = key.Name[:min(len(key.Name), 255)], key.Owner[:min(len(key.Owner), 100)]
 		}
 	}},
-	{"LastUsedAt is taken over", []string{"Create/LastUsedAt is not taken over", "Replace/the successor has ID, Hint and times of its own and the rest from the old key"}, func(b *broken) {
-		used := make(map[string]time.Time)
-		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
-			used[key.ID] = key.LastUsedAt
-			return b.full.Create(ctx, d, key)
-		}
-		b.replace = func(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
-			used[successor.ID] = successor.LastUsedAt
-			return b.full.Replace(ctx, id, expiresAt, d, successor)
-		}
-		b.see = func(key *apikey.Key) { key.LastUsedAt = used[key.ID].UTC() }
-	}},
-	{"a taken ID is overwritten", []string{"Create/a taken ID is ErrExists and leaves the first key alone", "Revoke/no write that follows undoes it", "Concurrency/of creations with one ID exactly one wins"}, func(b *broken) {
-		over := make(map[string]apikey.Key)
+	{"a taken ID is overwritten", rules("Create/returns ErrExists for a taken ID and keeps the first key", "Revoke/no later write undoes it", "Concurrency/one of several creations with one ID succeeds"), func(b *broken) {
+		overwritten := make(map[string]apikey.Key)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			err := b.full.Create(ctx, d, key)
 			if _, missing := b.full.Get(ctx, key.ID); errors.Is(err, apikey.ErrExists) && missing == nil {
 				b.mu.Lock()
 				defer b.mu.Unlock()
-				over[key.ID] = key
+				overwritten[key.ID] = key
 				return nil
 			}
 			return err
 		}
-		b.see = func(key *apikey.Key) {
-			if other, ok := over[key.ID]; ok {
+		b.edit = func(key *apikey.Key) {
+			if other, ok := overwritten[key.ID]; ok {
 				*key = other.Clone()
 			}
 		}
 	}},
-	{"a taken digest is overwritten", []string{"Create/a taken digest is ErrExists and leaves the first key alone", "Concurrency/of creations with one digest exactly one wins"}, func(b *broken) {
-		over := make(map[apikey.Digest]*apikey.Key)
+	{"a taken digest is overwritten", rules("Create/returns ErrExists for a taken digest and keeps the first key", "Concurrency/one of several creations with one digest succeeds"), func(b *broken) {
+		overwritten := make(map[apikey.Digest]*apikey.Key)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			err := b.full.Create(ctx, d, key)
 			if found, _ := b.full.Lookup(ctx, d); errors.Is(err, apikey.ErrExists) && found.ID != key.ID {
 				b.mu.Lock()
 				defer b.mu.Unlock()
-				over[d] = &key
+				overwritten[d] = &key
 				return nil
 			}
 			return err
@@ -97,13 +85,13 @@ var createDefects = []defect{
 		b.afterLookup(func(_ context.Context, d apikey.Digest, key *apikey.Key, err error) (*apikey.Key, error) {
 			b.mu.Lock()
 			defer b.mu.Unlock()
-			if over[d] != nil {
-				return over[d], nil
+			if overwritten[d] != nil {
+				return overwritten[d], nil
 			}
 			return key, err
 		})
 	}},
-	{"revoked keys can be created again", one("Create/the ID and the digest of a revoked key stay taken"), func(b *broken) {
+	{"Create accepts a revoked key again", rules("Create/the ID and digest of a revoked key stay taken"), func(b *broken) {
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			err := b.full.Create(ctx, d, key)
 			if old, missing := b.full.Get(ctx, key.ID); missing == nil && !old.RevokedAt.IsZero() {
@@ -112,7 +100,7 @@ var createDefects = []defect{
 			return err
 		}
 	}},
-	{"the ID of a refused key is taken", one("Create/a key that was refused can be created afterwards"), func(b *broken) {
+	{"a refused Create takes the ID", rules("Create/a refused Create leaves its ID and digest free"), func(b *broken) {
 		taken := make(map[string]bool)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			if taken[key.ID] {
@@ -122,7 +110,7 @@ var createDefects = []defect{
 			return b.full.Create(ctx, d, key)
 		}
 	}},
-	{"names are unique", one("Create/two keys may have the same name"), func(b *broken) {
+	{"names are unique", rules("Create/accepts two keys with the same name"), func(b *broken) {
 		taken := make(map[string]bool)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			if taken[key.Name] {
@@ -132,38 +120,38 @@ var createDefects = []defect{
 			return b.full.Create(ctx, d, key)
 		}
 	}},
-	{"IDs are compared without case", []string{"Create/IDs that differ only by case are different keys", "Get/IDs are compared exactly"}, func(b *broken) {
-		known := make(map[string]string)
+	{"IDs are compared without regard to case", rules("Create/IDs that differ only in case are different keys", "Get/compares IDs exactly"), func(b *broken) {
+		exact := make(map[string]string)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
-			if known[strings.ToLower(key.ID)] != "" {
+			if exact[strings.ToLower(key.ID)] != "" {
 				return apikey.ErrExists
 			}
-			known[strings.ToLower(key.ID)] = key.ID
+			exact[strings.ToLower(key.ID)] = key.ID
 			return b.full.Create(ctx, d, key)
 		}
 		b.get = func(ctx context.Context, id string) (apikey.Key, error) {
-			return b.full.Get(ctx, known[strings.ToLower(id)])
+			return b.full.Get(ctx, exact[strings.ToLower(id)])
 		}
 	}},
-	{"Create keeps its argument", one("Create/no memory of the argument is kept"), func(b *broken) {
+	{"Create retains its argument", rules("Create/does not retain its argument"), func(b *broken) {
 		scopes := make(map[string][]string)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			scopes[key.ID] = key.Scopes
 			return b.full.Create(ctx, d, key)
 		}
-		b.see = func(key *apikey.Key) { key.Scopes = slices.Clone(scopes[key.ID]) }
+		b.edit = func(key *apikey.Key) { key.Scopes = slices.Clone(scopes[key.ID]) }
 	}},
-	{"nothing is validated", []string{
-		"Validation/ID out of its limits is ErrInvalid and nothing is written",
-		"Validation/Name out of its limits is ErrInvalid and nothing is written",
-		"Validation/Owner out of its limits is ErrInvalid and nothing is written",
-		"Validation/Scopes out of its limits is ErrInvalid and nothing is written",
-		"Validation/Metadata out of its limits is ErrInvalid and nothing is written",
-		"Validation/Hint out of its limits is ErrInvalid and nothing is written",
-		"Validation/Replaces out of its limits is ErrInvalid and nothing is written",
-		"Validation/CreatedAt or ExpiresAt or RevokedAt out of its limits is ErrInvalid and nothing is written",
-		"Replace/an invalid successor or end is ErrInvalid and changes nothing",
-	}, func(b *broken) {
+	{"nothing is validated", rules(
+		"Validation/ID out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Name out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Owner out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Scopes out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Metadata out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Hint out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Replaces out of its limits returns ErrInvalid and writes nothing",
+		"Validation/CreatedAt or ExpiresAt or RevokedAt or SuspendedAt out of its limits returns ErrInvalid and writes nothing",
+		"Replace/returns ErrInvalid for an invalid successor or expiresAt and changes nothing",
+	), func(b *broken) {
 		valid := func(err error) error {
 			if errors.Is(err, apikey.ErrInvalid) {
 				return nil
@@ -178,12 +166,12 @@ var createDefects = []defect{
 			return key, valid(err)
 		}
 	}},
-	{"Update validates nothing", []string{
-		"Validation/Name out of its limits is ErrInvalid and nothing is written",
-		"Validation/Scopes out of its limits is ErrInvalid and nothing is written",
-		"Validation/Metadata out of its limits is ErrInvalid and nothing is written",
-		"Validation/CreatedAt or ExpiresAt or RevokedAt out of its limits is ErrInvalid and nothing is written",
-	}, func(b *broken) {
+	{"Update validates nothing", rules(
+		"Validation/Name out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Scopes out of its limits returns ErrInvalid and writes nothing",
+		"Validation/Metadata out of its limits returns ErrInvalid and writes nothing",
+		"Validation/CreatedAt or ExpiresAt or RevokedAt or SuspendedAt out of its limits returns ErrInvalid and writes nothing",
+	), func(b *broken) {
 		b.update = func(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
 			key, err := b.full.Update(ctx, id, p)
 			if errors.Is(err, apikey.ErrInvalid) {

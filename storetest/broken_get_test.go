@@ -10,16 +10,16 @@ import (
 )
 
 var getDefects = []defect{
-	{"Get knows no error", []string{"Get/an unknown ID is ErrNotFound", "Get/an impossible ID is ErrNotFound", "Get/IDs are compared exactly"}, func(b *broken) {
+	{"Get never returns an error", rules("Get/returns ErrNotFound for an unknown ID", "Get/returns ErrNotFound for an invalid ID", "Get/compares IDs exactly"), func(b *broken) {
 		b.get = func(ctx context.Context, id string) (apikey.Key, error) {
 			key, _ := b.full.Get(ctx, id)
 			return key, nil
 		}
 	}},
-	{"an impossible ID is an outage", []string{
-		"Get/an impossible ID is ErrNotFound", "Update/an unknown or impossible ID is ErrNotFound",
-		"Replace/an unknown or impossible ID is ErrNotFound and has no successor", "Revoke/an unknown or impossible ID is ErrNotFound",
-	}, func(b *broken) {
+	{"an invalid ID is an outage", rules(
+		"Get/returns ErrNotFound for an invalid ID", "Update/returns ErrNotFound for an unknown or invalid ID",
+		"Replace/returns ErrNotFound for an unknown or invalid ID", "Revoke/returns ErrNotFound for an unknown or invalid ID",
+	), func(b *broken) {
 		outage := func(id string) error {
 			if strings.Contains(id, "\x00") {
 				return errors.New("invalid byte sequence")
@@ -51,12 +51,12 @@ var getDefects = []defect{
 			return b.full.Revoke(ctx, id)
 		}
 	}},
-	{"everyone is handed the same memory", []string{
-		"Get/what it hands out is a copy", "List/what it hands out is a copy", "Update/no memory is shared with the Patch or with what it hands out",
-		"Replace/what it hands out is a copy", "Revoke/what it hands out is a copy",
-	}, func(b *broken) {
+	{"all callers share memory", rules(
+		"Get/returns a copy", "List/returns copies", "Update/retains neither the Patch nor the returned key",
+		"Replace/returns a copy", "Revoke/returns a copy",
+	), func(b *broken) {
 		scopes := make(map[string][]string)
-		b.see = func(key *apikey.Key) {
+		b.edit = func(key *apikey.Key) {
 			if mine, ok := scopes[key.ID]; ok && len(mine) == len(key.Scopes) {
 				key.Scopes = mine
 			}

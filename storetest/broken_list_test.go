@@ -12,15 +12,15 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// everything returns the list that options select, on one page.
+// everything returns all keys that options select.
 func (b *broken) everything(ctx context.Context, o apikey.ListOptions) ([]apikey.Key, error) {
 	o.Cursor, o.Limit = "", 500
 	page, err := b.full.Store.List(ctx, o)
 	return page.Keys, err
 }
 
-// reorder breaks List: f gets all keys that are selected and returns those to list, which
-// are then paged by their ID.
+// reorder replaces List. f gets all selected keys and returns the keys to list. The Cursor of a page
+// is the ID of its last key.
 func (b *broken) reorder(f func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key) {
 	b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 		keys, err := b.everything(ctx, o)
@@ -44,7 +44,7 @@ func (b *broken) reorder(f func(o apikey.ListOptions, keys []apikey.Key) []apike
 	}
 }
 
-// afterList breaks List: f gets what it would return.
+// afterList replaces List. f gets the correct result and returns another.
 func (b *broken) afterList(f func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error)) {
 	b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 		page, err := b.full.List(ctx, o)
@@ -53,7 +53,7 @@ func (b *broken) afterList(f func(o apikey.ListOptions, page apikey.Page, err er
 }
 
 var listDefects = []defect{
-	{"an empty list is an error", one("List/an empty store has an empty last page"), func(b *broken) {
+	{"List of an empty store returns an error", rules("List/returns an empty last page for an empty store"), func(b *broken) {
 		b.afterList(func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error) {
 			if len(page.Keys) == 0 && page.Next == "" {
 				return page, cmp.Or(err, apikey.ErrNotFound)
@@ -61,13 +61,13 @@ var listDefects = []defect{
 			return page, err
 		})
 	}},
-	{"the oldest key comes first", one("List/the newest key comes first"), func(b *broken) {
+	{"List sorts the oldest key first", rules("List/sorts the newest key first"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			slices.Reverse(keys)
 			return keys
 		})
 	}},
-	{"names are sorted by bytes", one("List/by name goes without case"), func(b *broken) {
+	{"names are sorted with regard to case", rules("List/sorts names without regard to case"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			if o.Sort == apikey.SortName {
 				slices.SortStableFunc(keys, func(a, b apikey.Key) int { return cmp.Compare(a.Name, b.Name) })
@@ -75,7 +75,7 @@ var listDefects = []defect{
 			return keys
 		})
 	}},
-	{"of equal names the newest comes first", one("List/of equal names the first created comes first"), func(b *broken) {
+	{"equal names are sorted by age, the newest first", rules("List/sorts equal names by age, the oldest first"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			if o.Sort == apikey.SortName {
 				slices.Reverse(keys)
@@ -86,7 +86,7 @@ var listDefects = []defect{
 			return keys
 		})
 	}},
-	{"what never expires comes first", one("List/by expiry the soonest comes first and never last"), func(b *broken) {
+	{"keys that never expire are sorted first", rules("List/sorts by expiry, keys that never expire last"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			if o.Sort == apikey.SortExpires {
 				slices.SortStableFunc(keys, func(a, b apikey.Key) int { return a.ExpiresAt.Compare(b.ExpiresAt) })
@@ -94,7 +94,7 @@ var listDefects = []defect{
 			return keys
 		})
 	}},
-	{"List does not see changes", one("List/an update and a revocation show at once"), func(b *broken) {
+	{"List does not see changes", rules("List/shows an update and a revocation at once"), func(b *broken) {
 		first := make(map[string]apikey.Key)
 		b.afterList(func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error) {
 			for i, key := range page.Keys {
@@ -106,13 +106,13 @@ var listDefects = []defect{
 			return page, err
 		})
 	}},
-	{"a page has 20 keys", one("List/a page has 50 keys unless told otherwise"), func(b *broken) {
+	{"a page has 20 keys by default", rules("List/a page has 50 keys by default"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			o.Limit = cmp.Or(o.Limit, 20)
 			return b.full.List(ctx, o)
 		}
 	}},
-	{"a page has one key more than its limit", one("List/pages have every key once, whatever their size"), func(b *broken) {
+	{"a page exceeds its Limit", rules("List/pages of any size list every key once"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			if o.Limit > 0 && o.Limit < 500 {
 				o.Limit++
@@ -120,13 +120,13 @@ var listDefects = []defect{
 			return b.full.Store.List(ctx, o)
 		}
 	}},
-	{"the cursor is forgotten", one("List/pages have every key once, whatever their size"), func(b *broken) {
+	{"List ignores Cursor", rules("List/pages of any size list every key once"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			o.Cursor = ""
 			return b.full.List(ctx, o)
 		}
 	}},
-	{"a key is skipped at the beginning of a page", []string{"List/pages have every key once, whatever their size", "List/pages of one Status have every key once in every sort", "List/pages of one Owner have every key once in every sort", "List/pages of a Search have every key once in every sort", "List/a Cursor goes on under another Limit, and under the default sort by its name"}, func(b *broken) {
+	{"List skips the first key of a page", rules("List/pages of any size list every key once", "List/pages of one Status list every key once in every sort", "List/pages of one Owner list every key once in every sort", "List/pages of a Search list every key once in every sort", "List/a Cursor is valid with another Limit and with the default Sort named"), func(b *broken) {
 		b.afterList(func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error) {
 			if o.Cursor != "" && len(page.Keys) > 0 {
 				page.Keys = page.Keys[1:]
@@ -134,13 +134,13 @@ var listDefects = []defect{
 			return page, err
 		})
 	}},
-	{"a page ends the list when it is full", one("List/pages have every key once, whatever their size"), func(b *broken) {
+	{"List returns one page", rules("List/pages of any size list every key once"), func(b *broken) {
 		b.afterList(func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error) {
 			page.Next = ""
 			return page, err
 		})
 	}},
-	{"pages are counted by offset", []string{"List/creations between pages neither repeat nor skip other keys", "List/walking the active keys and revoking each skips none"}, func(b *broken) {
+	{"List pages by offset", rules("List/creations between pages neither repeat nor skip other keys", "List/revoking every listed key between pages skips no key"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			keys, err := b.everything(ctx, o)
 			offset, _ := strconv.Atoi(o.Cursor)
@@ -152,7 +152,7 @@ var listDefects = []defect{
 			return page, err
 		}
 	}},
-	{"revoked keys come last", one("List/revocations between pages neither repeat nor skip other keys"), func(b *broken) {
+	{"List sorts revoked keys last", rules("List/revocations between pages neither repeat nor skip other keys"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			slices.SortStableFunc(keys, func(a, b apikey.Key) int {
 				return cmp.Compare(a.RevokedAt.UnixMicro(), b.RevokedAt.UnixMicro())
@@ -160,7 +160,7 @@ var listDefects = []defect{
 			return keys
 		})
 	}},
-	{"any cursor is taken", []string{"List/a Cursor that does not decode is ErrInvalid", "List/a Cursor of another query is ErrInvalid", "List/a Cursor that was cut short is ErrInvalid and no other page"}, func(b *broken) {
+	{"List accepts any Cursor", rules("List/returns ErrInvalid for a Cursor that does not decode", "List/returns ErrInvalid for a Cursor of another query", "List/a truncated Cursor never returns another page"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			page, err := b.full.List(ctx, o)
 			if errors.Is(err, apikey.ErrInvalid) && o.Cursor != "" {
@@ -170,7 +170,7 @@ var listDefects = []defect{
 			return page, err
 		}
 	}},
-	{"a bad cursor is an outage", one("List/a Cursor that was cut short is ErrInvalid and no other page"), func(b *broken) {
+	{"an invalid Cursor is an outage", rules("List/a truncated Cursor never returns another page"), func(b *broken) {
 		b.afterList(func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error) {
 			if o.Cursor != "" && err != nil {
 				err = errors.New("illegal base64 data")
@@ -178,7 +178,7 @@ var listDefects = []defect{
 			return page, err
 		})
 	}},
-	{"options out of range are brought into it", one("List/a Status, Sort, Limit or Search out of range is ErrInvalid"), func(b *broken) {
+	{"Limit is clamped to its range", rules("List/returns ErrInvalid for options out of range"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			o.Limit = min(max(o.Limit, 0), 500)
 			return b.full.List(ctx, o)
@@ -187,7 +187,7 @@ var listDefects = []defect{
 }
 
 var queryDefects = []defect{
-	{"Status knows no expiry", []string{"List/every key is active, expired or revoked", "List/Status is followed by every change of a key"}, func(b *broken) {
+	{"Status active includes expired keys", rules("List/every key has exactly one Status", "List/Status follows every change of a key"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			if o.Status == apikey.StatusActive {
 				o.Status = ""
@@ -197,7 +197,7 @@ var queryDefects = []defect{
 			return keys
 		})
 	}},
-	{"revoked keys expire", one("List/a key that is revoked and expired is revoked"), func(b *broken) {
+	{"Status expired includes revoked keys", rules("List/a revoked and expired key has the Status revoked"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, keys []apikey.Key) []apikey.Key {
 			if o.Status == apikey.StatusExpired {
 				o.Status = ""
@@ -209,7 +209,7 @@ var queryDefects = []defect{
 			return keys
 		})
 	}},
-	{"Owners are padded and have no case", one("List/Owner is compared exactly"), func(b *broken) {
+	{"Owner is compared without case and trailing spaces", rules("List/compares Owner exactly"), func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, _ []apikey.Key) []apikey.Key {
 			owner := o.Owner
 			o.Owner = ""
@@ -219,7 +219,7 @@ var queryDefects = []defect{
 			})
 		})
 	}},
-	{"odd texts are an outage", []string{"List/an Owner that no key can have selects nothing", "List/a Search for what no key can hold finds nothing"}, func(b *broken) {
+	{"invalid text is an outage", rules("List/an invalid Owner selects nothing", "List/a Search for invalid text finds nothing"), func(b *broken) {
 		b.afterList(func(o apikey.ListOptions, page apikey.Page, err error) (apikey.Page, error) {
 			if strings.Contains(o.Owner+o.Search, "\x00") {
 				err = errors.New("invalid byte sequence")
@@ -227,16 +227,41 @@ var queryDefects = []defect{
 			return page, err
 		})
 	}},
-	{"Search looks in Name alone", one("List/Search looks in Name, ID and Hint and nowhere else"), search(func(key apikey.Key, text string) bool {
+	{"Owner searches the first 5,000 keys only", rules("List/a list does not depend on other keys"), func(b *broken) {
+		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
+			owner := o.Owner
+			if owner == "" || o.Cursor != "" {
+				return b.full.List(ctx, o)
+			}
+			o.Owner, o.Limit = "", 500
+			var page apikey.Page
+			for range 10 {
+				all, err := b.full.List(ctx, o)
+				if err != nil {
+					return apikey.Page{}, err
+				}
+				for _, key := range all.Keys {
+					if key.Owner == owner {
+						page.Keys = append(page.Keys, key)
+					}
+				}
+				if page.Next, o.Cursor = all.Next, all.Next; all.Next == "" {
+					break
+				}
+			}
+			return page, nil
+		}
+	}},
+	{"Search ignores fields other than Name", rules("List/Search finds text in Name, ID, Hint, Owner and Scopes only"), search(func(key apikey.Key, text string) bool {
 		return strings.Contains(strings.ToLower(key.Name), strings.ToLower(text))
 	})},
-	{"Search looks in Owner", one("List/Search looks in Name, ID and Hint and nowhere else"), search(func(key apikey.Key, text string) bool {
-		return strings.Contains(strings.ToLower(key.Name+"\n"+key.ID+"\n"+key.Hint+"\n"+key.Owner), strings.ToLower(text))
+	{"Search finds Metadata", rules("List/Search finds text in Name, ID, Hint, Owner and Scopes only"), search(func(key apikey.Key, text string) bool {
+		return strings.Contains(strings.ToLower(key.Name+"\n"+key.ID+"\n"+key.Hint+"\n"+key.Metadata["needle"]), strings.ToLower(text))
 	})},
-	{"Search goes by case", one("List/Search goes without case"), search(func(key apikey.Key, text string) bool {
+	{"Search regards case", rules("List/Search ignores case"), search(func(key apikey.Key, text string) bool {
 		return strings.Contains(key.Name+"\n"+key.ID+"\n"+key.Hint, text)
 	})},
-	{"Search folds ASCII alone", one("List/Search goes without case outside ASCII too"), search(func(key apikey.Key, text string) bool {
+	{"Search regards case outside ASCII", rules("List/Search ignores case outside ASCII"), search(func(key apikey.Key, text string) bool {
 		fold := func(s string) string {
 			return strings.Map(func(r rune) rune {
 				if 'A' <= r && r <= 'Z' {
@@ -247,7 +272,7 @@ var queryDefects = []defect{
 		}
 		return strings.Contains(fold(key.Name), fold(text))
 	})},
-	{"Search has a wildcard", one("List/Search has no wildcards"), search(func(key apikey.Key, text string) bool {
+	{"Search has a wildcard", rules("List/Search has no wildcards"), search(func(key apikey.Key, text string) bool {
 		rest := strings.ToLower(key.Name)
 		for part := range strings.SplitSeq(strings.ToLower(text), "%") {
 			_, after, found := strings.Cut(rest, part)
@@ -258,7 +283,7 @@ var queryDefects = []defect{
 		}
 		return true
 	})},
-	{"Search ignores Status and Owner", one("List/Search is combined with Owner and Status"), func(b *broken) {
+	{"Search ignores Status and Owner", rules("List/Search combines with Owner and Status"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			if o.Search != "" {
 				o.Status, o.Owner = "", ""
@@ -266,7 +291,7 @@ var queryDefects = []defect{
 			return b.full.List(ctx, o)
 		}
 	}},
-	{"a name is searched and sorted as it was first", one("List/Search and the sort by name follow a renaming"), func(b *broken) {
+	{"Search ignores a rename", rules("List/Search and the sort by name follow a rename"), func(b *broken) {
 		first := make(map[string]string)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			first[key.ID] = key.Name
@@ -284,7 +309,7 @@ var queryDefects = []defect{
 	}},
 }
 
-// search breaks Search, which then finds the keys that match.
+// search replaces Search by match.
 func search(match func(key apikey.Key, text string) bool) func(*broken) {
 	return func(b *broken) {
 		b.reorder(func(o apikey.ListOptions, _ []apikey.Key) []apikey.Key {

@@ -14,29 +14,29 @@ import (
 
 func hexOf(d apikey.Digest) string { return hex.EncodeToString(d[:]) }
 
-// A meeting has writes happen in the gap of a read that is made in two steps. Whoever
-// waits gives up after a while, since the other side may be done.
-type meeting struct{ readers atomic.Int64 }
+// A gap makes writes happen between the two steps of a read. Both sides give up after maxYields,
+// because the other side may have ended.
+type gap struct{ readers atomic.Int64 }
 
-const patience = 20_000
+const maxYields = 20_000
 
-// await is called in the gap, and waits until a write is done.
-func (m *meeting) await(done func() bool) {
-	m.readers.Add(1)
-	defer m.readers.Add(-1)
-	for i := 0; i < patience && !done(); i++ {
+// await is called between the two steps. It waits until a write is done.
+func (g *gap) await(done func() bool) {
+	g.readers.Add(1)
+	defer g.readers.Add(-1)
+	for i := 0; i < maxYields && !done(); i++ {
 		runtime.Gosched()
 	}
 }
 
-// join is called by writers, and waits for a gap.
-func (m *meeting) join() {
-	for i := 0; i < patience && m.readers.Load() == 0; i++ {
+// join is called by a writer. It waits for a read between its two steps.
+func (g *gap) join() {
+	for i := 0; i < maxYields && g.readers.Load() == 0; i++ {
 		runtime.Gosched()
 	}
 }
 
-// yield lets others come in between.
+// yield lets other goroutines run.
 func yield() {
 	for range 20 {
 		runtime.Gosched()
@@ -44,8 +44,8 @@ func yield() {
 }
 
 var raceDefects = []defect{
-	{"Update writes all keys back as it read them first", []string{"Concurrency/updates of different fields of one key are all kept", "Concurrency/updates of different keys are all kept"}, func(b *broken) {
-		// As if each had read before any wrote, which real races only do at times.
+	{"Update writes all keys back as first read", rules("Concurrency/updates of different fields of one key are all stored", "Concurrency/updates of different keys are all stored"), func(b *broken) {
+		// Every Update reads before the first one writes. A real race does so only at times.
 		read := sync.OnceValue(func() []apikey.Key {
 			keys, _ := b.everything(context.Background(), apikey.ListOptions{})
 			return keys
@@ -57,7 +57,7 @@ var raceDefects = []defect{
 			return b.full.Update(ctx, id, p)
 		}
 	}},
-	{"Update writes field by field", one("Concurrency/readers see whole keys while writers run"), func(b *broken) {
+	{"Update writes field by field", rules("Concurrency/readers never see a partial write"), func(b *broken) {
 		var lookups atomic.Int64
 		b.afterLookup(func(_ context.Context, _ apikey.Digest, key *apikey.Key, err error) (*apikey.Key, error) {
 			lookups.Add(1)
@@ -65,20 +65,20 @@ var raceDefects = []defect{
 		})
 		b.update = func(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
 			b.full.Update(ctx, id, apikey.Patch{Name: p.Name})
-			// Until a lookup that has begun since is done, or the readers are.
-			for i, before := 0, lookups.Load(); i < patience && lookups.Load() < before+2; i++ {
+			// Wait for a lookup that began after the first write.
+			for i, before := 0, lookups.Load(); i < maxYields && lookups.Load() < before+2; i++ {
 				runtime.Gosched()
 			}
 			return b.full.Update(ctx, id, p)
 		}
 	}},
-	{"Update writes RevokedAt back", one("Concurrency/an update at the time of a revocation does not undo it"), func(b *broken) {
+	{"Update writes RevokedAt back", rules("Concurrency/a concurrent update does not undo a revocation"), func(b *broken) {
 		revive := b.revive()
-		var gap meeting
+		var g gap
 		b.update = func(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
 			key, err := b.full.Get(ctx, id)
 			if err == nil && key.RevokedAt.IsZero() {
-				gap.await(func() bool {
+				g.await(func() bool {
 					key, _ = b.full.Get(ctx, id)
 					return !key.RevokedAt.IsZero()
 				})
@@ -87,11 +87,11 @@ var raceDefects = []defect{
 			return b.full.Update(ctx, id, p)
 		}
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
-			gap.join()
+			g.join()
 			return b.full.Revoke(ctx, id)
 		}
 	}},
-	{"Create loses keys when it is called at once", one("Concurrency/creations at the same time are all listed"), func(b *broken) {
+	{"concurrent Create loses keys", rules("Concurrency/concurrent creations are all listed"), func(b *broken) {
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			b.mu.Lock()
 			b.count++
@@ -109,7 +109,7 @@ var raceDefects = []defect{
 }
 
 var contextDefects = []defect{
-	{"Get takes a cancellation for ErrNotFound", one("Context/Get with one that is done is not ErrNotFound"), func(b *broken) {
+	{"Get returns ErrNotFound when cancelled", rules("Context/Get does not return ErrNotFound because the context is done"), func(b *broken) {
 		b.get = func(ctx context.Context, id string) (apikey.Key, error) {
 			if ctx.Err() != nil {
 				return apikey.Key{}, apikey.ErrNotFound
@@ -117,7 +117,7 @@ var contextDefects = []defect{
 			return b.full.Get(ctx, id)
 		}
 	}},
-	{"a cancelled List is empty", one("Context/List with one that is done is not empty"), func(b *broken) {
+	{"List returns an empty page when cancelled", rules("Context/List does not return an empty page because the context is done"), func(b *broken) {
 		b.list = func(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 			if ctx.Err() != nil {
 				return apikey.Page{}, nil
@@ -125,10 +125,10 @@ var contextDefects = []defect{
 			return b.full.List(ctx, o)
 		}
 	}},
-	{"cancelled writes are done in part", []string{
-		"Context/Create with one that is done writes all or fails", "Context/Update with one that is done writes all or fails",
-		"Context/Replace with one that is done writes all or fails",
-	}, func(b *broken) {
+	{"cancelled writes are partial", rules(
+		"Context/Create with a done context writes everything or nothing", "Context/Update with a done context writes everything or nothing",
+		"Context/Replace with a done context writes everything or nothing",
+	), func(b *broken) {
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			if ctx.Err() != nil {
 				key.Scopes = nil
@@ -149,10 +149,10 @@ var contextDefects = []defect{
 			return b.full.Replace(ctx, id, expiresAt, d, successor)
 		}
 	}},
-	{"cancelled writes return nil", []string{
-		"Context/Create with one that is done writes all or fails", "Context/Update with one that is done writes all or fails",
-		"Context/Replace with one that is done writes all or fails", "Context/Revoke with one that is done revokes or fails, and can be repeated",
-	}, func(b *broken) {
+	{"cancelled writes return nil", rules(
+		"Context/Create with a done context writes everything or nothing", "Context/Update with a done context writes everything or nothing",
+		"Context/Replace with a done context writes everything or nothing", "Context/Revoke with a done context revokes or fails and can be repeated",
+	), func(b *broken) {
 		done := func(err error) error {
 			if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 				return nil
@@ -175,7 +175,7 @@ var contextDefects = []defect{
 			return key, done(err)
 		}
 	}},
-	{"a cancelled Revoke is ErrNotFound", one("Context/Revoke with one that is done revokes or fails, and can be repeated"), func(b *broken) {
+	{"Revoke returns ErrNotFound when cancelled", rules("Context/Revoke with a done context revokes or fails and can be repeated"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			if ctx.Err() != nil {
 				return apikey.Key{}, apikey.ErrNotFound

@@ -9,7 +9,7 @@ import (
 )
 
 var revokeDefects = []defect{
-	{"Revoke clears the expiry", []string{"Revoke/sets the time of now and nothing else", "Revoke/an expired key can be revoked"}, func(b *broken) {
+	{"Revoke clears the expiry", rules("Revoke/sets RevokedAt to the current time and nothing else", "Revoke/revokes an expired key"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			if key, err := b.full.Revoke(ctx, id); err != nil {
 				return key, err
@@ -17,14 +17,14 @@ var revokeDefects = []defect{
 			return b.full.Update(ctx, id, apikey.Patch{ExpiresAt: new(time.Time)})
 		}
 	}},
-	{"Revoke tells the time of a clock that is off", one("Revoke/sets the time of now and nothing else"), func(b *broken) {
-		b.see = func(key *apikey.Key) {
+	{"Revoke uses a wrong clock", rules("Revoke/sets RevokedAt to the current time and nothing else"), func(b *broken) {
+		b.edit = func(key *apikey.Key) {
 			if !key.RevokedAt.IsZero() {
 				key.RevokedAt = key.RevokedAt.Add(-2 * time.Hour)
 			}
 		}
 	}},
-	{"Revoke moves RevokedAt", one("Revoke/twice keeps the first time"), func(b *broken) {
+	{"Revoke changes RevokedAt again", rules("Revoke/a second Revoke keeps the first RevokedAt"), func(b *broken) {
 		moved := make(map[string]time.Time)
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			key, err := b.full.Revoke(ctx, id)
@@ -33,13 +33,13 @@ var revokeDefects = []defect{
 			moved[id] = time.Now().UTC().Truncate(time.Microsecond)
 			return key, err
 		}
-		b.see = func(key *apikey.Key) {
+		b.edit = func(key *apikey.Key) {
 			if at, ok := moved[key.ID]; ok {
 				key.RevokedAt = at
 			}
 		}
 	}},
-	{"Revoke returns a time of its own", one("Concurrency/revocations agree on one time"), func(b *broken) {
+	{"each Revoke returns another time", rules("Concurrency/concurrent revocations return one RevokedAt"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			key, err := b.full.Revoke(ctx, id)
 			b.mu.Lock()
@@ -49,7 +49,7 @@ var revokeDefects = []defect{
 			return key, err
 		}
 	}},
-	{"Revoke refuses a key that has expired", []string{"Revoke/an expired key can be revoked", "List/a key that is revoked and expired is revoked"}, func(b *broken) {
+	{"Revoke ignores an expired key", rules("Revoke/revokes an expired key", "List/a revoked and expired key has the Status revoked"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			if key, err := b.full.Get(ctx, id); err == nil && errors.Is(key.Check(time.Now()), apikey.ErrExpired) {
 				return key, nil
@@ -57,7 +57,7 @@ var revokeDefects = []defect{
 			return b.full.Revoke(ctx, id)
 		}
 	}},
-	{"Revoke ends the successor too", one("Revoke/a replaced key can be revoked and its successor lives on"), func(b *broken) {
+	{"Revoke revokes the successor too", rules("Revoke/revokes a replaced key and not its successor"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			keys, _ := b.everything(ctx, apikey.ListOptions{})
 			for _, key := range keys {
@@ -68,7 +68,7 @@ var revokeDefects = []defect{
 			return b.full.Revoke(ctx, id)
 		}
 	}},
-	{"Revoke ends all keys of that name", one("Revoke/other keys are left alone"), func(b *broken) {
+	{"Revoke revokes all keys with that name", rules("Revoke/leaves other keys unchanged"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			for _, twin := range b.twins(ctx, id) {
 				b.full.Revoke(ctx, twin)
@@ -76,7 +76,7 @@ var revokeDefects = []defect{
 			return b.full.Revoke(ctx, id)
 		}
 	}},
-	{"Revoke of nobody succeeds", one("Revoke/an unknown or impossible ID is ErrNotFound"), func(b *broken) {
+	{"Revoke of an unknown ID succeeds", rules("Revoke/returns ErrNotFound for an unknown or invalid ID"), func(b *broken) {
 		b.revoke = func(ctx context.Context, id string) (apikey.Key, error) {
 			key, err := b.full.Revoke(ctx, id)
 			if errors.Is(err, apikey.ErrNotFound) {

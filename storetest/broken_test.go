@@ -6,22 +6,27 @@ import (
 	"os"
 	"os/exec"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/storetest"
 )
 
-// A broken store is a full one of which some methods are replaced. What is nil is right.
+// A broken store is a full store with some methods replaced. A nil field leaves the method of the full
+// store in place.
 type broken struct {
 	*full
-	mu    sync.Mutex // for whoever breaks it
-	count int
+	mu    sync.Mutex // for the replacing methods
+	count int        // for the replacing methods
 
-	see       func(*apikey.Key) // changes every key that is handed out
+	edit      func(*apikey.Key) // edits every returned key
 	create    func(context.Context, apikey.Digest, apikey.Key) error
 	lookup    func(context.Context, apikey.Digest) (*apikey.Key, error)
 	get       func(context.Context, string) (apikey.Key, error)
@@ -29,37 +34,46 @@ type broken struct {
 	update    func(context.Context, string, apikey.Patch) (apikey.Key, error)
 	replace   func(context.Context, string, time.Time, apikey.Digest, apikey.Key) (apikey.Key, error)
 	revoke    func(context.Context, string) (apikey.Key, error)
-	touch     func(apikey.Digest, time.Time)
-	lookupAt  func(context.Context, apikey.Digest) (*apikey.Key, apikey.Cursor, error)
-	changes   func(context.Context, apikey.Cursor) (apikey.Changes, error)
-	subscribe func(func(apikey.Digest, apikey.Cursor)) func()
-	audit     func(context.Context, string, string, int) ([]apikey.AuditEntry, string, error)
+	revokeAll func(context.Context, string) (int, error)
+	touch     func(apikey.Digest, apikey.Use)
+	lookupAt  func(context.Context, apikey.Digest) (*apikey.Key, apikey.Version, error)
+	changes   func(context.Context, apikey.Version) (apikey.Changes, error)
+	subscribe func(func(apikey.Digest, apikey.Version)) func()
+	audit     func(context.Context, apikey.AuditOptions) (apikey.AuditPage, error)
+
+	sentNotices   func(context.Context, []string) (map[string]bool, error)
+	claimNotice   func(context.Context, apikey.NoticeClaim) (bool, error)
+	finishNotice  func(context.Context, apikey.NoticeClaim) error
+	releaseNotice func(context.Context, apikey.NoticeClaim) error
+
+	conditional func(apikey.Condition) apikey.KeyManager
 }
 
-// shown is a key as it is handed out.
-func (b *broken) shown(key apikey.Key, err error) (apikey.Key, error) {
-	if b.see != nil && err == nil {
+// edited returns a key after edit.
+func (b *broken) edited(key apikey.Key, err error) (apikey.Key, error) {
+	if b.edit != nil && err == nil {
 		b.mu.Lock()
 		defer b.mu.Unlock()
-		b.see(&key)
+		b.edit(&key)
 	}
 	return key, err
 }
 
-func (b *broken) shared(key *apikey.Key, err error) (*apikey.Key, error) {
-	if b.see != nil && key != nil {
-		c, _ := b.shown(key.Clone(), nil)
+// editedPointer is edited for a key that must not be modified.
+func (b *broken) editedPointer(key *apikey.Key, err error) (*apikey.Key, error) {
+	if b.edit != nil && key != nil {
+		c, _ := b.edited(key.Clone(), nil)
 		key = &c
 	}
 	return key, err
 }
 
-// or is the method of a broken store, unless it is right.
-func or[F any](isBroken bool, broken, right F) F {
+// or returns the broken method if there is one, otherwise the correct one.
+func or[F any](isBroken bool, broken, correct F) F {
 	if isBroken {
 		return broken
 	}
-	return right
+	return correct
 }
 
 func (b *broken) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
@@ -67,69 +81,99 @@ func (b *broken) Create(ctx context.Context, d apikey.Digest, key apikey.Key) er
 }
 
 func (b *broken) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
-	return b.shared(or(b.lookup != nil, b.lookup, b.full.Lookup)(ctx, d))
+	return b.editedPointer(or(b.lookup != nil, b.lookup, b.full.Lookup)(ctx, d))
 }
 
 func (b *broken) Get(ctx context.Context, id string) (apikey.Key, error) {
-	return b.shown(or(b.get != nil, b.get, b.full.Get)(ctx, id))
+	return b.edited(or(b.get != nil, b.get, b.full.Get)(ctx, id))
 }
 
 func (b *broken) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	page, err := or(b.list != nil, b.list, b.full.List)(ctx, o)
 	for i, key := range page.Keys {
-		page.Keys[i], _ = b.shown(key, nil)
+		page.Keys[i], _ = b.edited(key, nil)
 	}
 	return page, err
 }
 
 func (b *broken) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
-	return b.shown(or(b.update != nil, b.update, b.full.Update)(ctx, id, p))
+	return b.edited(or(b.update != nil, b.update, b.full.Update)(ctx, id, p))
 }
 
 func (b *broken) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
-	return b.shown(or(b.replace != nil, b.replace, b.full.Replace)(ctx, id, expiresAt, d, successor))
+	return b.edited(or(b.replace != nil, b.replace, b.full.Replace)(ctx, id, expiresAt, d, successor))
 }
 
 func (b *broken) Revoke(ctx context.Context, id string) (apikey.Key, error) {
-	return b.shown(or(b.revoke != nil, b.revoke, b.full.Revoke)(ctx, id))
+	return b.edited(or(b.revoke != nil, b.revoke, b.full.Revoke)(ctx, id))
 }
 
-func (b *broken) Touch(d apikey.Digest, at time.Time) {
-	or(b.touch != nil, b.touch, b.full.Touch)(d, at)
+func (b *broken) RevokeAll(ctx context.Context, owner string) (int, error) {
+	return or(b.revokeAll != nil, b.revokeAll, b.full.RevokeAll)(ctx, owner)
 }
 
-func (b *broken) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Cursor, error) {
+func (b *broken) Touch(d apikey.Digest, u apikey.Use) {
+	or(b.touch != nil, b.touch, b.full.Touch)(d, u)
+}
+
+func (b *broken) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
 	key, at, err := or(b.lookupAt != nil, b.lookupAt, b.full.LookupAt)(ctx, d)
-	key, err = b.shared(key, err)
+	key, err = b.editedPointer(key, err)
 	return key, at, err
 }
 
-func (b *broken) Changes(ctx context.Context, since apikey.Cursor) (apikey.Changes, error) {
+func (b *broken) Changes(ctx context.Context, since apikey.Version) (apikey.Changes, error) {
 	return or(b.changes != nil, b.changes, b.full.Changes)(ctx, since)
 }
 
-func (b *broken) Subscribe(f func(apikey.Digest, apikey.Cursor)) func() {
+func (b *broken) Subscribe(f func(apikey.Digest, apikey.Version)) func() {
 	return or(b.subscribe != nil, b.subscribe, b.full.Subscribe)(f)
 }
 
-func (b *broken) Audit(ctx context.Context, keyID, cursor string, limit int) ([]apikey.AuditEntry, string, error) {
-	return or(b.audit != nil, b.audit, b.full.Audit)(ctx, keyID, cursor, limit)
+func (b *broken) Audit(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+	return or(b.audit != nil, b.audit, b.full.Audit)(ctx, o)
 }
 
-// A defect is what is wrong with a store, and the rules that it breaks.
+func (b *broken) SentNotices(ctx context.Context, ids []string) (map[string]bool, error) {
+	return or(b.sentNotices != nil, b.sentNotices, b.full.SentNotices)(ctx, ids)
+}
+
+func (b *broken) ClaimNotice(ctx context.Context, c apikey.NoticeClaim) (bool, error) {
+	return or(b.claimNotice != nil, b.claimNotice, b.full.ClaimNotice)(ctx, c)
+}
+
+func (b *broken) FinishNotice(ctx context.Context, c apikey.NoticeClaim) error {
+	return or(b.finishNotice != nil, b.finishNotice, b.full.FinishNotice)(ctx, c)
+}
+
+func (b *broken) ReleaseNotice(ctx context.Context, c apikey.NoticeClaim) error {
+	return or(b.releaseNotice != nil, b.releaseNotice, b.full.ReleaseNotice)(ctx, c)
+}
+
+func (b *broken) If(c apikey.Condition) apikey.KeyManager {
+	return or(b.conditional != nil, b.conditional, b.full.If)(c)
+}
+
+// A defect is a fault of a store, with the rules that must fail because of it.
 type defect struct {
 	name  string
 	rules []string
-	make  func(*broken)
+	apply func(*broken)
 }
 
-func one(rule string) []string { return []string{rule} }
+func allDefects() []defect {
+	return slices.Concat(lookupDefects, createDefects, getDefects, listDefects, queryDefects, updateDefects, replaceDefects,
+		revokeDefects, touchDefects, feedDefects, auditDefects, raceDefects, contextDefects, restrictDefects, noticeDefects, conditionalDefects)
+}
 
-// brokenStore names the defect, to the process that this test starts.
+// rules names the rules that a defect breaks.
+func rules(names ...string) []string { return names }
+
+// brokenStore is the environment variable that names the defect to a child process.
 const brokenStore = "STORETEST_BROKEN_STORE"
 
-// TestBroken proves that the suite catches broken stores. Tests that must fail cannot be
-// run in the process that is to succeed, so each has one of its own.
+// TestBroken checks that the suite fails for broken stores. It runs the suite in child processes,
+// because a failing subtest would fail TestBroken.
 func TestBroken(t *testing.T) {
 	defects := allDefects()
 	if name := os.Getenv(brokenStore); name != "" {
@@ -137,7 +181,7 @@ func TestBroken(t *testing.T) {
 			if d.name == name {
 				storetest.Run(t, func(*testing.T) apikey.KeyManager {
 					b := &broken{full: newFull()}
-					d.make(b)
+					d.apply(b)
 					return b
 				})
 			}
@@ -146,19 +190,17 @@ func TestBroken(t *testing.T) {
 	}
 	seen := make(map[string]bool)
 	for _, d := range defects {
-		if seen[d.name] {
-			t.Errorf("two defects have the name %q", d.name)
-		}
+		assert.False(t, seen[d.name], "two defects have the name %q; want unique names", d.name)
 		seen[d.name] = true
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
-			caught(t, "TestBroken", d.name, d.rules)
+			wantCaught(t, "TestBroken", d.name, d.rules)
 		})
 	}
 }
 
-// caught checks that a test fails in these rules when it is given a broken store.
-func caught(t *testing.T, test, store string, rules []string) {
+// wantCaught checks that a test fails in these rules for a broken store.
+func wantCaught(t *testing.T, test, store string, rules []string) {
 	t.Helper()
 	var groups, names []string
 	for _, rule := range rules {
@@ -167,29 +209,23 @@ func caught(t *testing.T, test, store string, rules []string) {
 	}
 	pattern := "^" + test + "$/^(" + strings.Join(groups, "|") + ")$/^(" + strings.Join(names, "|") + ")$"
 	out, err := child(t, brokenStore+"="+store, "-test.run="+pattern)
-	if err == nil {
-		t.Errorf("the suite passed:\n%s", out)
-	}
+	assert.Error(t, err, "the suite passed; want it to fail:\n%s", out)
 	for _, rule := range rules {
 		line := "--- FAIL: " + test + "/" + strings.ReplaceAll(rule, " ", "_") + " ("
-		if !bytes.Contains(out, []byte(line)) {
-			t.Errorf("the rule %q was not broken:\n%s", rule, out)
-		}
+		assert.True(t, bytes.Contains(out, []byte(line)), "the rule %q passed; want it to fail:\n%s", rule, out)
 	}
 }
 
-// child runs tests of this binary in a process of their own.
+// child runs tests of this binary in a child process.
 func child(t *testing.T, env string, args ...string) ([]byte, error) {
 	t.Helper()
 	self, err := os.Executable()
-	if err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, err)
 	cmd := exec.CommandContext(t.Context(), self, append(args, "-test.count=1")...)
 	cmd.Env = append(os.Environ(), env)
 	out, err := cmd.CombinedOutput()
-	if _, failed := err.(*exec.ExitError); err != nil && !failed {
-		t.Fatal(err)
+	if _, failed := err.(*exec.ExitError); !failed {
+		require.NoError(t, err)
 	}
 	return out, err
 }

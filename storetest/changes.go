@@ -8,101 +8,101 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// head returns the present state of a feed.
-func (s *subject) head(feed apikey.ChangeFeed) apikey.Cursor {
+// head returns the current Version of a feed.
+func (s *store) head(feed apikey.ChangeFeed) apikey.Version {
 	s.t.Helper()
-	return s.since(feed, apikey.Cursor{}).Head
+	return s.changes(feed, apikey.Version{}).Head
 }
 
-// since returns what a feed tells of the time since a Cursor.
-func (s *subject) since(feed apikey.ChangeFeed, at apikey.Cursor) apikey.Changes {
+// changes returns the changes since a Version.
+func (s *store) changes(feed apikey.ChangeFeed, at apikey.Version) apikey.Changes {
 	s.t.Helper()
 	c, err := feed.Changes(s.t.Context(), at)
 	if err != nil {
-		s.t.Fatalf("Changes since %+v: %v", at, err)
+		s.t.Fatalf("Changes(%+v) = %v; want nil", at, err)
 	}
 	return c
 }
 
-// names checks that a feed tells of these digests since a Cursor, and returns its head.
-func (s *subject) names(feed apikey.ChangeFeed, at apikey.Cursor, want ...apikey.Digest) apikey.Cursor {
+// wantChanges checks that a feed lists these digests since a Version. It returns the Head.
+func (s *store) wantChanges(feed apikey.ChangeFeed, at apikey.Version, want ...apikey.Digest) apikey.Version {
 	s.t.Helper()
-	c := s.since(feed, at)
+	c := s.changes(feed, at)
 	if c.Reset {
-		s.t.Errorf("Changes since %+v: a Reset after a few writes", at)
+		s.t.Errorf("Changes(%+v) = Reset after a few writes; want the digests", at)
 	}
 	for i, d := range want {
 		if !slices.Contains(c.Digests, d) {
-			s.t.Errorf("Changes since %+v has %d digests, and not that of the changed key %d of %d", at, len(c.Digests), i+1, len(want))
+			s.t.Errorf("Changes(%+v) = %d digests; want them to include changed key %d of %d", at, len(c.Digests), i+1, len(want))
 		}
 	}
 	if c.Head.Epoch != at.Epoch || len(want) > 0 && c.Head.Revision <= at.Revision {
-		s.t.Errorf("Changes since %+v has the head %+v", at, c.Head)
+		s.t.Errorf("Changes(%+v) = Head %+v; want a later Version of the same epoch", at, c.Head)
 	}
 	return c.Head
 }
 
 var changesRules = []rule{
-	{"the zero Cursor gets the head alone", func(t *testing.T, s *subject) {
+	{"the zero Version returns the head alone", func(t *testing.T, s *store) {
 		feed := s.feed()
 		for range 2 {
-			c := s.since(feed, apikey.Cursor{})
-			if len(c.Digests) > 0 || c.Reset || c.Head == (apikey.Cursor{}) {
-				t.Errorf("Changes since the zero Cursor = %d digests, Reset %v, head %+v; want a head alone, and not zero", len(c.Digests), c.Reset, c.Head)
+			c := s.changes(feed, apikey.Version{})
+			if len(c.Digests) > 0 || c.Reset || c.Head == (apikey.Version{}) {
+				t.Errorf("Changes(zero Version) = %d digests, Reset %v, Head %+v; want only a Head other than zero", len(c.Digests), c.Reset, c.Head)
 			}
 			_, key := s.add()
 			s.revoke(key.ID)
 		}
 	}},
-	{"nothing new is the same head and no digests", func(t *testing.T, s *subject) {
+	{"returns the same head and no digests if nothing changed", func(t *testing.T, s *store) {
 		feed := s.feed()
 		_, key := s.add()
 		s.revoke(key.ID)
-		for _, head := range []apikey.Cursor{s.head(feed), s.names(feed, s.head(feed))} {
-			if c := s.since(feed, head); c.Head != head || len(c.Digests) > 0 || c.Reset {
-				t.Errorf("Changes since its head %+v = %d digests, Reset %v, head %+v", head, len(c.Digests), c.Reset, c.Head)
+		for _, head := range []apikey.Version{s.head(feed), s.wantChanges(feed, s.head(feed))} {
+			if c := s.changes(feed, head); c.Head != head || len(c.Digests) > 0 || c.Reset {
+				t.Errorf("Changes(Head %+v) = %d digests, Reset %v, Head %+v; want only the same Head", head, len(c.Digests), c.Reset, c.Head)
 			}
 		}
 	}},
-	{"an update names its digest", func(t *testing.T, s *subject) {
+	{"lists the digest of an updated key", func(t *testing.T, s *store) {
 		feed := s.feed()
 		d, key := s.add()
 		s.add()
 		head := s.head(feed)
 		s.update(key.ID, apikey.Patch{Name: new("renamed")})
-		s.names(feed, head, d)
+		s.wantChanges(feed, head, d)
 	}},
-	{"a revocation names its digest", func(t *testing.T, s *subject) {
+	{"lists the digest of a revoked key", func(t *testing.T, s *store) {
 		feed := s.feed()
 		d, key := s.add()
 		s.add()
 		head := s.head(feed)
 		s.revoke(key.ID)
-		s.names(feed, head, d)
+		s.wantChanges(feed, head, d)
 	}},
-	{"a replacement names the digest of the old key", func(t *testing.T, s *subject) {
+	{"lists the digest of a replaced key", func(t *testing.T, s *store) {
 		feed := s.feed()
 		d, key := s.add()
 		s.add()
 		head := s.head(feed)
-		s.replace(key.ID, soon)
-		s.names(feed, head, d)
+		s.replace(key.ID, graceEnd)
+		s.wantChanges(feed, head, d)
 	}},
-	{"a creation moves the head", func(t *testing.T, s *subject) {
+	{"a creation advances the head", func(t *testing.T, s *store) {
 		feed := s.feed()
 		head := s.head(feed)
 		for range 3 {
 			s.add()
-			c := s.since(feed, head)
+			c := s.changes(feed, head)
 			if c.Reset || c.Head.Epoch != head.Epoch || c.Head.Revision <= head.Revision {
-				t.Errorf("Changes after Create = Reset %v, head %+v; the head before was %+v", c.Reset, c.Head, head)
+				t.Errorf("Changes(%+v) after Create = Reset %v, Head %+v; want a larger Revision", head, c.Reset, c.Head)
 			}
 			head = c.Head
 		}
 	}},
-	{"an old Cursor gets every change since", func(t *testing.T, s *subject) {
+	{"an old Version returns every change since", func(t *testing.T, s *store) {
 		feed := s.feed()
-		heads := []apikey.Cursor{s.head(feed)}
+		heads := []apikey.Version{s.head(feed)}
 		var changed []apikey.Digest
 		var first string
 		for range 4 {
@@ -115,14 +115,14 @@ var changesRules = []rule{
 			heads = append(heads, s.head(feed))
 		}
 		for i, head := range heads {
-			s.names(feed, head, changed[i:]...)
+			s.wantChanges(feed, head, changed[i:]...)
 		}
-		// A change of what had changed before is told once more.
+		// A second change of a key is listed again.
 		s.update(first, apikey.Patch{ExpiresAt: &future})
-		s.names(feed, heads[1], changed...)
-		s.names(feed, heads[4], changed[0])
+		s.wantChanges(feed, heads[1], changed...)
+		s.wantChanges(feed, heads[4], changed[0])
 	}},
-	{"a Cursor of another epoch is a Reset", func(t *testing.T, s *subject) {
+	{"a Version of another epoch returns a Reset", func(t *testing.T, s *store) {
 		feed := s.feed()
 		s.add()
 		for range 2 {
@@ -130,39 +130,39 @@ var changesRules = []rule{
 			for _, epoch := range []uint64{head.Epoch + 1, head.Epoch ^ 1<<40} {
 				other := head
 				other.Epoch = epoch
-				s.resets(feed, other)
+				s.wantReset(feed, other)
 			}
 			_, key := s.add()
 			s.revoke(key.ID)
 		}
 	}},
-	{"a revision of the future is a Reset", func(t *testing.T, s *subject) {
+	{"a future revision returns a Reset", func(t *testing.T, s *store) {
 		feed := s.feed()
 		s.add()
 		head := s.head(feed)
 		for _, ahead := range []uint64{1, 1000, 1 << 40} {
 			other := head
 			other.Revision += ahead
-			s.resets(feed, other)
+			s.wantReset(feed, other)
 		}
 	}},
-	{"polling while writers run misses nothing", func(t *testing.T, s *subject) {
+	{"polls during writes miss no change", func(t *testing.T, s *store) {
 		feed := s.feed()
 		changed := make(map[apikey.Digest]string)
 		for range 12 {
 			d, key := s.add()
 			changed[d] = key.ID
 		}
-		told := make(map[apikey.Digest]bool)
+		listed := make(map[apikey.Digest]bool)
 		at := s.head(feed)
 		poll := func() bool {
 			c, err := feed.Changes(t.Context(), at)
 			if err != nil || c.Reset {
-				t.Errorf("Changes among writers = Reset %v, %v", c.Reset, err)
+				t.Errorf("Changes(%+v) during writes = Reset %v, %v; want digests", at, c.Reset, err)
 				return false
 			}
 			for _, d := range c.Digests {
-				told[d] = true
+				listed[d] = true
 			}
 			at = c.Head
 			return true
@@ -171,7 +171,7 @@ var changesRules = []rule{
 		for _, id := range changed {
 			wg.Go(func() {
 				if _, err := s.Revoke(t.Context(), id); err != nil {
-					t.Errorf("Revoke: %v", err)
+					t.Errorf("Revoke = %v; want nil", err)
 				}
 			})
 		}
@@ -183,21 +183,166 @@ var changesRules = []rule{
 		wg.Wait()
 		poll()
 		for d := range changed {
-			if !told[d] {
-				t.Error("a key was revoked, and no poll told of it")
+			if !listed[d] {
+				t.Error("no poll listed the digest of a key that was revoked during the polls")
 			}
 		}
 	}},
 }
 
-// resets checks that a feed cannot tell what changed since a Cursor.
-func (s *subject) resets(feed apikey.ChangeFeed, at apikey.Cursor) {
+// wantReset checks that a feed returns a Reset for a Version that it never had.
+func (s *store) wantReset(feed apikey.ChangeFeed, at apikey.Version) {
 	s.t.Helper()
-	c := s.since(feed, at)
+	c := s.changes(feed, at)
 	if !c.Reset {
-		s.t.Errorf("Changes since %+v, which this feed never was at: no Reset", at)
+		s.t.Errorf("Changes(%+v) = Reset false; want true, because the feed never had this Version", at)
 	}
 	if head := s.head(feed); c.Head != head {
-		s.t.Errorf("Changes since %+v has the head %+v, want %+v", at, c.Head, head)
+		s.t.Errorf("Changes(%+v) = Head %+v; want %+v", at, c.Head, head)
 	}
+}
+
+// An announcement is one call of a subscriber.
+type announcement struct {
+	digest apikey.Digest
+	at     apikey.Version
+}
+
+// A subscriber records the announcements of a feed.
+type subscriber struct {
+	mu            sync.Mutex
+	announcements []announcement
+	cancel        func()
+}
+
+// subscribe subscribes to a feed.
+func (s *store) subscribe(feed apikey.ChangeFeed) *subscriber {
+	s.t.Helper()
+	sub := new(subscriber)
+	sub.cancel = feed.Subscribe(func(d apikey.Digest, at apikey.Version) {
+		sub.mu.Lock()
+		defer sub.mu.Unlock()
+		sub.announcements = append(sub.announcements, announcement{d, at})
+	})
+	if sub.cancel == nil {
+		s.t.Fatal("Subscribe(f) = nil; want a function that ends the subscription")
+	}
+	return sub
+}
+
+// all returns the announcements since the last reset.
+func (sub *subscriber) all() []announcement {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	return slices.Clone(sub.announcements)
+}
+
+// saw reports whether a digest was announced since the last reset.
+func (sub *subscriber) saw(d apikey.Digest) bool {
+	return slices.ContainsFunc(sub.all(), func(a announcement) bool { return a.digest == d })
+}
+
+func (sub *subscriber) reset() {
+	sub.mu.Lock()
+	defer sub.mu.Unlock()
+	sub.announcements = nil
+}
+
+var subscribeRules = []rule{
+	{"Create announces the key before it returns", func(t *testing.T, s *store) {
+		sub := s.subscribe(s.feed())
+		if d, _ := s.add(); !sub.saw(d) {
+			t.Error("Create returned before it announced the key")
+		}
+	}},
+	{"Update announces the key before it returns", func(t *testing.T, s *store) {
+		sub := s.subscribe(s.feed())
+		d, key := s.add()
+		s.add() // a late announcement of this key does not count
+		sub.reset()
+		if s.update(key.ID, apikey.Patch{Name: new("renamed")}); !sub.saw(d) {
+			t.Error("Update returned before it announced the key")
+		}
+	}},
+	{"Replace announces both keys before it returns", func(t *testing.T, s *store) {
+		sub := s.subscribe(s.feed())
+		old, key := s.add()
+		s.add()
+		sub.reset()
+		fresh, _ := s.replace(key.ID, graceEnd)
+		if !sub.saw(old) {
+			t.Error("Replace returned before it announced the old key")
+		}
+		if !sub.saw(fresh) {
+			t.Error("Replace returned before it announced the successor")
+		}
+	}},
+	{"Revoke announces the key before it returns", func(t *testing.T, s *store) {
+		sub := s.subscribe(s.feed())
+		d, key := s.add()
+		s.add()
+		sub.reset()
+		if s.revoke(key.ID); !sub.saw(d) {
+			t.Error("Revoke returned before it announced the key")
+		}
+	}},
+	{"the announced Version is not older than the write", func(t *testing.T, s *store) {
+		feed := s.feed()
+		sub := s.subscribe(feed)
+		d, key := s.add()
+		for _, write := range []func(){
+			func() { s.update(key.ID, apikey.Patch{ExpiresAt: new(future)}) },
+			func() { s.replace(key.ID, graceEnd) },
+			func() { s.revoke(key.ID) },
+		} {
+			before := s.head(feed)
+			sub.reset()
+			write()
+			after := s.head(feed)
+			for _, a := range sub.all() {
+				if a.at.Epoch != before.Epoch || a.at.Revision <= before.Revision || a.at.Revision > after.Revision {
+					t.Errorf("announced Version = %+v; want one after %+v and up to %+v", a.at, before, after)
+				}
+				// A cache that knows a Version does not ask for the changes up to it.
+				if a.digest == d && slices.Contains(s.changes(feed, a.at).Digests, d) {
+					t.Errorf("Changes(%+v), the announced Version, lists the write; want it to be part of that Version", a.at)
+				}
+			}
+		}
+	}},
+	{"cancel ends one subscription and no other", func(t *testing.T, s *store) {
+		feed := s.feed()
+		one, two := s.subscribe(feed), s.subscribe(feed)
+		_, key := s.add()
+		one.cancel()
+		one.reset()
+		two.reset()
+		d, _ := s.add()
+		s.revoke(key.ID)
+		if len(one.all()) > 0 {
+			t.Error("the subscriber was called after its cancel")
+		}
+		if !two.saw(d) {
+			t.Error("the other subscriber was not called after the cancel")
+		}
+		three := s.subscribe(feed)
+		if d, _ := s.add(); !three.saw(d) || !two.saw(d) {
+			t.Error("Create was not announced to both subscribers")
+		}
+	}},
+	{"concurrent writes are announced before they return", func(t *testing.T, s *store) {
+		sub := s.subscribe(s.feed())
+		var wg sync.WaitGroup
+		for range 8 {
+			d, key := s.next()
+			wg.Go(func() {
+				if err := s.Create(t.Context(), d, key); err != nil {
+					t.Errorf("concurrent Create = %v; want nil", err)
+				} else if !sub.saw(d) {
+					t.Error("concurrent Create returned before it announced the key")
+				}
+			})
+		}
+		wg.Wait()
+	}},
 }

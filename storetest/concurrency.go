@@ -1,6 +1,7 @@
 package storetest
 
 import (
+	"context"
 	"errors"
 	"slices"
 	"sync"
@@ -11,8 +12,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// together runs f n times at once and waits.
-func together(n int, f func(i int)) {
+// concurrently runs f for 0 to n-1 at the same time and waits for all.
+func concurrently(n int, f func(i int)) {
 	var wg sync.WaitGroup
 	start := make(chan struct{})
 	for i := range n {
@@ -26,108 +27,108 @@ func together(n int, f func(i int)) {
 }
 
 var concurrencyRules = []rule{
-	{"of creations with one ID exactly one wins", func(t *testing.T, s *subject) {
+	{"one of several creations with one ID succeeds", func(t *testing.T, s *store) {
 		const racers = 12
 		errs := make([]error, racers)
 		key := sample(0)
-		together(racers, func(i int) {
+		concurrently(racers, func(i int) {
 			mine := key
 			mine.Hint = sample(i).Hint
 			errs[i] = s.Create(t.Context(), digestOf(i), mine)
 		})
 		winner := slices.Index(errs, nil)
 		if winner < 0 {
-			t.Fatalf("no creation won: %v", errs)
+			t.Fatalf("concurrent Create = %v; want one nil", errs)
 		}
 		for i, err := range errs {
 			if i != winner {
-				s.refused("Create with an ID that another has won", err, apikey.ErrExists)
+				s.wantError("concurrent Create(taken ID)", err, apikey.ErrExists)
 				found, err := s.Lookup(t.Context(), digestOf(i))
-				isNotFound(t, "Lookup of a digest that has lost", found, err)
+				wantNotFound(t, "Lookup(digest of a refused key)", found, err)
 			}
 		}
 		key.Hint = sample(winner).Hint
-		s.keeps(digestOf(winner), key)
+		s.wantStored(digestOf(winner), key)
 	}},
-	{"of creations with one digest exactly one wins", func(t *testing.T, s *subject) {
+	{"one of several creations with one digest succeeds", func(t *testing.T, s *store) {
 		const racers = 12
 		errs := make([]error, racers)
-		together(racers, func(i int) { errs[i] = s.Create(t.Context(), digestOf(0), sample(i)) })
+		concurrently(racers, func(i int) { errs[i] = s.Create(t.Context(), digestOf(0), sample(i)) })
 		winner := slices.Index(errs, nil)
 		if winner < 0 {
-			t.Fatalf("no creation won: %v", errs)
+			t.Fatalf("concurrent Create = %v; want one nil", errs)
 		}
 		for i, err := range errs {
 			if i != winner {
-				s.refused("Create with a digest that another has won", err, apikey.ErrExists)
+				s.wantError("concurrent Create(taken digest)", err, apikey.ErrExists)
 			}
 		}
-		s.keeps(digestOf(0), sample(winner))
-		s.lists(apikey.ListOptions{}, sample(winner).ID)
+		s.wantStored(digestOf(0), sample(winner))
+		s.wantList(apikey.ListOptions{}, sample(winner).ID)
 	}},
-	{"revocations agree on one time", func(t *testing.T, s *subject) {
+	{"concurrent revocations return one RevokedAt", func(t *testing.T, s *store) {
 		d, key := s.add()
 		times := make([]time.Time, 8)
-		together(len(times), func(i int) {
+		concurrently(len(times), func(i int) {
 			got, err := s.Revoke(t.Context(), key.ID)
 			if err != nil {
-				t.Errorf("Revoke among others: %v", err)
+				t.Errorf("concurrent Revoke = %v; want nil", err)
 			}
 			times[i] = got.RevokedAt
 		})
 		for _, at := range times {
 			if !at.Equal(times[0]) || at.IsZero() {
-				t.Errorf("RevokedAt is %v for one caller and %v for another", times[0], at)
+				t.Errorf("concurrent Revoke: RevokedAt = %v and %v; want one time", times[0], at)
 			}
 		}
 		key.RevokedAt = times[0]
-		s.keeps(d, key)
+		s.wantStored(d, key)
 	}},
-	{"updates of different keys are all kept", func(t *testing.T, s *subject) {
+	{"updates of different keys are all stored", func(t *testing.T, s *store) {
 		digests, keys := make([]apikey.Digest, 8), make([]apikey.Key, 8)
 		for i := range keys {
 			digests[i], keys[i] = s.add()
 		}
-		together(len(keys), func(i int) {
+		concurrently(len(keys), func(i int) {
 			want := &keys[i]
 			want.Name, want.Scopes = numbered(i), []string{numbered(i)[5:]}
 			for _, p := range []apikey.Patch{{Name: &want.Name}, {Scopes: &want.Scopes}} {
 				if _, err := s.Update(t.Context(), want.ID, p); err != nil {
-					t.Errorf("Update among others: %v", err)
+					t.Errorf("concurrent Update = %v; want nil", err)
 				}
 			}
 		})
 		for i, want := range keys {
-			s.keeps(digests[i], want)
+			s.wantStored(digests[i], want)
 		}
 	}},
-	{"updates of different fields of one key are all kept", func(t *testing.T, s *subject) {
+	{"updates of different fields of one key are all stored", func(t *testing.T, s *store) {
 		d, key := s.add()
 		want := filled(t, 99)
 		key.Name, key.Scopes, key.Metadata, key.ExpiresAt = want.Name, want.Scopes, want.Metadata, want.ExpiresAt
 		patches := []apikey.Patch{{Name: &want.Name}, {Scopes: &want.Scopes}, {Metadata: &want.Metadata}, {ExpiresAt: &want.ExpiresAt}}
-		together(len(patches), func(i int) {
+		concurrently(len(patches), func(i int) {
 			for range 5 {
 				if _, err := s.Update(t.Context(), key.ID, patches[i]); err != nil {
-					t.Errorf("Update among others: %v", err)
+					t.Errorf("concurrent Update = %v; want nil", err)
 				}
 			}
 		})
-		s.keeps(d, key)
+		s.wantStored(d, key)
 	}},
-	{"readers see whole keys while writers run", func(t *testing.T, s *subject) {
+	{"readers never see a partial write", func(t *testing.T, s *store) {
 		version := func(n int) (name string, scopes []string, metadata map[string]string) {
 			text := numbered(n)
 			return text, []string{text[5:], "x" + text[5:]}, map[string]string{"version": text}
 		}
 		d, key := s.add(func(key *apikey.Key) { key.Name, key.Scopes, key.Metadata = version(0) })
 		var done atomic.Bool
-		whole := func(what string, got apikey.Key, err error) {
+		wantWhole := func(call string, got apikey.Key, err error) {
 			if err != nil {
-				t.Errorf("%s among writers: %v", what, err)
+				t.Errorf("%s during writes = %v; want nil", call, err)
 			} else if got.ID != key.ID || got.Owner != key.Owner || len(got.Scopes) != 2 || got.Metadata["version"] != got.Name ||
 				got.Scopes[0] != got.Name[len(got.Name)-6:] || got.Scopes[1] != "x"+got.Scopes[0] {
-				t.Errorf("%s among writers has parts of different writes: %+v", what, got)
+				t.Errorf("%s during writes = %+v; want all fields from one write", call, got)
 			}
 		}
 		readers := []func(){
@@ -136,18 +137,18 @@ var concurrencyRules = []rule{
 				if got == nil {
 					got = new(apikey.Key)
 				}
-				whole("Lookup", *got, err)
+				wantWhole("Lookup", *got, err)
 			},
 			func() {
 				got, err := s.Get(t.Context(), key.ID)
-				whole("Get", got, err)
+				wantWhole("Get", got, err)
 			},
 			func() {
 				page, err := s.List(t.Context(), apikey.ListOptions{})
-				whole("List", append(page.Keys, apikey.Key{})[0], err)
+				wantWhole("List", append(page.Keys, apikey.Key{})[0], err)
 			},
 		}
-		together(1+len(readers), func(i int) {
+		concurrently(1+len(readers), func(i int) {
 			if i < len(readers) {
 				for !done.Load() && !t.Failed() {
 					readers[i]()
@@ -158,69 +159,185 @@ var concurrencyRules = []rule{
 			for n := range 40 {
 				name, scopes, metadata := version(n)
 				got, err := s.Update(t.Context(), key.ID, apikey.Patch{Name: &name, Scopes: &scopes, Metadata: &metadata})
-				whole("Update", got, err)
+				wantWhole("Update", got, err)
 			}
 		})
 	}},
-	{"an update at the time of a revocation does not undo it", func(t *testing.T, s *subject) {
+	{"a concurrent update does not undo a revocation", func(t *testing.T, s *store) {
 		d, key := s.add()
 		var revoked apikey.Key
-		together(5, func(i int) {
+		concurrently(5, func(i int) {
 			if i == 0 {
 				var err error
 				if revoked, err = s.Revoke(t.Context(), key.ID); err != nil {
-					t.Errorf("Revoke among updates: %v", err)
+					t.Errorf("Revoke during updates = %v; want nil", err)
 				} else if found, err := s.Lookup(t.Context(), d); err != nil || found == nil || found.RevokedAt.IsZero() {
-					t.Errorf("Lookup after Revoke among updates = %+v, %v; want the key, revoked", found, err)
+					t.Errorf("Lookup after Revoke during updates = %+v, %v; want the revoked key", found, err)
 				}
 				return
 			}
 			for n := range 10 {
 				if _, err := s.Update(t.Context(), key.ID, apikey.Patch{Name: new(numbered(n))}); err != nil {
-					t.Errorf("Update among others: %v", err)
+					t.Errorf("concurrent Update = %v; want nil", err)
 				}
 			}
 		})
-		for what, got := range map[string]apikey.Key{"Get": s.get(key.ID), "Lookup": *s.find(d), "List": s.listed(key.ID)} {
+		for call, got := range map[string]apikey.Key{"Get": s.get(key.ID), "Lookup": *s.lookup(d), "List": s.listed(key.ID)} {
 			if !got.RevokedAt.Equal(revoked.RevokedAt) || got.RevokedAt.IsZero() {
-				t.Errorf("%s: RevokedAt is %v, and Revoke returned %v", what, got.RevokedAt, revoked.RevokedAt)
+				t.Errorf("%s: RevokedAt = %v, Revoke returned %v; want the same time, not zero", call, got.RevokedAt, revoked.RevokedAt)
 			}
 		}
 	}},
-	{"a replacement at the time of a revocation does not undo it", func(t *testing.T, s *subject) {
+	{"a concurrent replacement does not undo a revocation", func(t *testing.T, s *store) {
 		for range 3 {
 			d, key := s.add()
 			fresh, successor := s.next()
 			var revoking, replacing error
-			together(2, func(i int) {
+			concurrently(2, func(i int) {
 				if i == 0 {
 					_, revoking = s.Revoke(t.Context(), key.ID)
 				} else {
-					_, replacing = s.Replace(t.Context(), key.ID, soon, fresh, successor)
+					_, replacing = s.Replace(t.Context(), key.ID, graceEnd, fresh, successor)
 				}
 			})
-			if revoking != nil || s.find(d).RevokedAt.IsZero() {
-				t.Errorf("Revoke among others: %v, and the key was revoked at %v", revoking, s.find(d).RevokedAt)
+			if revoking != nil || s.lookup(d).RevokedAt.IsZero() {
+				t.Errorf("Revoke during Replace = %v, RevokedAt = %v; want nil and a time", revoking, s.lookup(d).RevokedAt)
 			}
 			if replacing == nil {
 				s.get(successor.ID)
-			} else if s.lacks(fresh, successor.ID); !errors.Is(replacing, apikey.ErrRevoked) {
-				t.Errorf("Replace among others: %v, want nil or ErrRevoked", replacing)
+			} else if s.wantAbsent(fresh, successor.ID); !errors.Is(replacing, apikey.ErrRevoked) {
+				t.Errorf("Replace during Revoke = %v; want nil or ErrRevoked", replacing)
 			}
 		}
 	}},
-	{"creations at the same time are all listed", func(t *testing.T, s *subject) {
+	{"one of several replacements succeeds and the others return its successor", func(t *testing.T, s *store) {
+		const racers = 12
+		_, old := s.add()
+		digests, keys := make([]apikey.Digest, racers), make([]apikey.Key, racers)
+		for i := range racers {
+			digests[i], keys[i] = s.next()
+		}
+		errs := make([]error, racers)
+		concurrently(racers, func(i int) { _, errs[i] = s.Replace(t.Context(), old.ID, graceEnd, digests[i], keys[i]) })
+		winner := slices.Index(errs, nil)
+		if winner < 0 {
+			t.Fatalf("concurrent Replace = %v; want one nil", errs)
+		}
+		for i, err := range errs {
+			if i != winner {
+				s.wantReplaced(keys[winner].ID, err)
+				s.wantAbsent(digests[i], keys[i].ID)
+			}
+		}
+		s.get(keys[winner].ID)
+	}},
+	{"concurrent creations are all listed", func(t *testing.T, s *store) {
 		var want []string
 		for i := range 12 {
 			want = append(want, sample(i).ID)
 		}
-		together(len(want), func(i int) {
+		concurrently(len(want), func(i int) {
 			if err := s.Create(t.Context(), digestOf(i), sample(i)); err != nil {
-				t.Errorf("Create among others: %v", err)
+				t.Errorf("concurrent Create = %v; want nil", err)
 			}
 		})
 		for _, sort := range sorts {
-			s.selects(apikey.ListOptions{Sort: sort, Limit: 5}, want...)
+			s.wantSelected(apikey.ListOptions{Sort: sort, Limit: 5}, want...)
 		}
 	}},
+}
+
+// doneContexts returns contexts that are already done.
+func doneContexts(t *testing.T) map[string]context.Context {
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	late, cancel := context.WithDeadline(t.Context(), past)
+	t.Cleanup(cancel)
+	return map[string]context.Context{"cancelled": cancelled, "past its deadline": late}
+}
+
+// contextRules let a store answer or return an error when the context is done. A wrong answer is not
+// allowed, above all ErrNotFound for a key that exists.
+var contextRules = []rule{
+	{"Get does not return ErrNotFound because the context is done", func(t *testing.T, s *store) {
+		_, want := s.add()
+		for what, ctx := range doneContexts(t) {
+			got, err := s.Get(ctx, want.ID)
+			wantLookupOrError(t, "Get(known ID) with a context "+what, &got, err, want)
+		}
+	}},
+	{"List does not return an empty page because the context is done", func(t *testing.T, s *store) {
+		_, want := s.add()
+		for what, ctx := range doneContexts(t) {
+			for _, sort := range sorts {
+				page, err := s.List(ctx, apikey.ListOptions{Sort: sort})
+				if err == nil && !slices.Equal(ids(page.Keys), []string{want.ID}) {
+					t.Errorf("List with a context %s = %q, nil; want the key or an error", what, ids(page.Keys))
+				} else if errors.Is(err, apikey.ErrInvalid) {
+					t.Errorf("List with a context %s = %v; want another error", what, err)
+				}
+			}
+		}
+	}},
+	{"Create with a done context writes everything or nothing", func(t *testing.T, s *store) {
+		for what, ctx := range doneContexts(t) {
+			d, key := s.next()
+			err := s.Create(ctx, d, key)
+			if _, missing := s.Get(t.Context(), key.ID); err == nil || missing == nil {
+				s.wantStored(d, key) // a failed write may have happened, but never in part
+			} else {
+				s.wantAbsent(d, key.ID)
+			}
+			s.wantNoAnswer("Create(key) with a context "+what, err)
+		}
+	}},
+	{"Update with a done context writes everything or nothing", func(t *testing.T, s *store) {
+		for what, ctx := range doneContexts(t) {
+			d, key := s.add()
+			other := filled(t, s.added)
+			_, err := s.Update(ctx, key.ID, apikey.Patch{Name: &other.Name, Scopes: &other.Scopes})
+			if err == nil || s.get(key.ID).Name == other.Name {
+				key.Name, key.Scopes = other.Name, other.Scopes
+			}
+			s.wantStored(d, key)
+			s.wantNoAnswer("Update(key) with a context "+what, err)
+		}
+	}},
+	{"Replace with a done context writes everything or nothing", func(t *testing.T, s *store) {
+		for what, ctx := range doneContexts(t) {
+			d, old := s.add()
+			fresh, successor := s.next()
+			_, err := s.Replace(ctx, old.ID, graceEnd, fresh, successor)
+			if _, missing := s.Get(t.Context(), successor.ID); err == nil || missing == nil {
+				old.ExpiresAt, successor.Replaces, successor.Name = graceEnd, old.ID, old.Name
+				s.wantStored(fresh, successor)
+			} else {
+				s.wantAbsent(fresh, successor.ID)
+			}
+			s.wantStored(d, old)
+			s.wantNoAnswer("Replace(key) with a context "+what, err)
+		}
+	}},
+	{"Revoke with a done context revokes or fails and can be repeated", func(t *testing.T, s *store) {
+		for what, ctx := range doneContexts(t) {
+			d, key := s.add()
+			_, err := s.Revoke(ctx, key.ID)
+			if err == nil && s.lookup(d).RevokedAt.IsZero() {
+				t.Errorf("Revoke with a context %s = nil, but the key is not revoked", what)
+			}
+			s.wantNoAnswer("Revoke(key) with a context "+what, err)
+			s.wantStored(d, s.revoke(key.ID))
+		}
+	}},
+}
+
+// wantNoAnswer checks the error of a valid write with a done context. The store has not examined the
+// write, so the error must not claim a reason such as ErrExists.
+func (s *store) wantNoAnswer(call string, err error) {
+	s.t.Helper()
+	for _, answer := range []error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrExpired} {
+		if errors.Is(err, answer) {
+			s.t.Errorf("%s = %v; want nil or another error", call, err)
+		}
+	}
 }

@@ -9,19 +9,19 @@ import (
 	"github.com/latchkey-dev/apikey/storetest"
 )
 
-// A store of one's own is tested by a test of its own package.
+// A package that implements a store calls Run in a test of its own.
 func ExampleRun() {
 	testConformance := func(t *testing.T) { // func TestConformance(t *testing.T)
 		storetest.Run(t, func(t *testing.T) apikey.KeyManager {
 			store := memstore.New()
-			// t.Cleanup(store.Close), if it has to be closed.
+			// If the store has to be closed: t.Cleanup(store.Close)
 			return store
 		})
 	}
 	_ = testConformance
 }
 
-// configured is a KeyStore of keys that stand in a configuration.
+// A configured store holds the keys of a configuration file.
 type configured map[apikey.Digest]*apikey.Key
 
 func (c configured) Lookup(_ context.Context, d apikey.Digest) (*apikey.Key, error) {
@@ -32,7 +32,7 @@ func (c configured) Lookup(_ context.Context, d apikey.Digest) (*apikey.Key, err
 	return key, nil
 }
 
-// A store that only looks keys up is given those that it is to hold.
+// RunLookup passes the keys that the store has to hold.
 func ExampleRunLookup() {
 	testConformance := func(t *testing.T) { // func TestConformance(t *testing.T)
 		storetest.RunLookup(t, func(t *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore {

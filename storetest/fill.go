@@ -2,16 +2,19 @@ package storetest
 
 import (
 	"fmt"
+	"net/netip"
 	"reflect"
+	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// filled returns a key in which every field has a value of its own. It goes by
-// reflection, so that a field which is added to Key and forgotten in a store is noticed.
+// filled returns a key with a different value in every field. It uses reflection, so that the suite
+// covers a field that is added to Key later.
 func filled(t *testing.T, n int) apikey.Key {
 	t.Helper()
 	var key apikey.Key
@@ -24,15 +27,28 @@ func filled(t *testing.T, n int) apikey.Key {
 	return key
 }
 
-// fill sets field i, which has this name, to a value that no other field of a key n has.
+// fill sets field i of key n, called name, to a value that no other field has.
 func fill(field reflect.Value, name string, n, i int) error {
-	text := fmt.Sprintf("%s-%d", name, n) // of characters that are allowed in an ID too
+	text := fmt.Sprintf("%s-%d", name, n) // valid as an ID too
 	switch v := field.Interface().(type) {
 	case time.Time:
 		field.Set(reflect.ValueOf(past.Add(time.Duration(n)*time.Hour + time.Duration(i)*time.Second)))
 		return nil
+	case netip.Addr:
+		field.Set(reflect.ValueOf(netip.AddrFrom4([4]byte{192, 0, byte(i), byte(n)})))
+		return nil
 	case []string:
 		field.Set(reflect.ValueOf([]string{text + "-z", text + "-a"}))
+		return nil
+	case []netip.Prefix:
+		field.Set(reflect.ValueOf([]netip.Prefix{
+			netip.PrefixFrom(netip.AddrFrom4([4]byte{198, 51, byte(i), byte(n)}), 32), netip.MustParsePrefix("2001:db8::/32"),
+		}))
+		return nil
+	case []apikey.Limit:
+		field.Set(reflect.ValueOf([]apikey.Limit{
+			{Name: "rate", Requests: int64(1 + n), Per: time.Minute, Burst: int64(1 + i)}, {Name: "quota", Requests: 1000, Calendar: "month"},
+		}))
 		return nil
 	case map[string]string:
 		field.Set(reflect.ValueOf(map[string]string{text + "-one": "1", text + "-two": "2"}))
@@ -48,24 +64,24 @@ func fill(field reflect.Value, name string, n, i int) error {
 		case reflect.Uint, reflect.Uint8, reflect.Uint16, reflect.Uint32, reflect.Uint64:
 			field.SetUint(uint64(1 + i))
 		default:
-			return fmt.Errorf("storetest has no value for the field %s of type %T: teach fill", name, v)
+			return fmt.Errorf("storetest: fill has no value for the field %s of type %T", name, v)
 		}
 		return nil
 	}
 }
 
-// difference tells in which fields two keys differ, or "". LastUsedAt is left out, since
-// only Get and List have it.
+// difference lists the fields that differ between two keys, one a line, or returns "". It ignores
+// LastUsedAt and LastUsedAddr, because Lookup does not return them.
 func difference(got, want apikey.Key) string {
 	var all []string
 	g, w := reflect.ValueOf(got), reflect.ValueOf(want)
 	for i := range g.NumField() {
 		name := g.Type().Field(i).Name
-		if name != "LastUsedAt" && !sameValue(g.Field(i), w.Field(i)) {
-			all = append(all, fmt.Sprintf("%s is %s, want %s", name, show(g.Field(i)), show(w.Field(i))))
+		if name != "LastUsedAt" && name != "LastUsedAddr" && !sameValue(g.Field(i), w.Field(i)) {
+			all = append(all, fmt.Sprintf("%s = %s; want %s", name, show(g.Field(i)), show(w.Field(i))))
 		}
 	}
-	return strings.Join(all, "; ")
+	return strings.Join(all, "\n")
 }
 
 func sameValue(got, want reflect.Value) bool {
@@ -73,7 +89,7 @@ func sameValue(got, want reflect.Value) bool {
 		return t.Equal(want.Interface().(time.Time))
 	}
 	if k := got.Kind(); (k == reflect.Slice || k == reflect.Map) && got.Len() == 0 && want.Len() == 0 {
-		return true // nil or empty, as the store likes
+		return true // a store may return nil or an empty value
 	}
 	return reflect.DeepEqual(got.Interface(), want.Interface())
 }
@@ -84,7 +100,7 @@ func show(v reflect.Value) string {
 	if t, ok := v.Interface().(time.Time); ok {
 		text = t.Format(time.RFC3339Nano)
 	} else if v.CanInt() || v.CanUint() {
-		text = fmt.Sprint(v.Interface()) // which %q takes for a character
+		text = fmt.Sprint(v.Interface()) // %q would print a character
 	}
 	if len(text) > most {
 		text = fmt.Sprintf("%s… (%d bytes)", text[:most], len(text))
@@ -92,20 +108,20 @@ func show(v reflect.Value) string {
 	return text
 }
 
-// zoned tells which times of a key are not in UTC, or "".
-func zoned(key apikey.Key) string {
+// notUTC describes a time of a key that is not in UTC, or returns "".
+func notUTC(key apikey.Key) string {
 	v := reflect.ValueOf(key)
 	for i := range v.NumField() {
 		if t, ok := v.Field(i).Interface().(time.Time); ok && t.Location() != time.UTC {
-			return fmt.Sprintf("%s is in %v, want UTC", v.Type().Field(i).Name, t.Location())
+			return fmt.Sprintf("%s is in %v; want UTC", v.Type().Field(i).Name, t.Location())
 		}
 	}
 	return ""
 }
 
-// scribble writes over what a key points to, as a caller may who was handed a copy, or
-// whose argument it was.
-func scribble(key apikey.Key) {
+// overwrite clears the slices and maps of a key, as a caller may do with a returned key or with an
+// argument of its own.
+func overwrite(key apikey.Key) {
 	v := reflect.ValueOf(key)
 	for i := range v.NumField() {
 		switch field := v.Field(i); field.Kind() {
@@ -119,12 +135,15 @@ func scribble(key apikey.Key) {
 	}
 }
 
-// patchOf returns a Patch that sets one field to what it is in key; ok is false if there
-// is no Patch for it.
+// patchOf returns a Patch that sets one field to its value in key. ok is false if Patch has no such
+// field.
 func patchOf(key apikey.Key, name string) (p apikey.Patch, ok bool) {
 	field := reflect.ValueOf(&p).Elem().FieldByName(name)
 	if !field.IsValid() {
 		return p, false
+	}
+	if name == "Suspended" {
+		return p, false // it sets SuspendedAt
 	}
 	value := reflect.New(field.Type().Elem())
 	value.Elem().Set(reflect.ValueOf(key).FieldByName(name))
@@ -137,5 +156,107 @@ func setField(key *apikey.Key, name string, value any) {
 	reflect.ValueOf(key).Elem().FieldByName(name).Set(reflect.ValueOf(value))
 }
 
-// short shows a value in a few words.
+// short formats a value in at most about 200 bytes.
 func short(v any) string { return show(reflect.ValueOf(v)) }
+
+// An invalidValue is a value that a field of a key must not have.
+type invalidValue struct {
+	field, what string
+	value       any
+}
+
+// String returns text for a failure message.
+func (f invalidValue) String() string { return fmt.Sprintf("invalid %s (%s)", f.field, f.what) }
+
+// huge returns a text of 10 MB.
+var huge = sync.OnceValue(func() string { return strings.Repeat("x", 10<<20) })
+
+// invalidValues returns values that Key.Validate refuses. A store that does not call Validate passes
+// some of them to a database that truncates them, or to a page that displays them.
+func invalidValues() []invalidValue {
+	many := make([]string, 101)
+	for i := range many {
+		many[i] = fmt.Sprintf("scope-%d", i)
+	}
+	all := []invalidValue{
+		{"ID", "no characters", ""},
+		{"ID", "65 characters", strings.Repeat("x", 65)},
+		{"ID", "two words", "a b"},
+		{"ID", "a path", "a/../b"},
+		{"ID", "a letter outside ASCII", "schlüssel"},
+		{"ID", "a NUL", "a\x00b"},
+		{"ID", "a quote", "a'b"},
+		{"ID", "10 MB", huge()},
+		{"Replaces", "65 characters", strings.Repeat("x", 65)},
+		{"Replaces", "a quote", "a'b"},
+		{"Name", "no characters", ""},
+		{"Name", "only spaces", " \u00a0\u3000"},
+		{"Scopes", "an empty scope", []string{"read", ""}},
+		{"Scopes", "two words", []string{"read write"}},
+		{"Scopes", "a quote", []string{`"read"`}},
+		{"Scopes", "a backslash", []string{`read\write`}},
+		{"Scopes", "a letter outside ASCII", []string{"überall"}},
+		{"Scopes", "a line break", []string{"read\nwrite"}},
+		{"Scopes", "a NUL", []string{"read\x00"}},
+		{"Scopes", "101 bytes", []string{strings.Repeat("x", 101)}},
+		{"Scopes", "101 scopes", many},
+		{"Networks", "the zero Prefix", []netip.Prefix{{}}},
+		{"Networks", "bits behind the length", []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}},
+		{"Networks", "IPv4 and IPv6 mixed", []netip.Prefix{netip.MustParsePrefix("::ffff:0:0/95")}},
+		{"Networks", "101 networks", slices.Repeat([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, 101)},
+		{"Metadata", "4097 bytes", map[string]string{"k": strings.Repeat("v", 4096)}},
+		{"Limits", "no name", []apikey.Limit{{Requests: 1, Per: time.Second}}},
+		{"Limits", "a space in a name", []apikey.Limit{{Name: "a b", Requests: 1, Per: time.Second}}},
+		{"Limits", "no time", []apikey.Limit{{Name: "a", Requests: 1}}},
+		{"Limits", "0 requests", []apikey.Limit{{Name: "a", Per: time.Second}}},
+		{"Limits", "an unknown calendar", []apikey.Limit{{Name: "a", Requests: 1, Calendar: "week"}}},
+		{"Limits", "one name twice", []apikey.Limit{{Name: "a", Requests: 1, Per: time.Second}, {Name: "a", Requests: 2, Per: time.Second}}},
+		{"Origin", "a space", "a b"},
+		{"Metadata", "4098 bytes in 2049 names", wide(2049)},
+		{"Metadata", "an empty name", map[string]string{"": "v"}},
+		{"Metadata", "a NUL in a name", map[string]string{"k\x00": "v"}},
+		{"Metadata", "a NUL in a value", map[string]string{"k": "\x00"}},
+		{"Metadata", "broken UTF-8 in a name", map[string]string{"\xff": "v"}},
+		{"Metadata", "broken UTF-8 in a value", map[string]string{"k": "\xc3"}},
+		{"Metadata", "a bidi override", map[string]string{"k": "\u202e"}},
+		{"Metadata", "10 MB", map[string]string{"k": huge()}},
+	}
+	for _, field := range []string{"Name", "Owner", "Hint"} {
+		for _, bad := range []struct{ what, text string }{
+			{"101 characters", strings.Repeat("x", 101)},
+			{"101 characters of 2 bytes", strings.Repeat("é", 101)},
+			{"a NUL", "a\x00b"},
+			{"a line break", "a\nb"},
+			{"an escape", "a\x1b[31mb"},
+			{"a DEL", "a\x7fb"},
+			{"a control of Latin-1", "a\u0085b"},
+			{"a line separator", "a\u2028b"},
+			{"a byte that is not UTF-8", "a\xffb"},
+			{"UTF-8 that is cut off", "a\xe2\x82"},
+			{"half a surrogate pair", "a\xed\xa0\x80b"},
+			{"a bidi override", "a\u202eb"},
+			{"a bidi isolate", "a\u2066b"},
+			{"10 MB", huge()},
+		} {
+			all = append(all, invalidValue{field, bad.what, bad.text})
+		}
+	}
+	for _, field := range []string{"CreatedAt", "ExpiresAt", "RevokedAt", "SuspendedAt"} {
+		all = append(all,
+			invalidValue{field, "1969", time.Date(1969, 12, 31, 23, 59, 59, 0, time.UTC)},
+			// A store that writes "never" as 0 cannot distinguish this time from it.
+			invalidValue{field, "the first moment of 1970", time.Unix(0, 0)},
+			invalidValue{field, "the year 10000", time.Date(10000, 1, 1, 0, 0, 0, 0, time.UTC)},
+			invalidValue{field, "the year 1", time.Time{}.Add(time.Nanosecond)})
+	}
+	return all
+}
+
+// wide returns metadata of n names of two bytes, with empty values.
+func wide(n int) map[string]string {
+	m := make(map[string]string)
+	for i := range n {
+		m[string([]byte{byte('0' + i/64), byte('0' + i%64)})] = ""
+	}
+	return m
+}

@@ -6,32 +6,30 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
 	"github.com/latchkey-dev/apikey"
 )
 
-func TestFilledLeavesNoFieldZero(t *testing.T) {
+func TestFilledSetsEveryField(t *testing.T) {
 	t.Parallel()
 	key := filled(t, 1)
-	if err := key.Validate(); err != nil {
-		t.Fatal(err)
-	}
+	require.NoError(t, key.Validate())
 	seen := make(map[string]string)
 	v := reflect.ValueOf(key)
 	for i := range v.NumField() {
 		name, text := v.Type().Field(i).Name, show(v.Field(i))
-		if v.Field(i).IsZero() {
-			t.Errorf("%s is zero", name)
-		}
-		if other, dup := seen[text]; dup {
-			t.Errorf("%s and %s are the same, %s", name, other, text)
-		}
+		assert.False(t, v.Field(i).IsZero(), "%s is zero; want a value", name)
+		other, dup := seen[text]
+		assert.False(t, dup, "%s and %s are both %s; want different values", name, other, text)
 		seen[text] = name
 	}
 }
 
-func TestFillKnowsLikelyTypesAndRefusesOthers(t *testing.T) {
+func TestFillRefusesUnknownTypes(t *testing.T) {
 	t.Parallel()
-	var likely struct {
+	var supported struct {
 		A bool
 		B int64
 		C uint16
@@ -40,84 +38,70 @@ func TestFillKnowsLikelyTypesAndRefusesOthers(t *testing.T) {
 		F map[string]string
 		G time.Time
 	}
-	v := reflect.ValueOf(&likely).Elem()
+	v := reflect.ValueOf(&supported).Elem()
 	for i := range v.NumField() {
-		if err := fill(v.Field(i), v.Type().Field(i).Name, 1, i); err != nil || v.Field(i).IsZero() {
-			t.Errorf("fill of a %s: %v, and the value is %v", v.Field(i).Type(), err, v.Field(i))
-		}
+		assert.NoError(t, fill(v.Field(i), v.Type().Field(i).Name, 1, i), v.Field(i).Type())
+		assert.False(t, v.Field(i).IsZero(), "fill(%s) set no value", v.Field(i).Type())
 	}
-	var others struct {
+	var unsupported struct {
 		Channel chan int
 		Struct  struct{ X int }
 		Numbers []int
 	}
-	v = reflect.ValueOf(&others).Elem()
+	v = reflect.ValueOf(&unsupported).Elem()
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
-		if err := fill(v.Field(i), name, 1, i); err == nil || !strings.Contains(err.Error(), name) {
-			t.Errorf("fill of %s: %v; want an error that names it", name, err)
-		}
+		assert.ErrorContains(t, fill(v.Field(i), name, 1, i), name)
 	}
 }
 
-func TestDifferenceFindsEveryField(t *testing.T) {
+func TestDifferenceComparesEveryField(t *testing.T) {
 	t.Parallel()
 	a, b := filled(t, 1), filled(t, 2)
 	v := reflect.ValueOf(b)
 	for i := range v.NumField() {
 		name := v.Type().Field(i).Name
-		if name == "LastUsedAt" {
+		if name == "LastUsedAt" || name == "LastUsedAddr" {
 			continue
 		}
 		changed := a
 		setField(&changed, name, v.Field(i).Interface())
-		if problem := difference(changed, a); !strings.HasPrefix(problem, name+" is ") || strings.Contains(problem, ";") {
-			t.Errorf("with another %s, the difference is %q", name, problem)
-		}
+		problem := difference(changed, a)
+		assert.True(t, strings.HasPrefix(problem, name+" = ") && !strings.Contains(problem, "\n"), "difference(another %s) = %q; want one line about the field", name, problem)
 	}
 	a.Scopes, a.Metadata = nil, nil
 	b = a
 	b.Scopes, b.Metadata = []string{}, map[string]string{}
-	if problem := difference(a, b); problem != "" {
-		t.Errorf("between nil and empty the difference is %q", problem)
-	}
+	assert.Empty(t, difference(a, b), "difference(nil and empty fields)")
 }
 
-func TestScribbleSpoilsWhatIsShared(t *testing.T) {
+func TestOverwriteClearsSlicesAndMaps(t *testing.T) {
 	t.Parallel()
 	key := filled(t, 1)
 	copied := key.Clone()
-	scribble(key)
-	if problem := difference(key, copied); !strings.Contains(problem, "Scopes") || !strings.Contains(problem, "Metadata") {
-		t.Errorf("scribble left the key with the difference %q", problem)
-	}
+	overwrite(key)
+	problem := difference(key, copied)
+	assert.Contains(t, problem, "Scopes", "difference after overwrite")
+	assert.Contains(t, problem, "Metadata", "difference after overwrite")
 }
 
-func TestFlawsAreWhatValidateRefuses(t *testing.T) {
+func TestValidateRefusesInvalidValues(t *testing.T) {
 	t.Parallel()
-	for _, f := range flaws() {
+	for _, f := range invalidValues() {
 		key := sample(1)
 		setField(&key, f.field, f.value)
-		if err := key.Validate(); err == nil || !strings.Contains(err.Error(), f.field) {
-			t.Errorf("Validate of %s: %v; want an error that names it", f, err)
-		}
+		assert.ErrorContains(t, key.Validate(), f.field, "Validate() of a key with %s", f)
 	}
 }
 
-func TestCatalogueHasEveryKind(t *testing.T) {
+func TestLookupKeysHasEveryKind(t *testing.T) {
 	t.Parallel()
 	var active, revoked, expired, least int
 	ids := make(map[string]bool)
-	for d, key := range catalogue(t) {
-		if d == (apikey.Digest{}) || d == digestOf(-1) {
-			t.Error("a digest that has to be unknown is in the catalogue")
-		}
-		if err := key.Validate(); err != nil {
-			t.Error(err)
-		}
-		if ids[key.ID] {
-			t.Errorf("two keys have the ID %s", key.ID)
-		}
+	for d, key := range lookupKeys(t) {
+		assert.True(t, d != (apikey.Digest{}) && d != digestOf(-1), "lookupKeys has a digest that the rules use as an unknown one")
+		assert.NoError(t, key.Validate())
+		assert.False(t, ids[key.ID], "two keys have the ID %s; want different IDs", key.ID)
 		ids[key.ID] = true
 		switch {
 		case !key.RevokedAt.IsZero():
@@ -131,25 +115,19 @@ func TestCatalogueHasEveryKind(t *testing.T) {
 			least++
 		}
 	}
-	if active == 0 || revoked == 0 || expired == 0 || least == 0 {
-		t.Errorf("%d active, %d revoked, %d expired, %d of ID and Name alone; want some of each", active, revoked, expired, least)
-	}
+	assert.True(t, active != 0 && revoked != 0 && expired != 0 && least != 0, "%d active, %d revoked, %d expired, %d with only ID and Name; want some of each", active, revoked, expired, least)
 }
 
-func TestRulesHaveNamesOfTheirOwn(t *testing.T) {
+func TestRuleNamesAreUnique(t *testing.T) {
 	t.Parallel()
 	seen := make(map[string]bool)
 	for _, group := range groups {
 		for _, r := range group.rules {
-			// A slash would make the group and the rule hard to tell apart in -run.
+			// A slash in a name would split it in a -run pattern.
 			name := group.name + "/" + r.name
-			if seen[name] || strings.Count(name, "/") != 1 {
-				t.Errorf("the name %q is taken, or has a slash", name)
-			}
+			assert.True(t, !seen[name] && strings.Count(name, "/") == 1, "rule %q: want a unique name without a slash", name)
 			seen[name] = true
 		}
 	}
-	if len(seen) < 60 {
-		t.Errorf("the suite has %d rules", len(seen))
-	}
+	assert.GreaterOrEqual(t, len(seen), 60, "rules of the suite")
 }

@@ -6,20 +6,22 @@ import (
 	"os"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
+
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/memstore"
 	"github.com/latchkey-dev/apikey/storetest"
 )
 
-// wrapped is a store whose abilities are found through Unwrap alone.
+// A wrapped store has optional interfaces only behind Unwrap.
 type wrapped struct{ apikey.KeyManager }
 
 func (w wrapped) Unwrap() apikey.KeyStore { return w.KeyManager }
 
-// opaque is a store that can do no more than it must.
+// An opaque store has no optional interfaces.
 type opaque struct{ apikey.KeyManager }
 
-// mapStore is a KeyStore such as many write.
+// A mapStore is a simple KeyStore.
 type mapStore map[apikey.Digest]apikey.Key
 
 func (m mapStore) Lookup(_ context.Context, d apikey.Digest) (*apikey.Key, error) {
@@ -40,12 +42,12 @@ func TestHealthyOpaque(t *testing.T) {
 	storetest.Run(t, func(*testing.T) apikey.KeyManager { return opaque{memstore.New()} })
 }
 
-func TestHealthyWithAllAbilities(t *testing.T) {
+func TestHealthyWithOptionalInterfaces(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) apikey.KeyManager { return wrapped{newFull()} })
 }
 
-// The machinery that breaks stores breaks nothing by itself.
+// A broken store without a defect passes.
 func TestHealthyUnbroken(t *testing.T) {
 	t.Parallel()
 	storetest.Run(t, func(*testing.T) apikey.KeyManager { return &broken{full: newFull()} })
@@ -56,21 +58,17 @@ func TestHealthyLookup(t *testing.T) {
 	storetest.RunLookup(t, func(_ *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore { return mapStore(keys) })
 }
 
-func TestAbilitiesAreTestedWhereTheyAre(t *testing.T) {
+func TestRulesOfMissingInterfacesAreSkipped(t *testing.T) {
 	t.Parallel()
-	out, err := child(t, brokenStore+"=", "-test.v", "-test.run=^TestHealthyWithAllAbilities$")
-	if err != nil || bytes.Contains(out, []byte("--- SKIP")) {
-		t.Errorf("a store with all abilities: %v, and none is to be skipped:\n%s", err, out)
-	}
+	out, err := child(t, brokenStore+"=", "-test.v", "-test.run=^TestHealthyWithOptionalInterfaces$")
+	assert.True(t, err == nil && !bytes.Contains(out, []byte("--- SKIP")), "store with all interfaces: %v; want no error and no skipped rule:\n%s", err, out)
 	out, err = child(t, brokenStore+"=", "-test.v", "-test.run=^TestHealthyOpaque$")
-	for _, reason := range []string{"not a Toucher", "not a StampedStore", "not a ChangeFeed", "not an Auditor"} {
-		if err != nil || !bytes.Contains(out, []byte("the store is "+reason)) {
-			t.Errorf("a store without abilities: %v, and it is to be told that it is %s", err, reason)
-		}
+	for _, reason := range []string{"not a Toucher", "not a StampedStore", "not a ChangeFeed", "not an Auditor", "not a Noticer"} {
+		assert.True(t, err == nil && bytes.Contains(out, []byte("the store is "+reason)), "store without interfaces: %v; want no error and rules skipped because it is %s", err, reason)
 	}
 }
 
-// When Run returns, its tests are done, so that what the stores share can be closed.
+// All subtests have ended when Run returns, so that the caller can close a shared resource.
 func TestRunWaits(t *testing.T) {
 	t.Parallel()
 	count := make(chan int, 1)
@@ -80,9 +78,7 @@ func TestRunWaits(t *testing.T) {
 		t.Cleanup(func() { count <- <-count - 1 })
 		return memstore.New()
 	})
-	if open := <-count; open != 0 {
-		t.Errorf("%d stores are open after Run", open)
-	}
+	assert.Zero(t, <-count, "open stores after Run")
 }
 
 func TestNilStoreFails(t *testing.T) {
@@ -93,5 +89,5 @@ func TestNilStoreFails(t *testing.T) {
 		storetest.RunLookup(t, func(*testing.T, map[apikey.Digest]apikey.Key) apikey.KeyStore { return nil })
 		return
 	}
-	caught(t, "TestNilStoreFails", name, one("Get/an unknown ID is ErrNotFound"))
+	wantCaught(t, "TestNilStoreFails", name, rules("Get/returns ErrNotFound for an unknown ID"))
 }

@@ -1,69 +1,72 @@
 package storetest
 
 import (
+	"cmp"
+	"errors"
 	"slices"
+	"strings"
 	"testing"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// listRules are those of List: order and pages here, the others in files of their own.
+// listRules are all rules of List. search.go has the rules of Owner, Status and Search.
 func listRules() []rule {
-	return slices.Concat(orderRules, pageRules, cursorRules, filterRules, searchRules)
+	return slices.Concat(orderRules, pageRules, cursorRules, filterRules, searchRules, crowdedRules)
 }
 
 var orderRules = []rule{
-	{"an empty store has an empty last page", func(t *testing.T, s *subject) {
-		for _, sort := range []string{"", apikey.SortName, apikey.SortExpires} {
-			s.lists(apikey.ListOptions{Sort: sort})
+	{"returns an empty last page for an empty store", func(t *testing.T, s *store) {
+		for _, sort := range []apikey.Sort{"", apikey.SortName, apikey.SortExpires} {
+			s.wantList(apikey.ListOptions{Sort: sort})
 		}
 	}},
-	{"the newest key comes first", func(t *testing.T, s *subject) {
+	{"sorts the newest key first", func(t *testing.T, s *store) {
 		_, a := s.add(named("m"))
 		_, b := s.add(named("z"))
 		_, c := s.add(named("a"))
-		s.lists(apikey.ListOptions{}, c.ID, b.ID, a.ID)
-		s.lists(apikey.ListOptions{Sort: apikey.SortNewest}, c.ID, b.ID, a.ID)
+		s.wantList(apikey.ListOptions{}, c.ID, b.ID, a.ID)
+		s.wantList(apikey.ListOptions{Sort: apikey.SortNewest}, c.ID, b.ID, a.ID)
 	}},
-	{"by name goes without case", func(t *testing.T, s *subject) {
+	{"sorts names without regard to case", func(t *testing.T, s *store) {
 		_, c := s.add(named("charlie"))
 		_, b := s.add(named("Bravo"))
 		_, a := s.add(named("alpha"))
 		_, d := s.add(named("DELTA"))
-		s.lists(apikey.ListOptions{Sort: apikey.SortName}, a.ID, b.ID, c.ID, d.ID)
+		s.wantList(apikey.ListOptions{Sort: apikey.SortName}, a.ID, b.ID, c.ID, d.ID)
 	}},
-	{"of equal names the first created comes first", func(t *testing.T, s *subject) {
+	{"sorts equal names by age, the oldest first", func(t *testing.T, s *store) {
 		_, a := s.add(named("twin"))
 		_, b := s.add(named("Twin"))
 		_, c := s.add(named("TWIN"))
-		s.lists(apikey.ListOptions{Sort: apikey.SortName}, a.ID, b.ID, c.ID)
+		s.wantList(apikey.ListOptions{Sort: apikey.SortName}, a.ID, b.ID, c.ID)
 	}},
-	{"by expiry the soonest comes first and never last", func(t *testing.T, s *subject) {
+	{"sorts by expiry, keys that never expire last", func(t *testing.T, s *store) {
 		_, never := s.add(expiring(time.Time{}))
 		_, late := s.add(expiring(future.Add(time.Microsecond)))
 		_, gone := s.add(expiring(past))
-		_, soon := s.add(expiring(future))
-		s.lists(apikey.ListOptions{Sort: apikey.SortExpires}, gone.ID, soon.ID, late.ID, never.ID)
+		_, early := s.add(expiring(future))
+		s.wantList(apikey.ListOptions{Sort: apikey.SortExpires}, gone.ID, early.ID, late.ID, never.ID)
 	}},
-	{"what it hands out is a copy", func(t *testing.T, s *subject) {
+	{"returns copies", func(t *testing.T, s *store) {
 		d, want := s.add()
 		for _, key := range s.list(apikey.ListOptions{}) {
-			scribble(key)
+			overwrite(key)
 		}
-		s.keeps(d, want)
+		s.wantStored(d, want)
 	}},
-	{"an update and a revocation show at once", func(t *testing.T, s *subject) {
+	{"shows an update and a revocation at once", func(t *testing.T, s *store) {
 		_, key := s.add()
 		want := s.update(key.ID, apikey.Patch{Name: new("renamed")})
-		s.check("List after Update", s.listed(key.ID), want)
+		s.wantKey("List() after Update", s.listed(key.ID), want)
 		want = s.revoke(key.ID)
-		s.check("List after Revoke", s.listed(key.ID), want)
+		s.wantKey("List() after Revoke", s.listed(key.ID), want)
 	}},
 }
 
-// crowd adds keys of which several are equal in what lists are sorted by.
-func (s *subject) crowd() []apikey.Key {
+// addMixed adds nine keys. Some share a name and some share an expiry.
+func (s *store) addMixed() []apikey.Key {
 	s.t.Helper()
 	var all []apikey.Key
 	for i, name := range []string{"b", "a", "B", "c", "A", "a", "a", "b", "c"} {
@@ -73,54 +76,54 @@ func (s *subject) crowd() []apikey.Key {
 	return all
 }
 
-var sorts = []string{apikey.SortNewest, apikey.SortName, apikey.SortExpires}
+var sorts = []apikey.Sort{apikey.SortNewest, apikey.SortName, apikey.SortExpires}
 
-// pageRules are those about going from page to page.
+// pageRules are the rules of Limit and Next.
 var pageRules = []rule{
-	{"a page has 50 keys unless told otherwise", func(t *testing.T, s *subject) {
+	{"a page has 50 keys by default", func(t *testing.T, s *store) {
 		for range 51 {
 			s.add()
 		}
 		page, err := s.List(t.Context(), apikey.ListOptions{})
 		if err != nil || len(page.Keys) != 50 || page.Next == "" {
-			t.Errorf("the first page of 51 keys has %d, and Next is %q, %v; want 50, and a Next", len(page.Keys), page.Next, err)
+			t.Errorf("List() of 51 keys = %d keys, Next %q, %v; want 50 keys and a Next", len(page.Keys), page.Next, err)
 		}
 		if got := len(s.list(apikey.ListOptions{})); got != 51 {
-			t.Errorf("the pages have %d keys together, want 51", got)
+			t.Errorf("all pages of List() = %d keys; want 51", got)
 		}
 		page, err = s.List(t.Context(), apikey.ListOptions{Limit: 500})
 		if err != nil || len(page.Keys) != 51 {
-			t.Errorf("a page of at most 500 has %d keys, %v; want 51", len(page.Keys), err)
+			t.Errorf("List(Limit: 500) of 51 keys = %d keys, %v; want 51", len(page.Keys), err)
 		}
 	}},
-	{"pages have every key once, whatever their size", func(t *testing.T, s *subject) {
-		want := ids(s.crowd())
+	{"pages of any size list every key once", func(t *testing.T, s *store) {
+		want := ids(s.addMixed())
 		for _, sort := range sorts {
 			whole := ids(s.list(apikey.ListOptions{Sort: sort, Limit: 500}))
-			s.selects(apikey.ListOptions{Sort: sort, Limit: 500}, want...)
+			s.wantSelected(apikey.ListOptions{Sort: sort, Limit: 500}, want...)
 			for _, limit := range []int{1, 2, 7, 9} {
-				s.lists(apikey.ListOptions{Sort: sort, Limit: limit}, whole...)
+				s.wantList(apikey.ListOptions{Sort: sort, Limit: limit}, whole...)
 			}
 		}
 	}},
-	{"creations between pages neither repeat nor skip other keys", func(t *testing.T, s *subject) {
-		s.crowd()
-		s.undisturbed(func(page int, _ []string) {
+	{"creations between pages neither repeat nor skip other keys", func(t *testing.T, s *store) {
+		s.addMixed()
+		s.walkWithWrites(func(page int, _ []string) {
 			s.add(named([]string{"", "0", "b", "z"}[page]), expiring(future.Add(-time.Hour)))
 		})
 	}},
-	{"revocations between pages neither repeat nor skip other keys", func(t *testing.T, s *subject) {
-		s.crowd()
-		s.undisturbed(func(page int, there []string) {
-			s.revoke(there[page])
-			s.revoke(there[len(there)-page])
+	{"revocations between pages neither repeat nor skip other keys", func(t *testing.T, s *store) {
+		s.addMixed()
+		s.walkWithWrites(func(page int, existing []string) {
+			s.revoke(existing[page])
+			s.revoke(existing[len(existing)-page])
 		})
 	}},
 }
 
-// undisturbed walks the list in each sort, writes after the first three pages, or the list
-// might grow as it is walked, and checks that the keys which were there come once each.
-func (s *subject) undisturbed(write func(page int, there []string)) {
+// walkWithWrites walks the list in each sort and writes after each of the first three pages. It checks
+// that every key that existed before is listed once. It stops writing so that the list ends.
+func (s *store) walkWithWrites(write func(page int, existing []string)) {
 	s.t.Helper()
 	for _, sort := range sorts {
 		before := ids(s.list(apikey.ListOptions{Sort: sort}))
@@ -132,7 +135,115 @@ func (s *subject) undisturbed(write func(page int, there []string)) {
 		})
 		got := slices.DeleteFunc(ids(after), func(id string) bool { return !slices.Contains(before, id) })
 		if !slices.Equal(got, before) {
-			s.t.Errorf("of the keys that were there the pages by %s have %q, want %q", sort, got, before)
+			s.t.Errorf("List(Sort: %s) with writes between pages = %q of the keys that existed before; want %q", sort, got, before)
 		}
 	}
+}
+
+var cursorRules = []rule{
+	{"returns ErrInvalid for options out of range", func(t *testing.T, s *store) {
+		s.add()
+		for _, o := range []apikey.ListOptions{
+			{Status: "alive"}, {Status: "ACTIVE"}, {Status: "active "}, {Status: "'"},
+			{Sort: "oldest"}, {Sort: "Name"}, {Sort: "name desc"}, {Sort: "id; --"}, {Sort: "\x00"},
+			{Limit: -1}, {Limit: 501}, {Limit: 1 << 40},
+			{Search: strings.Repeat("x", 201)},
+		} {
+			_, err := s.List(t.Context(), o)
+			s.wantError("List("+describe(o)+")", err, apikey.ErrInvalid)
+		}
+	}},
+	{"returns ErrInvalid for a Cursor that does not decode", func(t *testing.T, s *store) {
+		s.addMixed()
+		for _, cursor := range []string{
+			" ", "!", "====", "not a cursor", "%00", "\x00", "\xff", "é", "' OR 1=1 --", "AAAA", "-_-_", "{}", "null",
+			strings.Repeat("A", 1<<16),
+		} {
+			for _, sort := range sorts {
+				o := apikey.ListOptions{Sort: sort, Cursor: cursor}
+				_, err := s.List(t.Context(), o)
+				s.wantError("List("+describe(o)+")", err, apikey.ErrInvalid)
+			}
+		}
+	}},
+	{"returns ErrInvalid for a Cursor of another query", func(t *testing.T, s *store) {
+		s.addMixed()
+		o := apikey.ListOptions{Owner: "ada", Search: "a", Status: apikey.StatusActive, Sort: apikey.SortName, Limit: 1}
+		page, err := s.List(t.Context(), o)
+		if err != nil || page.Next == "" {
+			t.Fatalf("List(%s) = Next %q, %v; want a Next", describe(o), page.Next, err)
+		}
+		o.Cursor = page.Next
+		if _, err := s.List(t.Context(), o); err != nil {
+			t.Errorf("List(%s) with the Cursor of its own query = %v; want nil", describe(o), err)
+		}
+		for _, edit := range []func(*apikey.ListOptions){
+			func(o *apikey.ListOptions) { o.Owner = "" },
+			func(o *apikey.ListOptions) { o.Owner = "eve" },
+			func(o *apikey.ListOptions) { o.Search = "" },
+			func(o *apikey.ListOptions) { o.Search = "aa" },
+			func(o *apikey.ListOptions) { o.Status = "" },
+			func(o *apikey.ListOptions) { o.Status = apikey.StatusExpired },
+			func(o *apikey.ListOptions) { o.Sort = "" },
+			func(o *apikey.ListOptions) { o.Sort = apikey.SortExpires },
+			func(o *apikey.ListOptions) { o.Owner, o.Search = "adaa", "" },
+		} {
+			other := o
+			edit(&other)
+			_, err := s.List(t.Context(), other)
+			s.wantError("List("+describe(other)+") with the Cursor of another query", err, apikey.ErrInvalid)
+		}
+	}},
+	{"a Cursor is valid with another Limit and with the default Sort named", func(t *testing.T, s *store) {
+		s.addMixed()
+		for _, o := range []apikey.ListOptions{{}, {Sort: apikey.SortName}, {Sort: apikey.SortExpires}} {
+			whole := ids(s.list(o))
+			o.Limit = 2
+			page, err := s.List(t.Context(), o)
+			if err != nil {
+				t.Fatal(err)
+			}
+			o.Sort, o.Limit, o.Cursor = cmp.Or(o.Sort, apikey.SortNewest), 3, page.Next
+			s.wantList(o, whole[2:]...)
+		}
+	}},
+	{"a truncated Cursor never returns another page", func(t *testing.T, s *store) {
+		for _, name := range []string{"long name, the first", "long name, the second", "long name, the third", "long name, the fourth"} {
+			s.add(named(name))
+		}
+		for _, sort := range sorts {
+			o := apikey.ListOptions{Sort: sort, Limit: 1}
+			first, err := s.List(t.Context(), o)
+			if err != nil || first.Next == "" {
+				t.Fatalf("List(%s) = Next %q, %v; want a Next", describe(o), first.Next, err)
+			}
+			o.Cursor = first.Next
+			second := s.list(o)
+			for n := 1; n < len(first.Next); n++ {
+				o.Cursor = first.Next[:n]
+				page, err := s.List(t.Context(), o)
+				if err == nil && len(page.Keys) > 0 && page.Keys[0].ID != second[0].ID {
+					t.Errorf("List(Sort: %s) with %d of the %d characters of a Cursor = %q; want ErrInvalid", sort, n, len(first.Next), ids(page.Keys))
+				} else if err != nil && !errors.Is(err, apikey.ErrInvalid) {
+					t.Errorf("List(Sort: %s) with a truncated Cursor = %v; want ErrInvalid", sort, err)
+				}
+			}
+		}
+	}},
+	{"revoking every listed key between pages skips no key", func(t *testing.T, s *store) {
+		want := ids(s.addMixed())
+		for _, id := range want {
+			s.update(id, apikey.Patch{ExpiresAt: &future})
+		}
+		got := ids(s.walk(apikey.ListOptions{Status: apikey.StatusActive, Limit: 2}, func(page apikey.Page) {
+			for _, key := range page.Keys {
+				s.revoke(key.ID)
+			}
+		}))
+		slices.Sort(got)
+		slices.Sort(want)
+		if !slices.Equal(got, want) {
+			t.Errorf("List(Status: active) with revocations between pages = %q; want %q", got, want)
+		}
+	}},
 }

@@ -1,125 +1,212 @@
 package storetest
 
 import (
+	"errors"
+	"maps"
 	"testing"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// soon is when replaced keys expire here.
-var soon = future.Add(-24 * time.Hour)
+// graceEnd is when most replaced keys expire in these rules.
+var graceEnd = future.Add(-24 * time.Hour)
 
 var replaceRules = []rule{
-	{"the old key expires at the given time", func(t *testing.T, s *subject) {
+	{"the old key expires at expiresAt", func(t *testing.T, s *store) {
 		d, old := s.add()
-		s.replace(old.ID, soon)
-		old.ExpiresAt = soon
-		s.keeps(d, old)
+		s.replace(old.ID, graceEnd)
+		old.ExpiresAt = graceEnd
+		s.wantStored(d, old)
 	}},
-	{"an old key that never expired gets an end", func(t *testing.T, s *subject) {
+	{"an old key without expiry expires at expiresAt", func(t *testing.T, s *store) {
 		d, old := s.add(expiring(time.Time{}))
-		s.replace(old.ID, soon)
-		old.ExpiresAt = soon
-		s.keeps(d, old)
+		s.replace(old.ID, graceEnd)
+		old.ExpiresAt = graceEnd
+		s.wantStored(d, old)
 	}},
-	{"the old key does not outlive its own expiry", func(t *testing.T, s *subject) {
-		d, old := s.add(expiring(soon))
+	{"the old key keeps an earlier expiry", func(t *testing.T, s *store) {
+		d, old := s.add(expiring(graceEnd))
 		s.replace(old.ID, future)
-		s.keeps(d, old)
+		s.wantStored(d, old)
 	}},
-	{"an end in the past is at once", func(t *testing.T, s *subject) {
+	{"the old key is revoked if expiresAt is past", func(t *testing.T, s *store) {
+		from := time.Now().Add(-maxClockSkew)
 		d, old := s.add()
 		s.replace(old.ID, past)
-		if err := s.find(d).Check(time.Now()); err != apikey.ErrExpired {
-			t.Errorf("the old key: %v, want ErrExpired", err)
+		got := s.lookup(d)
+		if got.RevokedAt.Before(from) || got.RevokedAt.After(time.Now().Add(maxClockSkew)) {
+			t.Errorf("old key: RevokedAt = %v; want the current time", got.RevokedAt)
 		}
+		old.RevokedAt = got.RevokedAt
+		s.wantStored(d, old)
 	}},
-	{"the end is kept to the microsecond and in UTC", func(t *testing.T, s *subject) {
+	{"stores expiresAt in UTC to the microsecond", func(t *testing.T, s *store) {
 		d, old := s.add()
 		s.replace(old.ID, time.Date(2099, 1, 1, 0, 0, 0, 123456789, time.FixedZone("Nowhere", 3600)))
 		old.ExpiresAt = time.Date(2098, 12, 31, 23, 0, 0, 123456000, time.UTC)
-		s.keeps(d, old)
+		s.wantStored(d, old)
 	}},
-	{"the successor has ID, Hint and times of its own and the rest from the old key", func(t *testing.T, s *subject) {
+	{"the successor inherits everything except ID, Hint and times", func(t *testing.T, s *store) {
 		_, old := s.add()
 		successor := filled(t, 7)
-		successor.ExpiresAt = soon
-		got := s.must(s.Replace(t.Context(), old.ID, soon, digestOf(7), successor))
+		successor.ExpiresAt = graceEnd
+		got := s.replaceBy(old.ID, graceEnd, digestOf(7), successor)
 		want := apikey.Key{
-			ID: successor.ID, Hint: successor.Hint, CreatedAt: successor.CreatedAt, ExpiresAt: soon,
-			Name: old.Name, Owner: old.Owner, Scopes: old.Scopes, Metadata: old.Metadata, Replaces: old.ID,
+			ID: successor.ID, Hint: successor.Hint, CreatedAt: successor.CreatedAt, ExpiresAt: graceEnd,
+			Name: old.Name, Owner: old.Owner, Scopes: old.Scopes, Metadata: old.Metadata, Replaces: old.ID, Origin: old.ID,
 		}
-		s.check("Replace", got, want)
-		s.keeps(digestOf(7), want)
+		s.wantKey("Replace(key)", got, want)
+		s.wantStored(digestOf(7), want)
 		if at := s.get(want.ID).LastUsedAt; !at.IsZero() {
-			t.Errorf("the successor was last used at %v before it was used", at)
+			t.Errorf("successor: LastUsedAt = %v; want zero", at)
 		}
 	}},
-	{"the successor inherits what the old key is now", func(t *testing.T, s *subject) {
+	{"the successor inherits the current values of the old key", func(t *testing.T, s *store) {
 		_, old := s.add()
 		name, scopes, metadata := "renamed", []string{"less"}, map[string]string{"system": "other"}
 		s.update(old.ID, apikey.Patch{Name: &name, Scopes: &scopes, Metadata: &metadata})
 		d, successor := s.next()
-		successor.Scopes = old.Scopes // as whoever read the key before the Update has them
-		got := s.must(s.Replace(t.Context(), old.ID, soon, d, successor))
-		successor.Name, successor.Scopes, successor.Metadata, successor.Replaces = name, scopes, metadata, old.ID
-		s.check("Replace", got, successor)
-		s.keeps(d, successor)
+		successor.Scopes = old.Scopes // the caller read the key before the Update
+		got := s.replaceBy(old.ID, graceEnd, d, successor)
+		successor.Name, successor.Scopes, successor.Metadata, successor.Replaces, successor.Origin = name, scopes, metadata, old.ID, old.ID
+		s.wantKey("Replace(key)", got, successor)
+		s.wantStored(d, successor)
 	}},
-	{"the successor may never expire", func(t *testing.T, s *subject) {
+	{"the successor of a key that never expires never expires", func(t *testing.T, s *store) {
+		_, old := s.add(expiring(time.Time{}))
+		d, successor := s.next()
+		successor.ExpiresAt = time.Time{}
+		got := s.replaceBy(old.ID, graceEnd, d, successor)
+		if !got.ExpiresAt.IsZero() || !s.lookup(d).ExpiresAt.IsZero() {
+			t.Errorf("successor: ExpiresAt = %v; want zero", got.ExpiresAt)
+		}
+	}},
+	{"the successor has the lifetime of the old key", func(t *testing.T, s *store) {
 		_, old := s.add()
 		d, successor := s.next()
 		successor.ExpiresAt = time.Time{}
-		got := s.must(s.Replace(t.Context(), old.ID, soon, d, successor))
-		if !got.ExpiresAt.IsZero() || !s.find(d).ExpiresAt.IsZero() {
-			t.Errorf("the successor expires at %v, want never", got.ExpiresAt)
+		successor.ExpiresAt = s.replaceBy(old.ID, graceEnd, d, successor).ExpiresAt
+		want := successor.CreatedAt.Add(old.ExpiresAt.Sub(old.CreatedAt))
+		if got := s.lookup(d).ExpiresAt; !got.Equal(want) || !got.Equal(successor.ExpiresAt) {
+			t.Errorf("successor: ExpiresAt = %v; want %v", got, want)
 		}
 	}},
-	{"the successor can be replaced in turn", func(t *testing.T, s *subject) {
+	{"the successor does not outlive its given ExpiresAt", func(t *testing.T, s *store) {
+		for _, end := range []time.Time{future, {}} {
+			_, old := s.add(expiring(end))
+			d, successor := s.next()
+			successor.ExpiresAt = graceEnd
+			got := s.replaceBy(old.ID, graceEnd, d, successor)
+			if !got.ExpiresAt.Equal(graceEnd) {
+				t.Errorf("successor of a key that expires at %v: ExpiresAt = %v; want %v", end, got.ExpiresAt, graceEnd)
+			}
+		}
+	}},
+	{"a second Replace returns ErrReplaced with the first successor", func(t *testing.T, s *store) {
+		d, old := s.add()
+		d1, first := s.replace(old.ID, graceEnd)
+		fresh, second := s.next()
+		_, err := s.Replace(t.Context(), old.ID, future, fresh, second)
+		s.wantReplaced(first.ID, err)
+		old.ExpiresAt = graceEnd
+		s.wantStored(d, old)
+		s.wantStored(d1, first)
+		s.wantAbsent(fresh, second.ID)
+	}},
+	{"a second Replace of a revoked key returns ErrReplaced and ErrRevoked", func(t *testing.T, s *store) {
+		_, old := s.add()
+		_, first := s.replace(old.ID, past)
+		fresh, second := s.next()
+		_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, second)
+		s.wantReplaced(first.ID, err)
+		s.wantError("Replace(key that a rotation revoked)", err, apikey.ErrRevoked)
+		s.wantAbsent(fresh, second.ID)
+	}},
+	{"an expired successor counts, because an Update can extend it", func(t *testing.T, s *store) {
+		_, old := s.add()
+		_, first := s.replace(old.ID, graceEnd)
+		s.update(first.ID, apikey.Patch{ExpiresAt: &past})
+		fresh, second := s.next()
+		_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, second)
+		s.wantReplaced(first.ID, err)
+	}},
+	{"a revoked successor can be replaced with the original lifetime", func(t *testing.T, s *store) {
+		for _, end := range []time.Time{future, {}} {
+			_, old := s.add(expiring(end))
+			_, first := s.replace(old.ID, graceEnd)
+			s.revoke(first.ID)
+			_, second := s.replace(old.ID, graceEnd)
+			s.revoke(second.ID)
+			d, third := s.next()
+			third.ExpiresAt = time.Time{}
+			got := s.replaceBy(old.ID, graceEnd, d, third)
+			var want time.Time
+			if !end.IsZero() {
+				want = third.CreatedAt.Add(end.Sub(old.CreatedAt))
+			}
+			if !got.ExpiresAt.Equal(want) || got.Replaces != old.ID {
+				t.Errorf("third successor: Replaces = %q, ExpiresAt = %v; want %q, %v", got.Replaces, got.ExpiresAt, old.ID, want)
+			}
+			fresh, fourth := s.next()
+			_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, fourth)
+			s.wantReplaced(third.ID, err)
+		}
+	}},
+	{"the successor of a revoked successor counts", func(t *testing.T, s *store) {
+		_, old := s.add()
+		_, first := s.replace(old.ID, graceEnd)
+		_, second := s.replace(first.ID, past) // revokes the first successor
+		fresh, third := s.next()
+		_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, third)
+		s.wantReplaced(second.ID, err)
+		s.revoke(second.ID)
+		s.replaceBy(old.ID, graceEnd, fresh, third)
+	}},
+	{"the successor can be replaced in turn", func(t *testing.T, s *store) {
 		_, first := s.add()
-		d2, second := s.replace(first.ID, soon)
-		d3, third := s.replace(second.ID, soon)
-		second.ExpiresAt = soon
-		s.keeps(d2, second)
-		s.keeps(d3, third)
+		d2, second := s.replace(first.ID, graceEnd)
+		d3, third := s.replace(second.ID, graceEnd)
+		second.ExpiresAt = graceEnd
+		s.wantStored(d2, second)
+		s.wantStored(d3, third)
 		if third.Replaces != second.ID {
-			t.Errorf("the third key replaces %q, want %q", third.Replaces, second.ID)
+			t.Errorf("third key: Replaces = %q; want %q", third.Replaces, second.ID)
 		}
 	}},
-	{"other keys are left alone", func(t *testing.T, s *subject) {
+	{"leaves other keys unchanged", func(t *testing.T, s *store) {
 		d, other := s.add()
 		_, old := s.add()
-		s.replace(old.ID, soon)
-		s.keeps(d, other)
+		s.replace(old.ID, graceEnd)
+		s.wantStored(d, other)
 	}},
-	{"a revoked key is ErrRevoked and has no successor", func(t *testing.T, s *subject) {
+	{"returns ErrRevoked for a revoked key", func(t *testing.T, s *store) {
 		d, old := s.add()
 		revoked := s.revoke(old.ID)
 		fresh, successor := s.next()
-		_, err := s.Replace(t.Context(), old.ID, soon, fresh, successor)
-		s.refused("Replace of a revoked key", err, apikey.ErrRevoked)
-		s.keeps(d, revoked)
-		s.lacks(fresh, successor.ID)
+		_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, successor)
+		s.wantError("Replace(revoked key)", err, apikey.ErrRevoked)
+		s.wantStored(d, revoked)
+		s.wantAbsent(fresh, successor.ID)
 	}},
-	{"an expired key is ErrExpired and has no successor", func(t *testing.T, s *subject) {
+	{"returns ErrExpired for an expired key", func(t *testing.T, s *store) {
 		d, old := s.add(expiring(past))
 		fresh, successor := s.next()
-		_, err := s.Replace(t.Context(), old.ID, soon, fresh, successor)
-		s.refused("Replace of an expired key", err, apikey.ErrExpired)
-		s.keeps(d, old)
-		s.lacks(fresh, successor.ID)
+		_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, successor)
+		s.wantError("Replace(expired key)", err, apikey.ErrExpired)
+		s.wantStored(d, old)
+		s.wantAbsent(fresh, successor.ID)
 	}},
-	{"an unknown or impossible ID is ErrNotFound and has no successor", func(t *testing.T, s *subject) {
+	{"returns ErrNotFound for an unknown or invalid ID", func(t *testing.T, s *store) {
 		s.add()
 		d, successor := s.next()
-		for _, id := range append(impossibleIDs(), "nobody", successor.ID) {
-			_, err := s.Replace(t.Context(), id, soon, d, successor)
-			s.refused("Replace of the unknown ID "+short(id), err, apikey.ErrNotFound)
+		for _, id := range append(invalidIDs(), "unknown", successor.ID) {
+			_, err := s.Replace(t.Context(), id, graceEnd, d, successor)
+			s.wantError("Replace(unknown ID "+short(id)+")", err, apikey.ErrNotFound)
 		}
-		s.lacks(d, successor.ID)
+		s.wantAbsent(d, successor.ID)
 	}},
-	{"a taken ID or digest is ErrExists and leaves both keys alone", func(t *testing.T, s *subject) {
+	{"returns ErrExists for a taken ID or digest and changes nothing", func(t *testing.T, s *store) {
 		d, old := s.add()
 		otherDigest, other := s.add()
 		fresh, successor := s.next()
@@ -134,39 +221,86 @@ var replaceRules = []rule{
 		} {
 			key := successor
 			key.ID = taken.id
-			_, err := s.Replace(t.Context(), old.ID, soon, taken.digest, key)
-			s.refused("Replace with "+what, err, apikey.ErrExists)
-			s.keeps(d, old)
-			s.keeps(otherDigest, other)
+			_, err := s.Replace(t.Context(), old.ID, graceEnd, taken.digest, key)
+			s.wantError("Replace(successor with "+what+")", err, apikey.ErrExists)
+			s.wantStored(d, old)
+			s.wantStored(otherDigest, other)
 		}
-		s.lacks(fresh, successor.ID)
+		s.wantAbsent(fresh, successor.ID)
 	}},
-	{"an invalid successor or end is ErrInvalid and changes nothing", func(t *testing.T, s *subject) {
+	{"returns ErrInvalid for an invalid successor or expiresAt and changes nothing", func(t *testing.T, s *store) {
 		d, old := s.add()
 		fresh, successor := s.next()
-		for _, f := range flaws() {
+		for _, f := range invalidValues() {
 			switch f.field {
 			case "ID", "Hint", "CreatedAt", "ExpiresAt":
 				key := successor
 				setField(&key, f.field, f.value)
-				_, err := s.Replace(t.Context(), old.ID, soon, fresh, key)
-				s.refused("Replace by a key with "+f.String(), err, apikey.ErrInvalid)
+				_, err := s.Replace(t.Context(), old.ID, graceEnd, fresh, key)
+				s.wantError("Replace(successor with "+f.String()+")", err, apikey.ErrInvalid)
 			}
 		}
 		for _, end := range []time.Time{{}, time.Unix(-1, 0)} {
 			_, err := s.Replace(t.Context(), old.ID, end, fresh, successor)
-			s.refused("Replace with the end "+short(end), err, apikey.ErrInvalid)
+			s.wantError("Replace(expiresAt "+short(end)+")", err, apikey.ErrInvalid)
 		}
-		s.keeps(d, old)
-		s.lacks(fresh, successor.ID)
+		s.wantStored(d, old)
+		s.wantAbsent(fresh, successor.ID)
 	}},
-	{"what it hands out is a copy", func(t *testing.T, s *subject) {
+	{"returns a copy", func(t *testing.T, s *store) {
 		d, old := s.add()
-		fresh, successor := s.replace(old.ID, soon)
+		fresh, successor := s.replace(old.ID, graceEnd)
 		want := successor.Clone()
-		scribble(successor)
-		old.ExpiresAt = soon
-		s.keeps(d, old)
-		s.keeps(fresh, want)
+		overwrite(successor)
+		old.ExpiresAt = graceEnd
+		s.wantStored(d, old)
+		s.wantStored(fresh, want)
 	}},
+}
+
+var successorRules = []rule{
+	{"returns the successor of each rotated key and no other", func(t *testing.T, s *store) {
+		finder := s.finder()
+		_, old := s.add()
+		_, other := s.add()
+		next := s.rotate(old.ID)
+		last := s.rotate(next)
+		s.wantSuccessors(finder, map[string]string{old.ID: next, next: last}, old.ID, next, last, other.ID, "unknown", "", "a b", "é")
+		s.wantSuccessors(finder, nil)
+	}},
+	{"prefers the successor that is not revoked", func(t *testing.T, s *store) {
+		finder := s.finder()
+		_, old := s.add()
+		first := s.rotate(old.ID)
+		s.revoke(first)
+		s.wantSuccessors(finder, map[string]string{old.ID: first}, old.ID)
+		second := s.rotate(old.ID)
+		s.wantSuccessors(finder, map[string]string{old.ID: second}, old.ID)
+		s.revoke(second)
+		s.wantSuccessors(finder, map[string]string{old.ID: second}, old.ID)
+	}},
+	{"returns ErrInvalid for more than MaxSuccessors IDs", func(t *testing.T, s *store) {
+		finder := s.finder()
+		if _, err := finder.Successors(t.Context(), make([]string, apikey.MaxSuccessors)); err != nil {
+			t.Errorf("Successors(%d IDs) = %v; want nil", apikey.MaxSuccessors, err)
+		}
+		if _, err := finder.Successors(t.Context(), make([]string, apikey.MaxSuccessors+1)); !errors.Is(err, apikey.ErrInvalid) {
+			t.Errorf("Successors(%d IDs) = %v; want ErrInvalid", apikey.MaxSuccessors+1, err)
+		}
+	}},
+}
+
+// rotate replaces a key and returns the ID of its successor.
+func (s *store) rotate(id string) string {
+	s.t.Helper()
+	d, _ := s.replace(id, graceEnd)
+	return s.lookup(d).ID
+}
+
+func (s *store) wantSuccessors(finder apikey.SuccessorFinder, want map[string]string, ids ...string) {
+	s.t.Helper()
+	got, err := finder.Successors(s.t.Context(), ids)
+	if err != nil || !maps.Equal(got, want) {
+		s.t.Errorf("Successors(%q) = %v, %v; want %v", ids, got, err, want)
+	}
 }

@@ -1,6 +1,5 @@
-// Package storetest is the conformance suite of stores: what every [apikey.KeyManager]
-// and [apikey.KeyStore] must do, as tests. The stores of this module pass it, and a store
-// of one's own is ready for use when it does:
+// Package storetest tests that a store implements [apikey.KeyManager] or [apikey.KeyStore] correctly.
+// The stores of this module pass it. Run it on a store of your own:
 //
 //	func TestConformance(t *testing.T) {
 //		storetest.Run(t, func(t *testing.T) apikey.KeyManager {
@@ -10,16 +9,17 @@
 //		})
 //	}
 //
-// A store that only looks keys up is tested by [RunLookup].
+// [RunLookup] tests a store that only looks keys up.
 //
-// Every subtest is one rule and is named by it, as in "Revoke/twice keeps the first
-// time". Abilities that a store may have or not ([apikey.Toucher], [apikey.StampedStore],
-// [apikey.ChangeFeed], [apikey.Auditor]) are found by [apikey.StoreAs] and tested where
-// they are; the rules of the others are skipped. So look at what was skipped: a wrapper
-// without Unwrap hides what it wraps.
+// Each subtest checks one rule, and its name states the rule, as in "Revoke/a second Revoke keeps the
+// first RevokedAt". The suite finds the optional interfaces [apikey.Toucher], [apikey.StampedStore],
+// [apikey.ChangeFeed], [apikey.SuccessorFinder], [apikey.Auditor], [apikey.Noticer] and
+// [apikey.Conditional] by [apikey.StoreAs]. It skips the rules of an interface that the store does not
+// implement. Check which rules were skipped, because a wrapper without Unwrap hides the interfaces of
+// the store behind it.
 //
-// The rules need few rows, do not sleep, and ask only that the clock of the store agrees
-// with that of the test to the minute.
+// One rule writes about 6,000 keys and is skipped with -short. The others write few. No rule sleeps.
+// The clock of the store may differ from the clock of the test by up to a minute.
 package storetest
 
 import (
@@ -29,14 +29,13 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// A rule is something that every store does. Its name is the sentence that is untrue of a
-// store that fails it.
+// A rule is a test that every KeyManager passes. Its name states the correct behavior.
 type rule struct {
 	name string
-	test func(t *testing.T, s *subject)
+	test func(t *testing.T, s *store)
 }
 
-// groups are the rules of a KeyManager, by what they are about.
+// groups are the rules of a KeyManager by subject.
 var groups = []struct {
 	name  string
 	rules []rule
@@ -47,60 +46,66 @@ var groups = []struct {
 	{"List", listRules()},
 	{"Update", updateRules},
 	{"Replace", replaceRules},
+	{"Successors", successorRules},
 	{"Revoke", revokeRules},
+	{"RevokeAll", revokeAllRules},
+	{"Suspend", suspendRules},
+	{"Networks", networkRules},
+	{"Limits", limitRules},
+	{"Select", selectRules},
 	{"Validation", validationRules()},
 	{"Touch", touchRules},
 	{"LookupAt", lookupAtRules},
 	{"Changes", changesRules},
 	{"Subscribe", subscribeRules},
 	{"Audit", auditRules},
+	{"Notices", noticeRules},
+	{"Check", checkRules},
+	{"MaxKeys", maxKeysRules},
 	{"Concurrency", concurrencyRules},
 	{"Context", contextRules},
 }
 
-// Run tests a KeyManager. It calls open for each subtest, to get an empty store that
-// shares nothing with the others; open uses t.Cleanup to close it. Subtests run in
-// parallel, and so does open: if only one store can be open at a time, use
-// go test -parallel=1.
+// Run tests a KeyManager. It calls open in each subtest. open returns an empty store that shares no
+// keys with other stores, and uses t.Cleanup to close it. Subtests run in parallel, and so does open.
+// If only one store can be open at a time, use go test -parallel=1.
 //
-// A Toucher that does not write a last use at once has a method
-// Flush(context.Context) error, which writes what was collected. Run calls it before it
-// reads LastUsedAt, which may be truncated to the second.
+// A Toucher that does not write the last use at once has a method Flush(context.Context) error, which
+// writes it. Run calls Flush before it reads LastUsedAt. A store may truncate LastUsedAt to the
+// second.
 func Run(t *testing.T, open func(*testing.T) apikey.KeyManager) {
 	for _, group := range groups {
-		// A level of its own, because t.Run returns when the parallel tests in it are
-		// done: whoever calls Run may close what the stores share thereafter.
+		// t.Run waits for the parallel subtests of the group. After Run has returned, the caller can
+		// therefore close a resource that the stores share.
 		t.Run(group.name, func(t *testing.T) {
 			for _, r := range group.rules {
 				t.Run(r.name, func(t *testing.T) {
 					t.Parallel()
-					store := open(t)
-					if store == nil {
-						t.Fatal("open returned no store")
+					manager := open(t)
+					if manager == nil {
+						t.Fatal("open(t) = nil; want a store")
 					}
-					r.test(t, &subject{KeyManager: store, t: t})
+					r.test(t, &store{KeyManager: manager, t: t})
 				})
 			}
 		})
 	}
 }
 
-// RunLookup tests a KeyStore that only looks keys up. It calls open for each subtest, to
-// get a store that holds these keys and no others. Times are whole seconds and LastUsedAt
-// is not set; every other field has to come back. Subtests run in parallel, and so does
-// open; see [Run].
+// RunLookup tests a KeyStore that only looks keys up. It calls open in each subtest. open returns a
+// store that holds exactly the given keys. Their times are whole seconds and LastUsedAt is not set;
+// Lookup must return every other field. Subtests run in parallel, and so does open; see [Run].
 func RunLookup(t *testing.T, open func(*testing.T, map[apikey.Digest]apikey.Key) apikey.KeyStore) {
 	t.Run("Lookup", func(t *testing.T) {
 		for _, r := range keyStoreRules {
 			t.Run(r.name, func(t *testing.T) {
 				t.Parallel()
-				keys := catalogue(t)
-				// The store may keep the map that it is given.
-				store := open(t, maps.Clone(keys))
-				if store == nil {
-					t.Fatal("open returned no store")
+				keys := lookupKeys(t)
+				opened := open(t, maps.Clone(keys)) // the store may keep the map
+				if opened == nil {
+					t.Fatal("open(t, keys) = nil; want a store")
 				}
-				r.test(t, store, keys)
+				r.test(t, opened, keys)
 			})
 		}
 	})

@@ -5,6 +5,9 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
 func TestDelete(t *testing.T) {
@@ -12,11 +15,9 @@ func TestDelete(t *testing.T) {
 	remove := func(t *testing.T, table *Table[int], i int, want bool) {
 		t.Helper()
 		digest := digestOf(i)
-		if got := table.Delete(&digest); got != want {
-			t.Errorf("Delete of number %d reports %v", i, got)
-		}
+		assert.Equal(t, want, table.Delete(&digest), "Delete(digest %d)", i)
 	}
-	t.Run("what was deleted is not found, and everything else is", func(t *testing.T) {
+	t.Run("Get finds every entry except the deleted ones", func(t *testing.T) {
 		t.Parallel()
 		table := filled(100)
 		for i := 99; i >= 0; i-- {
@@ -24,38 +25,34 @@ func TestDelete(t *testing.T) {
 			remove(t, table, i, false)
 			wantNone(t, table, digestOf(i))
 			wantValues(t, table, i)
-			if table.Len() != i {
-				t.Errorf("Len is %d, not %d", table.Len(), i)
-			}
+			assert.Equal(t, i, table.Len(), "Len()")
 		}
 	})
-	t.Run("nothing is deleted from an empty table", func(t *testing.T) {
+	t.Run("Delete from an empty table reports false", func(t *testing.T) {
 		t.Parallel()
 		var table Table[int]
 		remove(t, &table, 1, false)
 		table.Clear()
 		remove(t, &table, 1, false)
 	})
-	t.Run("the zero digest is not found in a grave", func(t *testing.T) {
+	t.Run("Get of the zero digest does not return a tombstone", func(t *testing.T) {
 		t.Parallel()
-		for range 100 { // the seeds differ, and so do those that meet
+		for range 100 { // different seeds, so different collisions
 			table := filled(6)
 			table.Add(&Entry[int]{Value: 7})
 			for i := range 6 {
 				remove(t, table, i, true)
 			}
 			if v := table.Get(new([32]byte)); v == nil || *v != 7 {
-				t.Fatalf("got %v", v)
+				t.Fatalf("Get(zero digest) = %v; want 7", v)
 			}
-			if !table.Delete(new([32]byte)) || table.Delete(new([32]byte)) {
-				t.Fatal("the zero digest was not deleted once")
-			}
+			require.True(t, table.Delete(new([32]byte)) && !table.Delete(new([32]byte)), "Delete(zero digest) twice: want true, then false")
 			wantNone(t, table, [32]byte{})
 			table.Add(&Entry[int]{digestOf(1), 1})
 			wantNone(t, table, [32]byte{})
 		}
 	})
-	t.Run("a deleted digest can be added again", func(t *testing.T) {
+	t.Run("Add accepts a deleted digest", func(t *testing.T) {
 		t.Parallel()
 		table := filled(50)
 		for i := range 50 {
@@ -64,20 +61,18 @@ func TestDelete(t *testing.T) {
 		}
 		wantValues(t, table, 50)
 	})
-	t.Run("Clear takes everything out, and the table can be filled again", func(t *testing.T) {
+	t.Run("Clear removes every entry and Add works afterwards", func(t *testing.T) {
 		t.Parallel()
 		table := filled(50)
 		table.Clear()
-		if table.Len() != 0 {
-			t.Errorf("Len is %d", table.Len())
-		}
+		assert.Zero(t, table.Len(), "Len() after Clear")
 		for i := range 50 {
 			wantNone(t, table, digestOf(i))
 		}
 		table.Add(&Entry[int]{digestOf(0), 0})
 		wantValues(t, table, 1)
 	})
-	t.Run("it is what a map is, after any history", func(t *testing.T) {
+	t.Run("a random history agrees with a map", func(t *testing.T) {
 		t.Parallel()
 		seed := rand.Uint64()
 		random := rand.New(rand.NewPCG(seed, 0))
@@ -88,7 +83,7 @@ func TestDelete(t *testing.T) {
 				i := random.IntN(most)
 				digest := digestOf(i)
 				if deleted := table.Delete(&digest); deleted != want[i] {
-					t.Fatalf("seed %d: step %d: Delete reports %v", seed, step, deleted)
+					t.Fatalf("seed %d: step %d: Delete(digest %d) = %v; want %v", seed, step, i, deleted, want[i])
 				} else if !deleted {
 					table.Add(&Entry[int]{digest, i})
 				}
@@ -96,7 +91,7 @@ func TestDelete(t *testing.T) {
 				i = random.IntN(most)
 				digest = digestOf(i)
 				if v := table.Get(&digest); (v != nil) != want[i] || v != nil && *v != i {
-					t.Fatalf("seed %d: step %d: number %d is %v", seed, step, i, v)
+					t.Fatalf("seed %d: step %d: Get(digest %d) = %v; want an entry: %v", seed, step, i, v, want[i])
 				}
 			}
 			n := 0
@@ -105,15 +100,13 @@ func TestDelete(t *testing.T) {
 					n++
 				}
 			}
-			if table.Len() != n {
-				t.Errorf("seed %d: Len is %d, not %d", seed, table.Len(), n)
-			}
+			assert.Equal(t, n, table.Len(), "seed %d: Len()", seed)
 		}
 	})
 }
 
-// A full cache adds and deletes one entry with each miss, for as long as it runs.
-func TestATableOfOneSizeDoesNotGrow(t *testing.T) {
+// A full cache deletes and adds one entry with each miss, as long as it runs.
+func TestTableWithConstantLenDoesNotGrow(t *testing.T) {
 	t.Parallel()
 	for _, n := range []int{6, 95, 96, 97, 383, 384} {
 		table := filled(n)
@@ -127,24 +120,20 @@ func TestATableOfOneSizeDoesNotGrow(t *testing.T) {
 				rebuilds, last = rebuilds+1, s
 			}
 		}
-		if slots := len(last.array); slots > 4*n && slots > minSlots {
-			t.Errorf("%d entries have %d slots", n, slots)
-		}
-		// Each costs as much as filling the table.
-		if rebuilds > rounds+1 {
-			t.Errorf("%d entries were rebuilt %d times while each was replaced %d times", n, rebuilds, rounds)
-		}
+		assert.LessOrEqual(t, len(last.array), max(4*n, minSlots), "slots of %d entries", n)
+		// A rebuild costs as much as filling the table.
+		assert.LessOrEqual(t, rebuilds, rounds+1, "rebuilds of a table of %d entries while each entry was replaced %d times", n, rounds)
 		for i := rounds * n; i < (rounds+1)*n; i++ {
 			if digest := digestOf(i); table.Get(&digest) == nil {
-				t.Fatalf("of %d entries, number %d is missing", n, i)
+				t.Fatalf("table of %d entries: Get(digest %d) = nil; want an entry", n, i)
 			}
 		}
 	}
 }
 
-func TestReadersSeeWhatStaysWhileOthersAreDeleted(t *testing.T) {
+func TestGetFindsOtherEntriesDuringDelete(t *testing.T) {
 	t.Parallel()
-	const stay, come = 300, 400
+	const stay, come = 300, 400 // entries that stay in the table, and entries that come and go
 	table := filled(stay)
 	var done atomic.Bool
 	var wg sync.WaitGroup
@@ -153,12 +142,12 @@ func TestReadersSeeWhatStaysWhileOthersAreDeleted(t *testing.T) {
 			for i := 0; !done.Load(); i++ {
 				digest := digestOf(i % stay)
 				if v := table.Get(&digest); v == nil || *v != i%stay {
-					t.Errorf("number %d, which nobody deletes, is %v", i%stay, v)
+					t.Errorf("Get(digest %d) = %v while other entries are deleted; want %d", i%stay, v, i%stay)
 					return
 				}
 				digest = digestOf(stay + i%come)
 				if v := table.Get(&digest); v != nil && *v != stay+i%come {
-					t.Errorf("number %d has the value %d", stay+i%come, *v)
+					t.Errorf("Get(digest %d) = %d; want %[1]d or nil", stay+i%come, *v)
 					return
 				}
 			}

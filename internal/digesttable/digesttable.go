@@ -1,4 +1,4 @@
-// Package digesttable is a hash table of digests that is read without locks.
+// Package digesttable provides a hash table of digests that is read without locks.
 package digesttable
 
 import (
@@ -8,36 +8,36 @@ import (
 	"sync/atomic"
 )
 
-// A Table maps digests to values. Get may be called while another goroutine writes;
-// writers are serialised by whoever owns the Table. The zero Table is empty and ready
-// for use.
+// A Table maps digests to values. The zero Table is empty and ready for use. Get is safe for
+// concurrent use, also with one writer. The owner of the Table serializes the writers: Add, Delete,
+// Clear and Len.
 //
-// It is a table of pointers with linear probing. A digest is random already, so a part
-// of it serves as its hash; it is mixed with a seed because strangers may choose what is
-// put into a table, and prefixes of SHA-256 can be ground until they meet.
+// It is an open-addressing table of pointers with linear probing. A part of the digest serves as its
+// hash, mixed with a random seed. Without the seed an attacker could fill a table with keys whose
+// SHA-256 digests begin alike and so make every search long.
 type Table[V any] struct {
-	slots   atomic.Pointer[slots[V]]
-	entries int
-	graves  int // slots of deleted entries that are not used again yet
+	slots      atomic.Pointer[slots[V]]
+	entries    int
+	tombstones int
 }
 
-// An Entry is a digest and its value. It stays where it is for as long as it is in the
-// table, so a Value of atomics can be written in place.
+// An Entry is a digest and its value. A Table never copies an Entry, so Value may hold atomics that
+// are written in place.
 type Entry[V any] struct {
 	Digest [32]byte
 	Value  V
 }
 
 type slots[V any] struct {
-	seed  [2]uint64
-	mask  uint64
-	grave *Entry[V] // stands where an entry was deleted, so that those behind it are found
-	array []atomic.Pointer[Entry[V]]
+	seed      [2]uint64
+	mask      uint64
+	tombstone *Entry[V] // fills the slot of a deleted entry, so that searches continue past it
+	array     []atomic.Pointer[Entry[V]]
 }
 
 const minSlots = 8
 
-// Get returns the value of a digest, or nil. It never blocks.
+// Get returns the value of a digest, or nil if the Table has no such entry. It never blocks.
 func (t *Table[V]) Get(digest *[32]byte) *V {
 	s := t.slots.Load()
 	if s == nil {
@@ -48,30 +48,29 @@ func (t *Table[V]) Get(digest *[32]byte) *V {
 		if e == nil {
 			return nil
 		}
-		// Not in constant time: who sees how much of a digest agrees learns
-		// nothing that helps to find a key with that digest.
-		if e.Digest == *digest && e != s.grave {
+		// The comparison need not take constant time. Its duration tells an attacker how many
+		// bytes of a digest agree, which does not help to find a key with this digest.
+		if e.Digest == *digest && e != s.tombstone {
 			return &e.Value
 		}
 	}
 }
 
-// Add puts an entry into the table, which has none with its digest yet. A Get that
-// begins after Add has returned finds it.
+// Add puts an entry into the table. The table must not have one with the same digest. A Get that
+// begins after Add has returned finds the entry.
 func (t *Table[V]) Add(e *Entry[V]) {
 	s := t.slots.Load()
-	if s == nil || 4*(t.entries+t.graves+1) > 3*len(s.array) {
+	if s == nil || 4*(t.entries+t.tombstones+1) > 3*len(s.array) {
 		s = t.rebuild(s)
 	}
 	if s.add(e) {
-		t.graves--
+		t.tombstones--
 	}
 	t.entries++
 }
 
-// Delete takes the entry with this digest out of the table and reports whether there was
-// one. A Get that begins after Delete has returned does not find it; one that found it
-// before may still use its Value.
+// Delete removes the entry with this digest and reports whether there was one. A Get that begins
+// after Delete has returned does not find it. A caller that found it before may still use its Value.
 func (t *Table[V]) Delete(digest *[32]byte) bool {
 	s := t.slots.Load()
 	if s == nil {
@@ -83,39 +82,38 @@ func (t *Table[V]) Delete(digest *[32]byte) bool {
 		if e == nil {
 			return false
 		}
-		if e.Digest == *digest && e != s.grave {
+		if e.Digest == *digest && e != s.tombstone {
 			break
 		}
 	}
 	t.entries--
 	if s.array[(i+1)&s.mask].Load() != nil {
-		// Nothing may be moved up, since a Get that is on its way would miss it.
-		s.array[i&s.mask].Store(s.grave)
-		t.graves++
+		// The entries behind must not move up, because a concurrent Get would miss them.
+		s.array[i&s.mask].Store(s.tombstone)
+		t.tombstones++
 		return true
 	}
-	// No search goes on beyond here, so neither this slot nor the graves before it
-	// are in anyone's way.
+	// Every search ends here, so it needs neither this slot nor the tombstones before it.
 	s.array[i&s.mask].Store(nil)
-	for i--; s.array[i&s.mask].Load() == s.grave; i-- {
+	for i--; s.array[i&s.mask].Load() == s.tombstone; i-- {
 		s.array[i&s.mask].Store(nil)
-		t.graves--
+		t.tombstones--
 	}
 	return true
 }
 
-// Clear takes every entry out of the table.
+// Clear removes every entry.
 func (t *Table[V]) Clear() {
 	t.slots.Store(nil)
-	t.entries, t.graves = 0, 0
+	t.entries, t.tombstones = 0, 0
 }
 
-// Len returns the number of entries. It is for writers.
+// Len returns the number of entries.
 func (t *Table[V]) Len() int { return t.entries }
 
-// rebuild makes a table without graves, fills it, and only then shows it to readers. It
-// is of twice the size unless a quarter of the slots in use were graves: with fewer, the
-// next rebuild would come too soon.
+// rebuild copies the entries into a new array without tombstones and then publishes it to readers.
+// It doubles the size if the entries fill more than 9/16 of the old array; otherwise the next
+// rebuild would follow too soon.
 func (t *Table[V]) rebuild(old *slots[V]) *slots[V] {
 	size := minSlots
 	if old != nil {
@@ -125,36 +123,36 @@ func (t *Table[V]) rebuild(old *slots[V]) *slots[V] {
 		}
 	}
 	s := &slots[V]{
-		seed:  [2]uint64{rand.Uint64(), rand.Uint64()},
-		mask:  uint64(size - 1),
-		grave: new(Entry[V]),
-		array: make([]atomic.Pointer[Entry[V]], size),
+		seed:      [2]uint64{rand.Uint64(), rand.Uint64()},
+		mask:      uint64(size - 1),
+		tombstone: new(Entry[V]),
+		array:     make([]atomic.Pointer[Entry[V]], size),
 	}
 	if old != nil {
 		for i := range old.array {
-			if e := old.array[i].Load(); e != nil && e != old.grave {
+			if e := old.array[i].Load(); e != nil && e != old.tombstone {
 				s.add(e)
 			}
 		}
 	}
 	t.slots.Store(s)
-	t.graves = 0
+	t.tombstones = 0
 	return s
 }
 
-// add reports whether it used a grave.
-func (s *slots[V]) add(e *Entry[V]) bool {
+// add stores an entry in the first free slot and reports whether a tombstone was there.
+func (s *slots[V]) add(e *Entry[V]) (reused bool) {
 	for i := s.home(&e.Digest); ; i++ {
 		slot := &s.array[i&s.mask]
-		if was := slot.Load(); was == nil || was == s.grave {
+		if was := slot.Load(); was == nil || was == s.tombstone {
 			slot.Store(e)
 			return was != nil
 		}
 	}
 }
 
-// home is where a digest is looked for first: a product of two halves of 64 bits, each
-// hidden by a seed, so that without it nobody can tell which digests meet.
+// home returns the slot where the search for a digest begins. It multiplies two 64-bit halves, each
+// hidden by a seed, so that an attacker cannot predict which digests collide.
 func (s *slots[V]) home(digest *[32]byte) uint64 {
 	high, low := bits.Mul64(
 		binary.LittleEndian.Uint64(digest[0:])^s.seed[0],

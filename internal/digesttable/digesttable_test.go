@@ -6,14 +6,17 @@ import (
 	"fmt"
 	"math/rand/v2"
 	"testing"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
 )
 
-// digestOf is the digest of some key.
+// digestOf returns the digest with this number.
 func digestOf(i int) [32]byte {
 	return sha256.Sum256(binary.LittleEndian.AppendUint64([]byte("key"), uint64(i)))
 }
 
-// filled is a table of the digests up to n, each with its number as the value.
+// filled returns a table of digests 0 to n-1, each with its number as the value.
 func filled(n int) *Table[int] {
 	t := new(Table[int])
 	for i := range n {
@@ -27,7 +30,7 @@ func wantValues(t *testing.T, table *Table[int], n int) {
 	for i := range n {
 		digest := digestOf(i)
 		if v := table.Get(&digest); v == nil || *v != i {
-			t.Fatalf("of %d entries, the value of number %d is %v", table.Len(), i, v)
+			t.Fatalf("table of %d entries: Get(digest %d) = %v; want %[2]d", table.Len(), i, v)
 		}
 	}
 }
@@ -35,7 +38,7 @@ func wantValues(t *testing.T, table *Table[int], n int) {
 func wantNone(t *testing.T, table *Table[int], digest [32]byte) {
 	t.Helper()
 	if v := table.Get(&digest); v != nil {
-		t.Errorf("of %d entries, %x was never added and has the value %d", table.Len(), digest[:4], *v)
+		t.Errorf("table of %d entries: Get(%x…) = %d; want nil", table.Len(), digest[:4], *v)
 	}
 }
 
@@ -46,47 +49,43 @@ func TestTable(t *testing.T) {
 		var table Table[int]
 		wantNone(t, &table, digestOf(0))
 		wantNone(t, &table, [32]byte{})
-		if table.Len() != 0 {
-			t.Errorf("Len is %d", table.Len())
-		}
+		assert.Zero(t, table.Len(), "Len()")
 	})
-	t.Run("what was added is found, and nothing else", func(t *testing.T) {
+	t.Run("Get finds exactly the entries that were added", func(t *testing.T) {
 		t.Parallel()
 		table := new(Table[int])
 		for i := range 100 {
 			wantNone(t, table, digestOf(i))
 			table.Add(&Entry[int]{digestOf(i), i})
 			wantValues(t, table, i+1)
-			if table.Len() != i+1 {
-				t.Errorf("after %d entries, Len is %d", i+1, table.Len())
-			}
+			assert.Equal(t, i+1, table.Len(), "Len()")
 		}
 	})
-	t.Run("the zero digest is one as any other", func(t *testing.T) {
+	t.Run("the zero digest is a digest like any other", func(t *testing.T) {
 		t.Parallel()
 		table := filled(6)
 		wantNone(t, table, [32]byte{})
 		table.Add(&Entry[int]{Value: 7})
 		if v := table.Get(new([32]byte)); v == nil || *v != 7 {
-			t.Errorf("got %v", v)
+			t.Errorf("Get(zero digest) = %v; want 7", v)
 		}
 		wantValues(t, table, 6)
 	})
-	t.Run("a digest that differs in one bit is another", func(t *testing.T) {
+	t.Run("a digest that differs in one bit is not found", func(t *testing.T) {
 		t.Parallel()
-		// As full as a table becomes, so that a search meets other entries.
+		// The table is as full as it can be, so that a search meets other entries.
 		table := filled(minSlots * 3 / 4)
 		for i := range table.Len() {
 			for bit := range 256 {
 				digest := digestOf(i)
 				digest[bit/8] ^= 1 << (bit % 8)
 				if v := table.Get(&digest); v != nil {
-					t.Errorf("number %d with bit %d turned has the value %d", i, bit, *v)
+					t.Errorf("Get(digest %d with bit %d flipped) = %d; want nil", i, bit, *v)
 				}
 			}
 		}
 	})
-	t.Run("growing loses nothing", func(t *testing.T) {
+	t.Run("growth loses no entry", func(t *testing.T) {
 		t.Parallel()
 		const n = 100_000
 		table := filled(n)
@@ -95,7 +94,7 @@ func TestTable(t *testing.T) {
 			wantNone(t, table, digestOf(i))
 		}
 	})
-	t.Run("a value stays where it is while the table grows", func(t *testing.T) {
+	t.Run("a value keeps its address while the table grows", func(t *testing.T) {
 		t.Parallel()
 		table := filled(10)
 		var before [10]*int
@@ -107,76 +106,70 @@ func TestTable(t *testing.T) {
 		for i := 10; i < 10_000; i++ {
 			table.Add(&Entry[int]{digestOf(i), i})
 		}
-		if len(table.slots.Load().array) == size {
-			t.Fatal("the table did not grow")
-		}
+		require.NotEqual(t, size, len(table.slots.Load().array), "the table did not grow")
 		for i, was := range before {
 			digest := digestOf(i)
 			if is := table.Get(&digest); is != was {
-				t.Errorf("the value of number %d was at %p and is at %p", i, was, is)
+				t.Errorf("value of digest %d moved from %p to %p", i, was, is)
 			}
 			*was = -i
 			if v := table.Get(&digest); *v != -i {
-				t.Errorf("number %d was written in place as %d and is %d", i, -i, *v)
+				t.Errorf("Get(digest %d) = %d; want %d, which was written in place", i, *v, -i)
 			}
 		}
 	})
-	t.Run("the entry that was added is the one that is kept", func(t *testing.T) {
+	t.Run("Add does not copy the entry", func(t *testing.T) {
 		t.Parallel()
 		table, e := new(Table[int]), &Entry[int]{digestOf(1), 1}
 		table.Add(e)
-		if table.Get(&e.Digest) != &e.Value {
-			t.Error("Get returns the address of a copy")
-		}
+		assert.Same(t, &e.Value, table.Get(&e.Digest), "Get returned the address of a copy")
 	})
 }
 
-// Who grinds digests can make prefixes meet. All of these begin their search in the same
-// place, and the table must be right all the same.
-func TestDigestsWithOnePrefixAreToldApart(t *testing.T) {
+// An attacker can search for keys whose digests share a prefix. The digests here share the whole
+// part that is hashed, so every search begins in the same slot.
+func TestDigestsWithTheSamePrefixAreDistinct(t *testing.T) {
 	t.Parallel()
 	const n = 1000
-	meeting := func(i int) [32]byte {
+	colliding := func(i int) [32]byte {
 		digest := digestOf(i)
 		copy(digest[:16], "sixteen bytes...")
 		return digest
 	}
 	table := filled(50)
 	for i := range n {
-		table.Add(&Entry[int]{meeting(i), -i})
+		table.Add(&Entry[int]{colliding(i), -i})
 	}
 	s := table.slots.Load()
-	a, b := meeting(0), meeting(1)
-	if s.home(&a) != s.home(&b) {
-		t.Fatal("they do not meet, so this test shows nothing")
-	}
+	a, b := colliding(0), colliding(1)
+	require.Equal(t, s.home(&b), s.home(&a), "the digests do not collide, so this test proves nothing")
 	for i := range n {
-		digest := meeting(i)
+		digest := colliding(i)
 		if v := table.Get(&digest); v == nil || *v != -i {
-			t.Fatalf("the value of number %d is %v", i, v)
+			t.Fatalf("Get(colliding digest %d) = %v; want %d", i, v, -i)
 		}
-		wantNone(t, table, meeting(n+i))
+		wantNone(t, table, colliding(n+i))
 		wantNone(t, table, digestOf(n+i))
 	}
 	wantValues(t, table, 50)
 }
 
-// farthest is how far from its home the worst entry is.
-func (s *slots[V]) farthest() (farthest uint64) {
+// longestProbe returns the largest distance of an entry from its home slot.
+func (s *slots[V]) longestProbe() (longest uint64) {
 	for i := range s.array {
 		if e := s.array[i].Load(); e != nil {
-			farthest = max(farthest, (uint64(i)-s.home(&e.Digest))&s.mask)
+			longest = max(longest, (uint64(i)-s.home(&e.Digest))&s.mask)
 		}
 	}
-	return farthest
+	return longest
 }
 
-// The longest run of a good hash in 16,384 slots, of which 10,000 are taken, is some 60
-// slots; a hash that sees one half alone makes one run of them all.
-func TestDigestsThatShareHalfOfThePrefixAreSpread(t *testing.T) {
+// With 10,000 entries in 16,384 slots, a good hash has a longest probe of about 60 slots. A hash of
+// one half alone puts all entries into one run.
+func TestDigestsThatShareHalfThePrefixAreSpread(t *testing.T) {
 	t.Parallel()
 	const n = 10_000
-	for name, shared := range map[string][2]int{"the first": {0, 8}, "the second": {8, 16}, "none": {0, 0}} {
+	for name, shared := range map[string][2]int{"the first half": {0, 8}, "the second half": {8, 16}, "no half": {0, 0}} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			table := new(Table[int])
@@ -185,14 +178,12 @@ func TestDigestsThatShareHalfOfThePrefixAreSpread(t *testing.T) {
 				clear(digest[shared[0]:shared[1]])
 				table.Add(&Entry[int]{digest, i})
 			}
-			if got := table.slots.Load().farthest(); got > 1000 {
-				t.Errorf("an entry is %d slots from its home", got)
-			}
+			assert.LessOrEqual(t, table.slots.Load().longestProbe(), uint64(1000), "slots between an entry and its home")
 		})
 	}
 }
 
-// A seed that could be guessed, or that stayed the same, could be ground against.
+// An attacker could search for digests that collide under a known seed.
 func TestEveryArrayHasItsOwnSeed(t *testing.T) {
 	t.Parallel()
 	digest := digestOf(0)
@@ -205,19 +196,14 @@ func TestEveryArrayHasItsOwnSeed(t *testing.T) {
 			s := table.slots.Load()
 			homes[s] = s.home(&digest)
 			seen[homes[s]] = true
-			if s.seed[0] == 0 || s.seed[1] == 0 || s.seed[0] == s.seed[1] {
-				t.Errorf("the seed is %x", s.seed)
-			}
+			assert.True(t, s.seed[0] != 0 && s.seed[1] != 0 && s.seed[0] != s.seed[1], "seed = %x; want two different numbers, neither of them 0", s.seed)
 		}
 	}
-	if len(homes) < 20 || len(seen) != len(homes) {
-		t.Errorf("a digest had %d homes in %d arrays", len(seen), len(homes))
-	}
+	assert.True(t, len(homes) >= 20 && len(seen) == len(homes), "a digest had %d homes in %d arrays; want a different one in each", len(seen), len(homes))
 }
 
-// A full table would have Get search for ever; an empty one would waste memory. A slot is
-// 8 bytes.
-func TestTheTableIsNeverFullAndNeverWasteful(t *testing.T) {
+// Get would never end in a full table, and a sparse one wastes memory: a slot takes 8 bytes.
+func TestLoadFactorStaysInRange(t *testing.T) {
 	t.Parallel()
 	table := new(Table[int])
 	n, most := 1_000_000, 0.0
@@ -226,32 +212,28 @@ func TestTheTableIsNeverFullAndNeverWasteful(t *testing.T) {
 	}
 	for i := range n {
 		e := &Entry[int]{Value: i}
-		// Random enough, and cheaper than a digest.
+		// This is random enough and cheaper than SHA-256.
 		binary.LittleEndian.PutUint64(e.Digest[:], uint64(i)*0x9E3779B97F4A7C15)
 		table.Add(e)
 		slots := len(table.slots.Load().array)
 		if slots&(slots-1) != 0 {
-			t.Fatalf("%d slots are no power of two", slots)
+			t.Fatalf("%d slots; want a power of two", slots)
 		}
 		if 4*table.Len() > 3*slots {
-			t.Fatalf("%d of %d slots are taken", table.Len(), slots)
+			t.Fatalf("%d of %d slots are taken; want at most three quarters", table.Len(), slots)
 		}
 		if i >= minSlots/2 {
 			most = max(most, 8*float64(slots)/float64(table.Len()))
 		}
 	}
-	if most > 24 {
-		t.Errorf("the table took %.1f bytes an entry at its worst; want 24 at most", most)
-	}
+	assert.LessOrEqual(t, most, 24.0, "bytes an entry")
 }
 
 func TestGetAllocatesNothing(t *testing.T) {
 	table := filled(1000)
 	known, unknown := digestOf(7), digestOf(-1)
 	for name, digest := range map[string]*[32]byte{"a known digest": &known, "an unknown digest": &unknown} {
-		if n := testing.AllocsPerRun(1000, func() { sink = table.Get(digest) }); n != 0 {
-			t.Errorf("%s: %v allocations", name, n)
-		}
+		assert.Zero(t, testing.AllocsPerRun(1000, func() { sink = table.Get(digest) }), "allocations of Get of %s", name)
 	}
 }
 
@@ -283,7 +265,7 @@ func BenchmarkGet(b *testing.B) {
 				table.Get(&unknown)
 			}
 		})
-		// With -cpu 1,2: readers that do not contend take half the time on two cores.
+		// Run it with -cpu 1,2: without contention, two cores halve the time.
 		b.Run(fmt.Sprintf("%d/parallel hot", n), func(b *testing.B) {
 			b.RunParallel(func(pb *testing.PB) {
 				for pb.Next() {

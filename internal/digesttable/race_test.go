@@ -2,4 +2,4 @@
 
 package digesttable
 
-const raceDetector = true // which makes a million additions take half a minute
+const raceDetector = true // with it, a million additions take half a minute

@@ -7,9 +7,9 @@ import (
 	"testing"
 )
 
-// Readers run while the table grows from nothing. Each finds every entry that was told of
-// before it looked, and never one that was not added.
-func TestReadersRunWhileAWriterAdds(t *testing.T) {
+// Readers run while the table grows from empty. Each finds every entry whose Add had returned before
+// the Get began, and never an entry that was not added.
+func TestGetFindsEveryEntryDuringAdd(t *testing.T) {
 	t.Parallel()
 	const entries, readers = 30_000, 4
 	digests := make([][32]byte, entries)
@@ -17,35 +17,35 @@ func TestReadersRunWhileAWriterAdds(t *testing.T) {
 	for i := range entries {
 		digests[i] = digestOf(i)
 		unknown[i] = digests[i]
-		unknown[i][31] ^= 1 // its search goes the same way
+		unknown[i][31] ^= 1 // the hash ignores this byte, so both searches take the same way
 	}
 	var (
 		table Table[int]
-		told  atomic.Int64
+		added atomic.Int64
 		wg    sync.WaitGroup
 	)
 	for r := range readers {
 		wg.Go(func() {
 			random := rand.New(rand.NewPCG(1, uint64(r)))
 			for n := 0; n < entries; {
-				n = int(told.Load())
+				n = int(added.Load())
 				if n == 0 {
 					continue
 				}
-				// Mostly the latest: it is where a table that grows could lose one.
+				// A growing table would lose the latest entry, so half of the reads ask for it.
 				for _, i := range [...]int{n - 1, random.IntN(n)} {
 					if v := table.Get(&digests[i]); v == nil || *v != i {
-						t.Errorf("number %d of %d was told of and not found: %v", i, n, v)
+						t.Errorf("Get(digest %d) = %v after %d entries were added; want %[1]d", i, v, n)
 						return
 					}
 				}
 				i := random.IntN(entries)
 				if table.Get(&unknown[i]) != nil {
-					t.Errorf("number %d was found, but another was added", i)
+					t.Errorf("Get(unknown digest %d) found an entry", i)
 					return
 				}
 				if v := table.Get(&digests[i]); v != nil && *v != i {
-					t.Errorf("number %d has the value of %d", i, *v)
+					t.Errorf("Get(digest %d) = %d", i, *v)
 					return
 				}
 			}
@@ -53,7 +53,7 @@ func TestReadersRunWhileAWriterAdds(t *testing.T) {
 	}
 	for i := range entries {
 		table.Add(&Entry[int]{digests[i], i})
-		told.Store(int64(i + 1))
+		added.Store(int64(i + 1))
 	}
 	wg.Wait()
 }

@@ -1,5 +1,5 @@
-// Package listing is what lists of keys have in common in every store: how text is
-// folded for search and sorting, and how a cursor is written and bound to its query.
+// Package listing holds the parts of a key list that every store shares: case folding for search and
+// sorting, and page cursors that are bound to their query.
 package listing
 
 import (
@@ -8,18 +8,22 @@ import (
 	"encoding/binary"
 	"fmt"
 	"strings"
+	"time"
 	"unicode"
 	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// Fold returns text without differences of case, by Unicode's simple folding. Stores
-// fold in Go, since databases disagree.
+// Fold returns s without differences of case, by Unicode's simple case folding. Stores fold in Go,
+// because databases fold differently.
 func Fold(s string) string {
+	if isASCII(s) {
+		return strings.ToLower(s)
+	}
 	return strings.Map(func(r rune) rune {
-		// The least of all that fold to each other, but lower-case for ASCII, in which
-		// the order of letters and "_" is then the usual one.
+		// The smallest rune stands for all runes that fold to each other. ASCII letters become
+		// lower case, so that "_" sorts before letters as people expect.
 		least := r
 		for f := unicode.SimpleFold(r); f != r; f = unicode.SimpleFold(f) {
 			least = min(least, f)
@@ -31,21 +35,29 @@ func Fold(s string) string {
 	}, s)
 }
 
-// A Position is where a page ended: the key with this sequence number, and what the list
-// is sorted by.
+func isASCII(s string) bool {
+	for i := range len(s) {
+		if s[i] >= utf8.RuneSelf {
+			return false
+		}
+	}
+	return true
+}
+
+// A Position identifies the last key of a page: its sequence number and its value in the sort order.
 type Position struct {
 	Seq  int64
-	Time int64  // for apikey.SortExpires
-	Text string // for apikey.SortName
+	Time int64  // ExpiresAt in Unix microseconds, for apikey.SortExpires
+	Text string // folded Name, for apikey.SortName
 }
 
 const version = 1
 
-// maxCursor is more characters than the Cursor of any key has: a Name, which is at most
-// 400 bytes, and 31 bytes before it, in base64.
+// maxCursor is longer than any valid Cursor: a Name of at most 400 bytes and 31 bytes before it, in
+// base64.
 const maxCursor = 1024
 
-// Cursor writes a position in the list that validated options select.
+// Cursor encodes a position in the list that o selects. The options must be validated.
 func Cursor(o apikey.ListOptions, p Position) string {
 	if o.Sort != apikey.SortName {
 		p.Text = ""
@@ -56,18 +68,22 @@ func Cursor(o apikey.ListOptions, p Position) string {
 	b := append([]byte{version}, queryOf(o)...)
 	b = binary.AppendVarint(b, p.Seq)
 	b = binary.AppendVarint(b, p.Time)
-	b = binary.AppendUvarint(b, uint64(len(p.Text))) // or half a Cursor were another
+	b = binary.AppendUvarint(b, uint64(len(p.Text))) // otherwise a truncated Cursor would be valid
 	b = append(b, p.Text...)
 	return base64.RawURLEncoding.EncodeToString(b)
 }
 
-// Parse reads the Cursor of validated options. ok is false where there is none, and the
-// error wraps apikey.ErrInvalid if it is not one of this list's.
+func invalidCursor(problem string) error {
+	return fmt.Errorf("apikey: %w", &apikey.InvalidError{Field: "Cursor", Problem: problem})
+}
+
+// Parse decodes o.Cursor. The options must be validated. ok is false if o.Cursor is empty. The error
+// wraps [apikey.ErrInvalid] if the cursor does not decode or belongs to another list.
 func Parse(o apikey.ListOptions) (p Position, ok bool, err error) {
 	if o.Cursor == "" {
 		return Position{}, false, nil
 	}
-	undecoded := fmt.Errorf("%w Cursor: it does not decode; want the Next of a page", apikey.ErrInvalid)
+	undecoded := invalidCursor("it does not decode; want the Next of a page")
 	if len(o.Cursor) > maxCursor {
 		return Position{}, false, undecoded
 	}
@@ -77,7 +93,7 @@ func Parse(o apikey.ListOptions) (p Position, ok bool, err error) {
 		return Position{}, false, undecoded
 	}
 	if string(b[1:1+len(query)]) != string(query) {
-		return Position{}, false, fmt.Errorf("%w Cursor: it belongs to another Owner, Search, Status or Sort", apikey.ErrInvalid)
+		return Position{}, false, invalidCursor("it belongs to another list")
 	}
 	b = b[1+len(query):]
 	for _, v := range []*int64{&p.Seq, &p.Time} {
@@ -92,17 +108,44 @@ func Parse(o apikey.ListOptions) (p Position, ok bool, err error) {
 		return Position{}, false, undecoded
 	}
 	p.Text = string(b[n:])
-	// One position has one Cursor, so line breaks, which base64 skips, and numbers in
-	// more bytes than they need are refused. So is text that no Name can be and that
-	// databases answer with errors of their own.
+	// Each position has exactly one Cursor, so this refuses line breaks, which base64 skips, and
+	// numbers in more bytes than they need. It also refuses text that no Name can hold, because
+	// databases answer it with errors of their own.
 	if Cursor(o, p) != o.Cursor || !utf8.ValidString(p.Text) || strings.IndexByte(p.Text, 0) >= 0 {
 		return Position{}, false, undecoded
 	}
 	return p, true, nil
 }
 
-// queryOf tells one query from another. It is no protection: a cursor grants nothing.
+// AuditCursor encodes the position of an entry in the audit trail that o selects. The options must be
+// validated.
+func AuditCursor(o apikey.AuditOptions, seq int64) string {
+	return Cursor(auditList(o), Position{Seq: seq})
+}
+
+// ParseAudit is [Parse] for the audit trail.
+func ParseAudit(o apikey.AuditOptions) (p Position, ok bool, err error) {
+	return Parse(auditList(o))
+}
+
+// auditList describes an audit trail as a list. No list of keys has the Status "audit", so the two
+// kinds of cursors are never confused.
+func auditList(o apikey.AuditOptions) apikey.ListOptions {
+	return apikey.ListOptions{Owner: o.KeyID, Status: "audit", Sort: apikey.SortNewest, Cursor: o.Cursor}
+}
+
+func timeText(t time.Time) string {
+	if t.IsZero() {
+		return ""
+	}
+	return t.UTC().Format(time.RFC3339Nano)
+}
+
+// queryOf returns a hash that identifies the query. It needs no protection against forgery, because
+// a cursor grants nothing.
 func queryOf(o apikey.ListOptions) []byte {
-	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{o.Owner, o.Search, o.Status, o.Sort}))
+	sum := sha256.Sum256(fmt.Appendf(nil, "%q", []string{
+		o.Owner, o.Search, string(o.Status), string(o.Sort), o.Scope, timeText(o.ExpiresBefore), timeText(o.UnusedSince),
+	}))
 	return sum[:8]
 }

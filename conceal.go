@@ -1,0 +1,158 @@
+package apikey
+
+import (
+	"maps"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// Conceal hides keys from code outside of [Middleware.Handler], which sees the request as it
+// arrived. Put it around an access logger, or around a mux that copies the query into redirects.
+//
+// Conceal passes on a request without the parameters of [Query] sources in its URL, RequestURI and
+// Form. In the values of other parameters and in every header field, such as Referer and Cookie, it
+// replaces keys by REDACTED. It sets "Referrer-Policy: no-referrer" if the URL contained a key.
+//
+// Conceal does not hide the fields of [Header] and [Scheme] sources. It does not hide an imported
+// key that a [SourceFunc] reads either, because the key has no shape to recognise it by. Do not log
+// these fields. Conceal never changes a path; log it through [Middleware.RedactURI].
+//
+// Conceal decides nothing. Handlers behind it, including those of other Middlewares, and
+// Options.Authorize decide about the request as the client sent it.
+func (m *Middleware) Conceal(next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		header := m.concealedHeader(r.Header)
+		inURL := m.hasKeyInURL(r)
+		if !inURL && header == nil {
+			next.ServeHTTP(w, r)
+			return
+		}
+		inner := new(admissionWithURL).pass(r, layerConceal, m, nil)
+		if inURL {
+			w.Header().Set("Referrer-Policy", noReferrer)
+			m.concealURL(inner)
+		}
+		if header != nil {
+			inner.Header = header
+		}
+		serveCopy(w, r, inner, next)
+	})
+}
+
+// concealedHeader returns a copy of a header without keys, except in the fields that Header and
+// Scheme sources read. It returns nil if there is nothing to redact.
+func (m *Middleware) concealedHeader(h http.Header) http.Header {
+	return m.fieldRedactor("").redactHeader(h, m.sources.readsField)
+}
+
+// readsField reports whether a Header or Scheme source reads a field.
+func (s *sources) readsField(field string) bool {
+	for i := range s.list {
+		switch source := &s.list[i]; source.kind {
+		case headerSource:
+			if field == source.key {
+				return true
+			}
+		case schemeSource:
+			if field == "Authorization" {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// hasKeyParameter reports whether the URL or the RequestURI of a request contains a key parameter.
+func (m *Middleware) hasKeyParameter(r *http.Request) bool {
+	return m.sources.hasKeyPair(r.URL.RawQuery) || m.sources.leftInURI(r)
+}
+
+// hasKeyInURL reports whether the URL or the RequestURI of a request contains a key parameter, or a
+// key in another parameter.
+func (m *Middleware) hasKeyInURL(r *http.Request) bool {
+	return m.passedQuery(r.URL.RawQuery, layerConceal) != r.URL.RawQuery || m.passedURI(r.RequestURI, layerConceal) != r.RequestURI
+}
+
+// concealURL removes and redacts the keys in the URL of a request that does not share its URL.
+func (m *Middleware) concealURL(r *http.Request) {
+	m.sources.removeKeyPairs(r, keyPairs{})
+	m.fieldRedactor("").redactQuery(r)
+}
+
+// withoutKeysInURL returns r if its URL contains no key, and otherwise a copy without them.
+func (m *Middleware) withoutKeysInURL(r *http.Request) *http.Request {
+	if !m.hasKeyInURL(r) {
+		return r
+	}
+	clean := copyWithURL(r)
+	m.concealURL(clean)
+	return clean
+}
+
+// copyWithURL returns a copy of r with a URL of its own.
+func copyWithURL(r *http.Request) *http.Request {
+	c := r.WithContext(r.Context())
+	c.URL = new(url.URL)
+	*c.URL = *r.URL
+	return c
+}
+
+// asSent returns r as the client sent it. It restores the parts of the query and the header that
+// the layers from l outwards removed or redacted. It does not restore a part that other middleware
+// has changed since. The layer l has an original.
+func asSent(r *http.Request, l *layer) *http.Request {
+	sent, cloned := copyWithURL(r), false
+	queryUnchanged, uriUnchanged := true, true
+	for ; l != nil; l = l.outer().changed() {
+		m, original := l.middleware, l.original.Load()
+		passed := m.passedQuery(original.URL.RawQuery, l.kind)
+		if queryUnchanged = queryUnchanged && sent.URL.RawQuery == passed; queryUnchanged {
+			sent.URL.RawQuery = original.URL.RawQuery
+		}
+		passed = m.passedURI(original.RequestURI, l.kind)
+		if uriUnchanged = uriUnchanged && sent.RequestURI == passed; uriUnchanged {
+			sent.RequestURI = original.RequestURI
+		}
+		if l.kind != layerConceal {
+			continue
+		}
+		for name, lines := range m.concealedHeader(original.Header) {
+			if !slices.Equal(lines, original.Header[name]) && slices.Equal(lines, sent.Header[name]) {
+				if !cloned {
+					sent.Header, cloned = maps.Clone(r.Header), true
+				}
+				sent.Header[name] = original.Header[name]
+			}
+		}
+	}
+	if sent.Form != nil && sent.URL.RawQuery != r.URL.RawQuery {
+		sent.Form = replaceQueryValues(sent.Form, sent.PostForm, r.URL.RawQuery, sent.URL.RawQuery)
+	}
+	return sent
+}
+
+// passedQuery returns a query as a layer of this kind passes it on.
+func (m *Middleware) passedQuery(query string, kind layerKind) string {
+	if m.sources.hasKeyPair(query) {
+		query = m.sources.withoutKeyPairs("", query)
+	}
+	if kind == layerConceal {
+		query = redactor{m: m, names: namesInQuery}.redact(query)
+	}
+	return query
+}
+
+// passedURI returns a RequestURI as a layer of this kind passes it on.
+func (m *Middleware) passedURI(uri string, kind layerKind) string {
+	path, query, _ := strings.Cut(uri, "?")
+	switch passed := m.passedQuery(query, kind); passed {
+	case query:
+		return uri
+	case "":
+		return path
+	default:
+		return path + "?" + passed
+	}
+}
