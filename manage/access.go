@@ -1,0 +1,136 @@
+package manage
+
+import (
+	"fmt"
+	"net/netip"
+	"time"
+	"unicode"
+	"unicode/utf8"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// ScopeManage is the scope that a key needs to manage keys; see [ByKey].
+const ScopeManage = "apikeys:manage"
+
+// An Access says what the caller of a request may do. The zero Access is refused by [Desk.As].
+type Access struct {
+	// Actor names the caller in the audit trail: 1 to 200 characters without control characters. It
+	// is required.
+	Actor string
+
+	// Owner is the account whose keys the caller sees and manages, and no others. Set either Owner or
+	// AllOwners.
+	Owner string
+	// AllOwners permits the caller to see and manage the keys of every owner, and keys without an owner.
+	AllOwners bool
+
+	// Scopes are the scopes that the caller may give to a key; nil means no scopes.
+	Scopes []string
+	// AnyScope permits every scope of the Issuer.
+	AnyScope bool
+
+	// Networks are the networks within which a key of this session must work. A new key without networks
+	// gets these. Nil means that a key may work from everywhere.
+	Networks []netip.Prefix
+	// Limits are the limits of use that a key of this session must have. A new key without limits gets
+	// these. Nil means that a key may have no limits.
+	Limits []apikey.Limit
+
+	// MaxLifetime is the longest time from now until a key expires; 0 means the Issuer's.
+	MaxLifetime time.Duration
+	// NotAfter is the latest time at which a key may expire, in addition to MaxLifetime; the zero time
+	// means no such limit.
+	NotAfter time.Time
+
+	// MaxKeys is the most keys of the Owner that are neither revoked nor expired; 0 means no limit. A
+	// rotation may exceed it by one until the old key expires.
+	MaxKeys int
+
+	// ReadOnly permits the caller to read only.
+	ReadOnly bool
+
+	// MayResume permits the session of an Owner to resume suspended keys. Without it, a key that an
+	// administrator suspended stays suspended. So does a key that the owner suspended.
+	MayResume bool
+}
+
+// ByKey returns the Access of a program whose key has [ScopeManage]. It manages the keys of the key's
+// owner. It may give to a key the scopes that its own key has, ScopeManage among them, and no expiry
+// later than that of its own key. A key that it makes works only within the networks of its own key, and
+// has its limits. The balance of each key is its own, unless limit.Options.By joins them. To let programs
+// renew their own keys, set NotAfter to the zero time and MaxLifetime to a limit.
+//
+// [Desk.As] refuses the Access of a key without an owner. For a key without ScopeManage, and for one
+// that may not be used now, ByKey returns the zero Access, which Desk.As refuses too.
+func ByKey(k apikey.Key) Access {
+	if !k.HasScopes(ScopeManage) || k.Check(time.Now()) != nil {
+		return Access{}
+	}
+	k = k.Clone()
+	return Access{Actor: KeyActor(k), Owner: k.Owner, Scopes: k.Scopes, Networks: k.Networks, Limits: k.Limits, NotAfter: k.ExpiresAt}
+}
+
+// KeyActor returns the name of a key as an actor, such as "API key Backup job (7Qd…)".
+func KeyActor(k apikey.Key) string { return fmt.Sprintf("API key %s (%s)", k.Name, k.ID) }
+
+// maxActor is the number of characters of an actor that every store keeps.
+const maxActor = 200
+
+// check returns an error that wraps [apikey.ErrInvalid] if an Access is nonsense.
+func (a *Access) check() error {
+	if problem := actorProblem(a.Actor); problem != "" {
+		return invalid("Actor", "%s", problem)
+	}
+	switch {
+	case a.Owner == "" && !a.AllOwners:
+		return invalid("Owner, AllOwners", "neither is set; want one of them")
+	case a.Owner != "" && a.AllOwners:
+		return invalid("Owner, AllOwners", "both are set; want one of them")
+	case a.AnyScope && a.Scopes != nil:
+		return invalid("Scopes, AnyScope", "both are set; want one of them")
+	case a.MaxKeys < 0:
+		return invalid("MaxKeys", "%d: want 0 or more", a.MaxKeys)
+	case a.MaxKeys > 0 && a.AllOwners:
+		return invalid("MaxKeys", "set with AllOwners; want an Owner, whose keys it limits")
+	case a.MaxLifetime < 0:
+		return invalid("MaxLifetime", "%v: want 0 or more", a.MaxLifetime)
+	}
+	// A list can select the owner of a key of an earlier version, which no new key may have.
+	if _, err := (apikey.ListOptions{Owner: a.Owner}).Validate(); err != nil {
+		return fmt.Errorf("manage: %w", err)
+	}
+	for _, scope := range a.Scopes {
+		if err := (&apikey.Key{ID: "-", Name: "-", Scopes: []string{scope}}).Validate(); err != nil {
+			return fmt.Errorf("manage: %w", err)
+		}
+	}
+	if err := (&apikey.Key{ID: "-", Name: "-", Networks: a.Networks, Limits: a.Limits}).Validate(); err != nil {
+		return fmt.Errorf("manage: %w", err)
+	}
+	if err := (&apikey.Key{ID: "-", Name: "-", ExpiresAt: a.NotAfter}).Validate(); err != nil {
+		return invalid("NotAfter", "%v: want a time between 1970 and 9999, or the zero time", a.NotAfter)
+	}
+	return nil
+}
+
+// actorProblem returns the rule that an actor breaks, or "". An audit trail would shorten or replace
+// the text, so that two actors could look the same.
+func actorProblem(actor string) string {
+	blank := true
+	for _, r := range actor {
+		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) {
+			return fmt.Sprintf("contains the control character %U", r)
+		}
+		blank = blank && unicode.IsSpace(r)
+	}
+	switch {
+	case blank:
+		return "empty; want the name of the caller"
+	case !utf8.ValidString(actor):
+		return "not valid UTF-8"
+	case utf8.RuneCountInString(actor) > maxActor:
+		return fmt.Sprintf("%d characters; want at most %d", utf8.RuneCountInString(actor), maxActor)
+	}
+	return ""
+}
