@@ -1,0 +1,245 @@
+package limit
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"sync/atomic"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// MaxLimits is the most limits of one key.
+const MaxLimits = 8
+
+// Options configures [New]. The zero value enforces the limits of each key.
+type Options struct {
+	// Of returns the limits of a key. It must not change the key or the slice later. It is called
+	// concurrently, for each request. Nil means the Limits of the key.
+	Of func(*apikey.Key) []apikey.Limit
+
+	// By returns the name under which a key's use is counted. Keys for which it returns the same name,
+	// such as their Owner, share one balance. If it returns "", the key has a balance of its own. Nil means
+	// that the keys of a series of rotations share one. A new key then has a fresh balance: return the Owner
+	// if customers make their own keys.
+	By func(*apikey.Key) string
+
+	// AllowOnOutage permits requests while the backend does not answer, or returns [ErrFull]. The log and
+	// Observe report it.
+	AllowOnOutage bool
+
+	// Remaining adds the fields RateLimit-Policy and RateLimit to every response of a limited key, and not
+	// only to a 429. They follow draft-ietf-httpapi-ratelimit-headers-11, which is not final.
+	Remaining bool
+
+	// XRateLimit also adds X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset, in seconds from
+	// now, wherever RateLimit stands. They describe the limit that is nearest to its end.
+	XRateLimit bool
+
+	// Observe is called after each decision about a key that has limits. It must not block. The Event is
+	// valid during the call.
+	Observe func(context.Context, Event)
+
+	// Logger gets an entry when the backend stops answering, and when it answers again and has not failed
+	// for 10 seconds. Nil means slog.Default().
+	Logger *slog.Logger
+}
+
+// An Event describes one decision.
+type Event struct {
+	Key *apikey.Key // shared: do not write to it
+	// Err is nil if the request was permitted, a [*apikey.LimitedError], or an error that wraps
+	// [apikey.ErrUnavailable] if the backend did not answer.
+	Err error
+	// Permitted reports whether the request was permitted. With AllowOnOutage it is true although Err is set.
+	Permitted bool
+}
+
+// A Limiter enforces limits. It is safe for concurrent use. Make it with [New].
+type Limiter struct {
+	backend Backend
+	o       Options
+	failed  atomic.Pointer[time.Time] // the last failure of the outage that the log reports; nil if there is none
+}
+
+// New returns a Limiter. The error wraps [apikey.ErrInvalid] if b is nil.
+func New(b Backend, o Options) (*Limiter, error) {
+	if b == nil {
+		return nil, fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "Backend", Problem: "nil; want one such as limit.Memory()"})
+	}
+	return &Limiter{backend: b, o: o}, nil
+}
+
+// Handler returns a handler that calls next if the key of the request is within its limits. A request
+// costs 1. Other requests get 429 from the Middleware that admitted them ([apikey.Refuse]), whose Observe
+// reports the outcome "limited". Requests without a key, which Optional or AllowPreflight admitted, pass.
+// So do all requests if no Middleware is around the Limiter.
+func (l *Limiter) Handler(next http.Handler) http.Handler { return l.Cost(1)(next) }
+
+// Cost is [Limiter.Handler] for requests that cost n. A request that costs 0 is refused only while a
+// limit is used up to the last request.
+func (l *Limiter) Cost(n uint32) func(http.Handler) http.Handler {
+	return func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			key := apikey.SharedKey(r.Context())
+			if key == nil {
+				next.ServeHTTP(w, r)
+				return
+			}
+			limits, result, err := l.take(r.Context(), key, int64(n))
+			if len(limits) > 0 && result.Limits > 0 && (err != nil || l.o.Remaining) {
+				l.setFields(w.Header(), limits, &result)
+			}
+			if err != nil {
+				apikey.Refuse(w, r, err)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// Take spends n requests of a key, for programs without HTTP such as a gRPC server or a worker. It returns
+// nil, a [*apikey.LimitedError], or an error that wraps [apikey.ErrUnavailable]. n is at least 0.
+func (l *Limiter) Take(ctx context.Context, k *apikey.Key, n int64) error {
+	if n < 0 || n > maxCost {
+		return fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "n", Problem: fmt.Sprintf("%d: want 0 to %d", n, maxCost)})
+	}
+	_, _, err := l.take(ctx, k, n)
+	return err
+}
+
+// maxCost is the highest cost of one request.
+const maxCost = 1_000_000_000
+
+// Use returns the use of each limit of a key, without spending anything.
+func (l *Limiter) Use(ctx context.Context, k *apikey.Key) ([]Use, error) {
+	limits, err := l.limitsOf(k)
+	if err != nil || len(limits) == 0 {
+		return nil, err
+	}
+	result, err := l.backend.Take(ctx, l.subjectOf(k), limits, 0)
+	if err != nil {
+		return nil, unavailable(err)
+	}
+	all := make([]Use, len(limits))
+	for i, limit := range limits {
+		state := result.States[i]
+		all[i] = Use{Limit: limit, Remaining: state.Remaining, Reset: state.Reset}
+	}
+	return all, nil
+}
+
+// A Use is what is left of one limit.
+type Use struct {
+	Limit     apikey.Limit
+	Remaining int64         // requests that are permitted now
+	Reset     time.Duration // until nothing is used
+}
+
+// take returns the limits of a key and what the backend said about them.
+func (l *Limiter) take(ctx context.Context, k *apikey.Key, n int64) (limits []apikey.Limit, result Result, err error) {
+	limits, err = l.limitsOf(k)
+	if err == nil && len(limits) == 0 {
+		return nil, Result{}, nil
+	}
+	if err == nil {
+		result, err = l.backend.Take(ctx, l.subjectOf(k), limits, n)
+		l.logOutage(ctx, err)
+	}
+	permitted := true
+	switch {
+	case err != nil:
+		err = unavailable(err)
+		// A client that has gone, and limits that are wrong, are not outages.
+		permitted = l.o.AllowOnOutage && ctx.Err() == nil && !errors.Is(err, apikey.ErrInvalid)
+	case !result.Permitted:
+		err, permitted = limitedError(limits, &result), false
+	}
+	if l.o.Observe != nil {
+		l.o.Observe(ctx, Event{Key: k, Err: err, Permitted: permitted})
+	}
+	if permitted {
+		err = nil
+	}
+	return limits, result, err
+}
+
+// limitsOf returns the limits of a key. It checks them, because a key need not come from a store
+// ([apikey.NewContext]).
+func (l *Limiter) limitsOf(k *apikey.Key) ([]apikey.Limit, error) {
+	limits, source := k.Limits, "key"
+	if l.o.Of != nil {
+		limits, source = l.o.Of(k), "Options.Of"
+	}
+	if len(limits) == 0 {
+		return nil, nil
+	}
+	if err := apikey.CheckLimits(limits); err != nil {
+		return nil, fmt.Errorf("limit: %s: %w", source, err)
+	}
+	return limits, nil
+}
+
+// subjectOf returns the name under which the use of a key is counted. No name that By returns equals
+// that of a key, because an ID contains no colon.
+func (l *Limiter) subjectOf(k *apikey.Key) string {
+	if l.o.By != nil {
+		if name := l.o.By(k); name != "" {
+			return "by:" + name
+		}
+	}
+	if k.Origin != "" {
+		return k.Origin
+	}
+	return k.ID
+}
+
+// limitedError returns the error for a request that the result refuses.
+func limitedError(limits []apikey.Limit, result *Result) error {
+	e := &apikey.LimitedError{}
+	for i, limit := range limits {
+		switch state := &result.States[i]; {
+		case state.Wait < 0:
+			return &apikey.LimitedError{Limits: []string{limit.Name}}
+		case state.Wait > 0:
+			e.Limits = append(e.Limits, limit.Name)
+			e.RetryAfter = max(e.RetryAfter, state.Wait)
+		}
+	}
+	return e
+}
+
+func unavailable(err error) error {
+	if errors.Is(err, apikey.ErrUnavailable) {
+		return err
+	}
+	return fmt.Errorf("limit: %w: %w", apikey.ErrUnavailable, err)
+}
+
+// outageEnds is the time without a failure after which an outage has ended. A backend may fail for some
+// keys alone, such as those of one node of a cluster, and clients must not fill the log by that.
+const outageEnds = 10 * time.Second
+
+// logOutage logs that the backend stopped or began to answer.
+func (l *Limiter) logOutage(ctx context.Context, err error) {
+	switch last := l.failed.Load(); {
+	case err != nil && ctx.Err() == nil:
+		now := time.Now()
+		if l.failed.Swap(&now) == nil {
+			l.logger().ErrorContext(ctx, "limit: the backend does not answer", "error", err, "allowed", l.o.AllowOnOutage)
+		}
+	case err == nil && last != nil && time.Since(*last) >= outageEnds && l.failed.CompareAndSwap(last, nil):
+		l.logger().InfoContext(ctx, "limit: the backend answers again")
+	}
+}
+
+func (l *Limiter) logger() *slog.Logger {
+	if l.o.Logger == nil {
+		return slog.Default()
+	}
+	return l.o.Logger
+}

@@ -1,0 +1,59 @@
+package limit_test
+
+import (
+	"strconv"
+	"sync"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/limit"
+)
+
+func TestConcurrentRequests(t *testing.T) {
+	t.Parallel()
+	m := limit.NewTestMemory(func() time.Duration { return 0 }, time.Now)
+	limits := []apikey.Limit{{Name: "rate", Requests: 1000, Per: time.Hour}, {Name: "day", Requests: 700, Calendar: "day"}}
+	var permitted atomic.Int64
+	var all sync.WaitGroup
+	for range 16 {
+		all.Go(func() {
+			for range 100 {
+				result, err := m.Take(t.Context(), "1", limits, 1)
+				assert.NoError(t, err)
+				if result.Permitted {
+					permitted.Add(1)
+				}
+			}
+		})
+	}
+	all.Wait()
+	assert.EqualValues(t, 700, permitted.Load())
+}
+
+// A request that makes the backend forget unused balances also uses one of them.
+func TestForgettingKeepsTheUseOfTheSameRequest(t *testing.T) {
+	t.Parallel()
+	var now time.Duration
+	m := limit.NewTestMemory(func() time.Duration { return now }, time.Now)
+	old := []apikey.Limit{{Name: "old", Requests: 1, Per: time.Second}}
+	both := append([]apikey.Limit{{Name: "new", Requests: 1, Per: time.Second}}, old...)
+	take := func(subject int, limits []apikey.Limit) bool {
+		result, err := m.Take(t.Context(), strconv.Itoa(subject), limits, 1)
+		require.NoError(t, err)
+		return result.Permitted
+	}
+	const subjects = 50_000 // some of which make their shard look for unused balances
+	for i := range subjects {
+		require.True(t, take(i, old))
+	}
+	now = time.Hour
+	for i := range subjects {
+		require.True(t, take(i, both))
+		require.False(t, take(i, old), "subject %d", i)
+	}
+}
