@@ -8,19 +8,18 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// tokenOf returns the key in the lines of a field, "" if there is none, or ErrAmbiguous.
+// tokenOf returns the key in the lines of a field, or "" if they contain no key.
 //
-// Servers do not agree about quotes: some split at every comma, and some join the lines of
-// a field before they read it. A text in which one of them would find another key than we
-// do, or none, is ambiguous, since it may be sent on to one.
+// Servers parse this text in different ways; see readings. The request may be forwarded to any
+// of them, so tokenOf returns ErrAmbiguous unless every parser finds the same key.
 func tokenOf(lines []string) (key string, err error) {
-	ours := false
+	hasScheme := false
 	for _, line := range lines {
-		text, ok := cutScheme(line)
-		if !ok {
+		text, found, proper := cutScheme(line)
+		hasScheme = hasScheme || found
+		if !proper {
 			continue
 		}
-		ours = true
 		for name, value := range parameters(text) {
 			switch token := tokenIn(name, value); {
 			case token == "":
@@ -31,39 +30,58 @@ func tokenOf(lines []string) (key string, err error) {
 			}
 		}
 	}
-	if !ours {
-		return "", nil // a field for others
+	if !hasScheme {
+		return "", nil
 	}
 	agreed := key == ""
-	for _, line := range lines {
-		text, _ := cutScheme(line)
-		for name, value := range apparent(text) {
-			switch token := tokenIn(name, value); token {
-			case "":
-			case key:
-				agreed = true
-			default:
-				return "", apikey.ErrAmbiguous
+	agrees := func(line string) bool {
+		text, _, _ := cutScheme(line)
+		for reading, atCommas := range readings(text) {
+			if reading != key {
+				return false
 			}
+			agreed = agreed || atCommas
+		}
+		return true
+	}
+	for _, line := range lines {
+		if !agrees(line) {
+			return "", apikey.ErrAmbiguous
 		}
 	}
-	if !agreed {
+	if len(lines) > 1 && !agrees(strings.Join(lines, ",")) || !agreed {
 		return "", apikey.ErrAmbiguous
 	}
 	return key, nil
 }
 
-// cutScheme returns what follows the scheme in a line, or all of it, and false, if the
-// scheme is not ours.
-func cutScheme(line string) (text string, ours bool) {
-	scheme, text, _ := strings.Cut(trim(line), " ")
-	if equalFold(scheme, "mediabrowser") || equalFold(scheme, "emby") {
-		return text, true
+// cutScheme returns the text after the scheme MediaBrowser or Emby, or the whole line if it
+// contains neither.
+//
+// The result proper reports whether the scheme begins the line and a space follows it. Some parsers
+// find the scheme elsewhere too, for example after the credentials of another scheme that a proxy
+// joined to the line.
+func cutScheme(line string) (text string, found, proper bool) {
+	line = trim(line)
+	for i := range len(line) {
+		if i > 0 && line[i-1] != ',' && isVisible(line[i-1]) {
+			continue
+		}
+		for _, scheme := range [...]string{"mediabrowser", "emby"} {
+			end := i + len(scheme)
+			switch {
+			case len(line) < end || !equalFold(line[i:end], scheme):
+			case len(line) == end:
+				return "", true, i == 0
+			case line[end] == ',' || !isVisible(line[end]):
+				return line[end+1:], true, i == 0 && line[end] == ' '
+			}
+		}
 	}
-	return line, false
+	return line, false, false
 }
 
-// tokenIn returns the key in a parameter, "" if it has none.
+// tokenIn returns the value of a parameter named Token, or "" for another parameter.
 func tokenIn(name, value string) string {
 	if !equalFold(trim(name), "token") {
 		return ""
@@ -71,13 +89,13 @@ func tokenIn(name, value string) string {
 	return unescape(unquote(trim(value)))
 }
 
-// parameters yields the names and values of `Client="a, b", Token=K`, as they stand there.
+// parameters yields the names and values of `Client="a, b", Token=K` without decoding them.
 func parameters(text string) iter.Seq2[string, string] {
 	return func(yield func(name, value string) bool) {
 		for text != "" {
 			var parameter string
 			parameter, text = cutParameter(text)
-			// At the first "=", since a key may end in some.
+			// A key may end in equals signs (Base64), so the first one ends the name.
 			name, value, found := strings.Cut(parameter, "=")
 			if found && !yield(name, value) {
 				return
@@ -86,10 +104,10 @@ func parameters(text string) iter.Seq2[string, string] {
 	}
 }
 
-// cutParameter cuts text at the first comma that is not in quotes.
+// cutParameter cuts text at the first comma outside quotes.
 func cutParameter(text string) (parameter, rest string) {
 	quoted := false
-	for i := range len(text) { // bytes: not all of it need be UTF-8
+	for i := range len(text) { // bytes, because the text need not be UTF-8
 		switch text[i] {
 		case '"':
 			quoted = !quoted
@@ -102,24 +120,7 @@ func cutParameter(text string) (parameter, rest string) {
 	return text, ""
 }
 
-// apparent yields what a reader without regard to quotes may take for parameters: from any
-// comma to the next, from any equals sign on. Values overlap, so they are not to be looked
-// at one by one: tokenOf does so with those of tokens, and ends with the second in a row.
-func apparent(text string) iter.Seq2[string, string] {
-	return func(yield func(name, value string) bool) {
-		for part := range strings.SplitSeq(text, ",") {
-			name, value, found := strings.Cut(part, "=")
-			for found {
-				if !yield(name, value) {
-					return
-				}
-				name, value, found = strings.Cut(value, "=")
-			}
-		}
-	}
-}
-
-// unquote returns a value without the quotes, and blanks, around it.
+// unquote returns a value without the quotes and spaces around it.
 func unquote(value string) string {
 	if inner, quoted := strings.CutPrefix(value, `"`); quoted {
 		value = strings.TrimSuffix(inner, `"`)
@@ -127,7 +128,7 @@ func unquote(value string) string {
 	return trim(value)
 }
 
-// unescape decodes a value, or returns it as it is if it was not encoded.
+// unescape decodes a value, or returns it unchanged if one of its escapes is malformed.
 func unescape(value string) string {
 	if decoded, err := url.PathUnescape(value); err == nil {
 		return trim(decoded)
@@ -138,8 +139,11 @@ func unescape(value string) string {
 // trim removes the optional white space of RFC 9110 section 5.6.3.
 func trim(s string) string { return strings.Trim(s, " \t") }
 
-// equalFold reports whether two texts differ at most in the case of ASCII letters.
-// strings.EqualFold takes the Kelvin sign for a k.
+// isVisible reports whether c is a visible ASCII character (VCHAR in RFC 5234).
+func isVisible(c byte) bool { return '!' <= c && c <= '~' }
+
+// equalFold reports whether a and b are equal except for the case of ASCII letters. Unlike
+// strings.EqualFold, it does not match the Kelvin sign with a k.
 func equalFold(a, b string) bool {
 	if len(a) != len(b) {
 		return false

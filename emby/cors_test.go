@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/emby"
 )
 
-// cors lets web pages of every origin use next.
+// cors allows web pages of every origin to use next.
 func cors(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Access-Control-Allow-Origin", "*")
@@ -26,29 +26,30 @@ func cors(next http.Handler) http.Handler {
 
 func TestPreflights(t *testing.T) {
 	t.Parallel()
-	const ask = "\nOrigin: http://tv\nAccess-Control-Request-Method: GET\nAccess-Control-Request-Headers: x-emby-token"
+	const preflight = "\nOrigin: http://tv\nAccess-Control-Request-Method: GET\nAccess-Control-Request-Headers: x-emby-token"
 	for _, test := range []struct {
 		name    string
 		options apikey.Options
 		wrap    func(s *service) http.Handler
 		status  int    // of a preflight
-		refusal string // who may read a 401
+		refusal string // Access-Control-Allow-Origin of a 401
 	}{
-		{"a CORS handler behind the Middleware answers them", apikey.Options{AllowPreflight: true},
+		{"a CORS handler inside the Middleware answers", apikey.Options{AllowPreflight: true},
 			func(s *service) http.Handler { return s.auth.Handler(cors(s.mux)) }, 204, ""},
-		{"a CORS handler around the Middleware answers them", apikey.Options{},
+		{"a CORS handler around the Middleware answers", apikey.Options{},
 			func(s *service) http.Handler { return cors(s.auth.Handler(s.mux)) }, 204, "*"},
-		{"without AllowPreflight none gets through", apikey.Options{},
+		{"the Middleware refuses them without AllowPreflight", apikey.Options{},
 			func(s *service) http.Handler { return s.auth.Handler(cors(s.mux)) }, 401, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			s := newService(t, test.options)
-			s.mux.Handle("/Auth/Keys", emby.Keys(s.issuer))
-			s.mux.Handle("/Auth/Keys/", emby.Keys(s.issuer))
+			keys := newKeys(t, s.issuer)
+			s.mux.Handle("/Auth/Keys", keys)
+			s.mux.Handle("/Auth/Keys/", keys)
 			raw := s.listen(t, emby.Paths(test.wrap(s)))
 			for _, target := range []string{"/System/Info", "/Auth/Keys", "/emby/auth/keys/{k}"} {
-				res := raw(t, "OPTIONS "+target+ask)
+				res := raw(t, "OPTIONS "+target+preflight)
 				assert.Equal(t, test.status, res.StatusCode, target)
 				if test.status == 204 {
 					assert.Equal(t, "*", res.Header.Get("Access-Control-Allow-Origin"), target)
@@ -63,13 +64,13 @@ func TestPreflights(t *testing.T) {
 			assert.Equal(t, test.refusal, res.Header.Get("Access-Control-Allow-Origin"))
 		})
 	}
-	t.Run("without a CORS handler, Keys does not allow the method", func(t *testing.T) {
+	t.Run("Keys does not allow OPTIONS", func(t *testing.T) {
 		t.Parallel()
 		s := newService(t, apikey.Options{AllowPreflight: true})
-		raw := s.listen(t, s.auth.Handler(emby.Keys(s.issuer)))
-		assert.Equal(t, 405, raw(t, "OPTIONS /Auth/Keys"+ask).StatusCode)
+		raw := s.listen(t, s.auth.Handler(newKeys(t, s.issuer)))
+		assert.Equal(t, 405, raw(t, "OPTIONS /Auth/Keys"+preflight).StatusCode)
 	})
-	t.Run("OPTIONS without the fields of a preflight needs a key", func(t *testing.T) {
+	t.Run("OPTIONS that is not a preflight needs a key", func(t *testing.T) {
 		t.Parallel()
 		s := newService(t, apikey.Options{AllowPreflight: true})
 		raw := s.listen(t, s.auth.Handler(cors(s.mux)))

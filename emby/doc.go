@@ -1,31 +1,40 @@
-// Package emby lets clients that were written for Emby or Jellyfin use a service whose
-// keys are those of package apikey: it reads a key wherever they put it, finds routes by
-// the paths they ask for, and serves the endpoints by which they manage keys.
+// Package emby lets clients written for Emby or Jellyfin use a service that package apikey
+// protects. [Sources] reads keys from every place where these clients send them. [Paths] maps the
+// paths that they request to the service's routes. [Keys] serves the endpoints that manage keys.
 //
 //	auth, err := apikey.New(store, apikey.Options{Sources: emby.Sources()})
 //	...
-//	mux.Handle("/Auth/Keys", emby.Keys(issuer))
-//	mux.Handle("/Auth/Keys/", emby.Keys(issuer))
+//	desk, err := manage.New(issuer)
+//	...
+//	keys, err := emby.Keys(desk)
+//	...
+//	mux.Handle("/Auth/Keys", keys)
+//	mux.Handle("/Auth/Keys/", keys)
 //	http.ListenAndServe(":8096", emby.Paths(auth.Conceal(logger(auth.Handler(mux)))))
 //
-// # What differs from those servers
+// Paths must be the outermost handler. A ServeMux outside it redirects
+// //System/Info?api_key=KEY, and the redirect repeats the key.
 //
-// In them every key is an administrator's. Here a key may do what its scopes say, and only
-// one with [ScopeManage] may manage keys. They take the first key that they find; here a
-// request with two keys that differ is refused, as package apikey does it. They show keys
-// in lists; here only digests are kept, so a key is shown once, by the answer to the call
-// that made it.
+// # Differences from Emby and Jellyfin
+//
+//   - Their keys are administrator keys. Here the scopes of a key limit it, only a key with
+//     [manage.ScopeManage] manages keys, and one with an Owner manages only that owner's keys.
+//   - Their servers use the first key that they find. This package refuses a request with two
+//     different keys, as package apikey describes.
+//   - Their lists show keys. Here the store holds only digests, so only the response that creates
+//     a key shows it. [ShowOnceMore] shows it to its creator a second time.
 //
 // # Web pages of other origins
 //
-// A browser asks before it sends a key across origins, by a CORS preflight that carries
-// none. The Middleware lets it through with apikey.Options.AllowPreflight, but [Keys] does not
-// answer it, and a pattern such as "OPTIONS /" conflicts in a ServeMux with that of Keys. So
-// answer preflights in front of the mux:
+// Before a browser sends a key across origins, it sends a CORS preflight without the key. [Keys]
+// does not answer preflights, and a pattern such as "OPTIONS /" conflicts in a ServeMux with the
+// pattern of Keys. Put a CORS handler around the Middleware:
 //
-//	handler := emby.Paths(auth.Handler(cors(mux)), "GET /Users/{name}")
+//	handler := emby.Paths(cors(auth.Handler(mux)), "GET /Users/{name}")
 //
-// where cors sets Access-Control-Allow-Origin, and ends a request with method OPTIONS instead
-// of passing it on. Outside of auth.Handler it needs no AllowPreflight, and pages of other
-// origins can read refusals too.
+// The CORS handler answers OPTIONS requests itself and sets Access-Control-Allow-Origin on every
+// response, so that pages can read refusals. A CORS handler inside auth.Handler needs
+// apikey.Options.AllowPreflight, and pages cannot read refusals then. The wildcard does not cover
+// Authorization, so allow the fields Authorization, X-Emby-Token, X-MediaBrowser-Token and
+// X-Emby-Authorization by name. Keys do not need Access-Control-Allow-Credentials.
 package emby

@@ -9,12 +9,13 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/emby"
+	"github.com/latchkey-dev/apikey/manage"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
 func Example() {
 	store := memstore.New()
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -28,11 +29,19 @@ func Example() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	mux.Handle("/Auth/Keys", emby.Keys(issuer))
-	mux.Handle("/Auth/Keys/", emby.Keys(issuer))
+	desk, err := manage.New(issuer)
+	if err != nil {
+		log.Fatal(err)
+	}
+	keys, err := emby.Keys(desk)
+	if err != nil {
+		log.Fatal(err)
+	}
+	mux.Handle("/Auth/Keys", keys)
+	mux.Handle("/Auth/Keys/", keys)
 	handler := emby.Paths(auth.Handler(mux), "GET /Users/{name}")
 
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Home hub"})
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Home hub"})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -46,7 +55,7 @@ func Example() {
 	r.Header.Set("X-Emby-Token", secret.Reveal())
 	w = httptest.NewRecorder()
 	handler.ServeHTTP(w, r)
-	fmt.Println(w.Code, "without the scope", emby.ScopeManage)
+	fmt.Println(w.Code, "without the scope", manage.ScopeManage)
 	// Output:
 	// 200 Home hub asks for Bob
 	// 403 without the scope apikeys:manage
@@ -62,4 +71,35 @@ func ExamplePaths() {
 	// Output:
 	// user Bob
 	// /Auth/Keys/REDACTED
+}
+
+func ExampleAccessOf() {
+	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{})
+	if err != nil {
+		log.Fatal(err)
+	}
+	desk, err := manage.New(issuer)
+	if err != nil {
+		log.Fatal(err)
+	}
+	keys, err := emby.Keys(desk, emby.AccessOf(func(k apikey.Key) manage.Access {
+		if k.Owner == "" {
+			return manage.Access{} // refused with 403
+		}
+		access := manage.ByKey(k) // also refused, unless the key has manage.ScopeManage
+		access.MaxKeys = 10
+		return access
+	}))
+	if err != nil {
+		log.Fatal(err)
+	}
+	for _, owner := range []string{"alice", ""} {
+		r := httptest.NewRequest("GET", "/Auth/Keys", nil)
+		w := httptest.NewRecorder()
+		keys.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), apikey.Key{ID: "7", Name: "Hub", Owner: owner, Scopes: []string{manage.ScopeManage}})))
+		fmt.Println(w.Code)
+	}
+	// Output:
+	// 200
+	// 403
 }

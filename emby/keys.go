@@ -2,153 +2,243 @@ package emby
 
 import (
 	"errors"
+	"fmt"
 	"log/slog"
 	"net/http"
 	"strings"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
-// ScopeManage is the scope that a key needs to list, create and delete keys.
-const ScopeManage = "apikeys:manage"
-
-// maxBody is how much of a request's body is read: a form with a name.
+// maxBody limits the body of a request, a form with a name, in bytes.
 const maxBody = 16 << 10
 
-// Keys serves the endpoints by which clients of Emby and Jellyfin manage keys. Mount it at
-// /Auth/Keys and /Auth/Keys/, behind the Middleware:
+// Keys returns a handler for the endpoints with which clients of Emby and Jellyfin manage keys.
+// Mount it at /Auth/Keys and /Auth/Keys/, behind the Middleware:
 //
-//	GET /Auth/Keys?StartIndex=0&Limit=50   the keys that may be used now, the newest first
-//	POST /Auth/Keys?App=NAME               makes a key; its answer alone shows the key
-//	DELETE /Auth/Keys/KEY                  revokes a key; 204, also if there is none
+//	GET /Auth/Keys?StartIndex=0&Limit=50   lists the active keys, oldest first
+//	POST /Auth/Keys?App=NAME               creates a key; only this response shows it
+//	DELETE /Auth/Keys/KEY                  revokes a key; 204 even if it is unknown
 //	POST /Auth/Keys/KEY/Delete             the same
 //
-// The caller's key needs [ScopeManage], or is refused as [apikey.Require] does it. It is an
-// administrator's: all keys of the Issuer's KeyManager are listed and can be revoked,
-// whoever their Owner is, and its own too. The keys that it makes have no scopes, so they
-// cannot make others. The actor of a change is the caller's key, by name and ID.
+// The caller's key needs [manage.ScopeManage]; [apikey.Require] refuses others. A key with an Owner
+// manages the keys of that owner, and keys of other owners are unknown to it. A key without an Owner
+// is an administrator key: it lists and revokes every key, with any Owner. [AccessOf] replaces these
+// rules. Each key can revoke itself. A key created here has no scopes, so it cannot create others. It
+// expires no later than the caller's key, and has its networks and limits. The response to a change that the [manage.Access]
+// does not permit is 403 and does not state the rule.
 //
-// A list is like those servers': {"Items":[…],"TotalRecordCount":n,"StartIndex":0}. In it
-// AccessToken is the key's ID. DateLastActivity is 0001-01-01T00:00:00Z if the key was not
-// used. Id is a number made of the ID, since clients want one; it is not for finding a key.
-// Names of parameters are read in any case. StartIndex and Limit are whole numbers from 0 on;
-// no Limit, or 0, is all. Because keys are counted, every list reads all of them, 500 at
-// a time: it ends after 10,000, and neither counts nor shows the rest.
+// A list has the form {"Items":[…],"TotalRecordCount":n,"StartIndex":0}. AccessToken is empty,
+// because the store holds only digests; [ShowOnceMore] is for clients that look for a new key
+// there. DeviceId is the ID of the key, which DELETE accepts. Id is a hash of that ID, because
+// clients expect a number; no endpoint accepts it. DateLastActivity is 0001-01-01T00:00:00Z for
+// a key that was never used.
+//
+// Names of parameters are case-insensitive. StartIndex and Limit are whole numbers of at least 0.
+// Without Limit, or with Limit=0, a list contains all keys. Every list reads all active keys to
+// count them, 500 at a time. It counts and shows only the 10,000 newest.
 //
 // App may also be in a form of at most 16 KiB in the body. It follows the rules of
-// apikey.Key.Name, or is 400. KEY is the key itself or else its ID, never the hint, which
-// another key could share. Paths keeps it out of access logs.
+// apikey.Key.Name; otherwise the response is 400. KEY is the key itself or its ID, never its hint,
+// because keys can share a hint. An imported key can equal the ID of another key. The
+// response to such a KEY is 409 and neither key is revoked. Name the imported key by its ID, or
+// the other by the key itself. [Paths] keeps KEY out of access logs.
 //
-// A KeyManager that cannot answer is 503, and the cause is logged by slog.Default(). Responses
-// are "Cache-Control: no-store". Keys panics if issuer is nil, as
-// http.Handle does of a handler.
-func Keys(issuer *apikey.Issuer) http.Handler {
-	if issuer == nil || issuer.Manager() == nil {
-		panic("emby: Keys: the Issuer is nil or was not made by apikey.NewIssuer")
+// If the store fails, the response is 503 and slog.Default() logs the error. Responses have
+// "Cache-Control: no-store". The handler is safe for concurrent use. The error of Keys wraps
+// [apikey.ErrInvalid] if manage.New did not make desk or an option is out of its limits.
+func Keys(desk *manage.Desk, options ...KeysOption) (http.Handler, error) {
+	if desk == nil || desk.Issuer() == nil {
+		return nil, invalid("Desk", "nil; want one made by manage.New")
 	}
-	k := &keys{issuer: issuer, manager: issuer.Manager()}
+	k := &keys{desk: desk, access: accessOf, scopes: []string{manage.ScopeManage}}
+	for _, option := range options {
+		if err := option(k); err != nil {
+			return nil, err
+		}
+	}
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET "+keysPath, k.list)
-	mux.HandleFunc("POST "+keysPath, k.create)
-	mux.HandleFunc("DELETE "+keysPath+"/{key}", k.revoke)
-	mux.HandleFunc("POST "+keysPath+"/{key}/Delete", k.revoke)
-	// Without these ServeMux would answer, which writes plain text.
+	for pattern, serve := range map[string]func(*visit){
+		"GET " + keysPath:                    (*visit).list,
+		"POST " + keysPath:                   (*visit).create,
+		"DELETE " + keysPath + "/{key}":      (*visit).revoke,
+		"POST " + keysPath + "/{key}/Delete": (*visit).revoke,
+	} {
+		mux.HandleFunc(pattern, func(w http.ResponseWriter, r *http.Request) { k.visit(w, r, serve) })
+	}
+	// Without these patterns, ServeMux would respond in plain text.
 	mux.HandleFunc(keysPath, allowOnly("GET, HEAD, POST"))
 	mux.HandleFunc(keysPath+"/{key}", allowOnly("DELETE"))
 	mux.HandleFunc(keysPath+"/{key}/Delete", allowOnly("POST"))
 	mux.HandleFunc("/", func(w http.ResponseWriter, _ *http.Request) {
-		refuse(w, http.StatusNotFound, "There is nothing at this path.")
+		refuse(w, http.StatusNotFound, "The endpoint does not exist.")
 	})
-	return apikey.Require(ScopeManage)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		caller, _ := apikey.FromContext(r.Context())
+	return apikey.Require(k.scopes...)(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Cache-Control", "no-store")
-		r.Body = http.MaxBytesReader(w, r.Body, maxBody)
-		ctx := apikey.WithActor(r.Context(), "API key "+caller.Name+" ("+caller.ID+")")
-		mux.ServeHTTP(w, r.WithContext(ctx))
-	}))
+		mux.ServeHTTP(w, r)
+	})), nil
+}
+
+// A KeysOption configures [Keys].
+type KeysOption func(*keys) error
+
+// AccessOf lets the service decide what a caller may do, instead of the rules of [Keys]. Keys calls
+// access for each request that carries a key, with or without manage.ScopeManage, and concurrently.
+// Begin with [manage.ByKey], which requires that scope and lets no new key outlive the caller's.
+// The zero Access refuses the request with 403. So does an Access that [manage.Desk.As] refuses, which
+// slog.Default() logs.
+func AccessOf(access func(apikey.Key) manage.Access) KeysOption {
+	return func(k *keys) error {
+		if access == nil {
+			return invalid("AccessOf", "nil; want a function")
+		}
+		k.access, k.scopes = access, nil
+		return nil
+	}
+}
+
+// accessOf returns the Access of a caller without AccessOf. Media servers know no owners, so a key
+// without one is an administrator's.
+func accessOf(k apikey.Key) manage.Access {
+	if k.Owner == "" && k.HasScopes(manage.ScopeManage) {
+		return manage.Access{Actor: manage.KeyActor(k), AllOwners: true, Networks: k.Networks, Limits: k.Limits, NotAfter: k.ExpiresAt}
+	}
+	return manage.ByKey(k)
 }
 
 type keys struct {
-	issuer  *apikey.Issuer
-	manager apikey.KeyManager
+	desk   *manage.Desk
+	access func(apikey.Key) manage.Access
+	scopes []string // that each caller needs
+	recent *recent  // nil without ShowOnceMore
 }
 
-func (k *keys) create(w http.ResponseWriter, r *http.Request) {
-	if err := r.ParseForm(); err != nil {
+// A visit is one request of a caller.
+type visit struct {
+	*keys
+	w       http.ResponseWriter
+	r       *http.Request
+	caller  string // ID of the key
+	session *manage.Session
+}
+
+// visit serves a request whose key has an Access.
+func (k *keys) visit(w http.ResponseWriter, r *http.Request, serve func(*visit)) {
+	caller, _ := apikey.FromContext(r.Context()) // Require admits only preflights without a key
+	access := k.access(caller)
+	session, err := k.desk.As(access)
+	if err != nil {
+		if access.Actor != "" || access.Owner != "" || access.AllOwners {
+			slog.ErrorContext(r.Context(), "emby: unusable Access", "error", err)
+		}
+		forbidden(w)
+		return
+	}
+	r.Body = http.MaxBytesReader(w, r.Body, maxBody)
+	serve(&visit{keys: k, w: w, r: r, caller: caller.ID, session: session})
+}
+
+func (v *visit) create() {
+	if err := v.r.ParseForm(); err != nil {
 		var tooLarge *http.MaxBytesError
 		if errors.As(err, &tooLarge) {
-			refuse(w, http.StatusRequestEntityTooLarge, "The body is larger than 16 KiB.")
+			refuse(v.w, http.StatusRequestEntityTooLarge, "The body is larger than 16 KiB.")
 		} else {
-			refuse(w, http.StatusBadRequest, "The query or the form cannot be read.")
+			refuse(v.w, http.StatusBadRequest, "The query or the form is malformed.")
 		}
 		return
 	}
-	name, ok := parameter(r.Form, "App")
+	name, ok := parameter(v.r.Form, "App")
 	if !ok {
-		refuse(w, http.StatusBadRequest, "App is given more than once.")
+		refuse(v.w, http.StatusBadRequest, "App has several values.")
 		return
 	}
-	secret, key, err := k.issuer.Issue(r.Context(), apikey.Key{Name: name})
+	secret, key, err := v.session.Issue(v.r.Context(), apikey.NewKey{Name: name}, "")
 	switch {
 	case errors.Is(err, apikey.ErrInvalid):
-		refuse(w, http.StatusBadRequest, "App must be a name of 1 to 100 characters, none of them a control character.")
+		refuse(v.w, http.StatusBadRequest, "App must be a name of 1 to 100 characters without control characters.")
 	case err != nil:
-		unavailable(w, r, err)
+		v.fail(err)
 	default:
+		v.recent.keep(key.ID, v.caller, secret)
 		item := newItem(key)
 		item.AccessToken = secret.Reveal()
-		answer(w, item)
+		writeJSON(v.w, item)
 	}
 }
 
-func (k *keys) revoke(w http.ResponseWriter, r *http.Request) {
-	id, err := k.find(r)
+func (v *visit) revoke() {
+	id, err := v.idInPath()
 	if err == nil {
-		_, err = k.manager.Revoke(r.Context(), id)
+		_, err = v.session.Revoke(v.r.Context(), id)
 	}
-	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
-		unavailable(w, r, err)
-		return
-	}
-	w.WriteHeader(http.StatusNoContent)
-}
-
-// find returns the ID of the key that is named in the path, by itself or by its ID.
-func (k *keys) find(r *http.Request) (id string, err error) {
-	named := r.PathValue("key")
-	if taken, ok := r.Context().Value(concealedKey{}).(apikey.Secret); ok && named == redacted {
-		named = taken.Reveal()
-	}
-	named = strings.TrimSpace(named)
-	digest, err := k.issuer.Format().Digest(apikey.NewSecret(named))
-	if err != nil {
-		return named, nil // no key looks like this
-	}
-	key, err := k.manager.Lookup(r.Context(), digest)
 	switch {
-	case err == nil && key != nil:
-		return key.ID, nil
-	case err == nil:
-		return "", errors.New("emby: Lookup returned neither a key nor an error")
-	case errors.Is(err, apikey.ErrNotFound):
-		return named, nil
+	case err == nil, errors.Is(err, apikey.ErrNotFound):
+		v.w.WriteHeader(http.StatusNoContent)
+	case errors.Is(err, errTwoKeys):
+		refuse(v.w, http.StatusConflict, "The path is one key and the ID of another. "+
+			"Name the first key by its ID, or the second by the key itself.")
+	default:
+		v.fail(err)
 	}
-	return "", err
 }
 
-// allowOnly refuses requests with other methods than those.
+// errTwoKeys reports a text that is one key and the ID of another.
+var errTwoKeys = errors.New("emby: the text is one key and the ID of another")
+
+// idInPath returns the ID of the key in the path, which is the key itself or its ID. It returns
+// a text that is not a key that the session may see as an ID.
+func (v *visit) idInPath() (id string, err error) {
+	text, ctx := v.r.PathValue("key"), v.r.Context()
+	if concealed, ok := ctx.Value(concealedKey{}).(apikey.Secret); ok && text == redacted {
+		text = concealed.Reveal()
+	}
+	text = strings.TrimSpace(text)
+	key, err := v.session.Identify(ctx, apikey.NewSecret(text))
+	switch {
+	case errors.Is(err, apikey.ErrMalformed), errors.Is(err, apikey.ErrNotFound):
+		return text, nil
+	case err != nil:
+		return "", err
+	}
+	switch other, err := v.session.Get(ctx, text); {
+	case errors.Is(err, apikey.ErrNotFound):
+		return key.ID, nil
+	case err != nil:
+		return "", err
+	case other.ID != key.ID:
+		return "", errTwoKeys
+	}
+	return key.ID, nil
+}
+
+// allowOnly returns a handler that refuses a request because its path allows only methods.
 func allowOnly(methods string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", methods)
-		refuse(w, http.StatusMethodNotAllowed, "The methods here are "+methods+".")
+		refuse(w, http.StatusMethodNotAllowed, "The endpoint allows only "+methods+".")
 	}
 }
 
-// unavailable answers that the KeyManager failed, and logs why.
-func unavailable(w http.ResponseWriter, r *http.Request, err error) {
-	if r.Context().Err() == nil { // else the client went away
-		slog.ErrorContext(r.Context(), "emby: keys could not be managed", "error", err)
+// fail writes the response to a request that failed with an error of the session.
+func (v *visit) fail(err error) {
+	if errors.Is(err, manage.ErrRefused) {
+		forbidden(v.w)
+		return
 	}
-	w.Header().Set("Retry-After", "1")
-	refuse(w, http.StatusServiceUnavailable, "The keys could not be read or written. Try again later.")
+	if v.r.Context().Err() == nil { // otherwise the client has gone
+		slog.ErrorContext(v.r.Context(), "emby: key store failed", "error", err)
+	}
+	v.w.Header().Set("Retry-After", "1")
+	refuse(v.w, http.StatusServiceUnavailable, "The keys could not be read or written. Try again later.")
+}
+
+// forbidden writes the 403 of package apikey.
+func forbidden(w http.ResponseWriter) {
+	refuse(w, http.StatusForbidden, "The API key does not permit this request.")
+}
+
+func invalid(field, problem string) error {
+	return fmt.Errorf("emby: %w", &apikey.InvalidError{Field: field, Problem: problem})
 }

@@ -6,6 +6,7 @@ import (
 	"hash/fnv"
 	"net/http"
 	"net/url"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -14,19 +15,19 @@ import (
 )
 
 const (
-	pageSize = 500    // the most that a KeyManager returns at once
-	maxKeys  = 10_000 // how many keys are listed and counted
-	maxPages = 100    // how many pages are read, since a page may hold few keys
+	pageSize = 500    // limit of KeyManager.List
+	maxKeys  = 10_000 // keys in a list and in its count
+	maxPages = 100    // pages that a list reads; a page may contain few keys
 )
 
-// A list is Emby's and Jellyfin's QueryResult.
+// A list is the QueryResult of Emby and Jellyfin.
 type list struct {
 	Items            []item
 	TotalRecordCount int
 	StartIndex       int
 }
 
-// An item is their AuthenticationInfo.
+// An item is the AuthenticationInfo of Emby and Jellyfin.
 type item struct {
 	ID               int64 `json:"Id"`
 	AccessToken      string
@@ -40,75 +41,80 @@ type item struct {
 	DateLastActivity time.Time
 }
 
-// nobody is the UserId of what belongs to no user.
-const nobody = "00000000000000000000000000000000"
+// noUser is the UserId of a key that belongs to no user.
+const noUser = "00000000000000000000000000000000"
 
 func newItem(key apikey.Key) item {
 	return item{
 		ID:               number(key.ID),
-		AccessToken:      key.ID,
 		AppName:          key.Name,
 		DeviceID:         key.ID,
 		DeviceName:       key.Name,
-		UserID:           nobody,
+		UserID:           noUser,
 		IsActive:         true,
 		DateCreated:      key.CreatedAt,
 		DateLastActivity: key.LastUsedAt,
 	}
 }
 
-// number makes of an ID a number that is exact in JavaScript too.
+// number hashes an ID to 53 bits, which JavaScript represents exactly.
 func number(id string) int64 {
 	h := fnv.New64a()
 	h.Write([]byte(id))
 	return int64(h.Sum64() >> (64 - 53))
 }
 
-func (k *keys) list(w http.ResponseWriter, r *http.Request) {
-	query := r.URL.Query()
+func (v *visit) list() {
+	query := v.r.URL.Query()
 	start, startOK := count(query, "StartIndex")
 	limit, limitOK := count(query, "Limit")
 	if !startOK || !limitOK {
-		refuse(w, http.StatusBadRequest, "StartIndex and Limit must be whole numbers from 0 on, each given once.")
+		refuse(v.w, http.StatusBadRequest, "StartIndex and Limit must each be one whole number of at least 0.")
 		return
 	}
 	if limit == 0 {
 		limit = maxKeys
 	}
-	l, err := k.read(r.Context(), start, limit)
+	all, err := v.active(v.r.Context())
 	if err != nil {
-		unavailable(w, r, err)
+		v.fail(err)
 		return
 	}
-	answer(w, l)
+	l := list{Items: []item{}, TotalRecordCount: len(all), StartIndex: start}
+	for _, key := range all[min(start, len(all)):] {
+		if len(l.Items) == limit {
+			break
+		}
+		item := newItem(key)
+		if v.r.Method == http.MethodGet { // the response to a HEAD shows no key
+			item.AccessToken = v.recent.take(key.ID, v.caller).Reveal()
+		}
+		l.Items = append(l.Items, item)
+	}
+	writeJSON(v.w, l)
 }
 
-// read walks over all keys, counts them, and keeps those that are asked for.
-func (k *keys) read(ctx context.Context, start, limit int) (list, error) {
-	l := list{Items: []item{}, StartIndex: start}
-	o := apikey.ListOptions{Status: apikey.StatusActive, Limit: pageSize}
+// active returns the newest active keys, oldest first. Jellyfin lists in that order, and clients
+// that have created a key use the last item.
+func (v *visit) active(ctx context.Context) (all []apikey.Key, err error) {
+	o := apikey.ListOptions{Status: apikey.StatusActive, Sort: apikey.SortNewest, Limit: pageSize}
 	for range maxPages {
-		page, err := k.manager.List(ctx, o)
+		page, err := v.session.List(ctx, o)
 		if err != nil {
-			return list{}, err
+			return nil, err
 		}
-		for _, key := range page.Keys {
-			if l.TotalRecordCount == maxKeys {
-				return l, nil
-			}
-			if l.TotalRecordCount >= start && len(l.Items) < limit {
-				l.Items = append(l.Items, newItem(key))
-			}
-			l.TotalRecordCount++
-		}
-		if o.Cursor = page.Next; o.Cursor == "" {
+		all = append(all, page.Keys...)
+		if o.Cursor = page.Next; o.Cursor == "" || len(all) >= maxKeys {
 			break
 		}
 	}
-	return l, nil
+	all = all[:min(len(all), maxKeys)]
+	slices.Reverse(all)
+	return all, nil
 }
 
-// count returns a parameter that is a number from 0 on, and 0 if it is not there.
+// count returns the value of a parameter, or 0 if it is missing or empty. The result ok is false if
+// the value is not a whole number of at least 0.
 func count(values url.Values, name string) (n int, ok bool) {
 	text, ok := parameter(values, name)
 	if !ok || text == "" {
@@ -118,8 +124,8 @@ func count(values url.Values, name string) (n int, ok bool) {
 	return n, err == nil && n >= 0
 }
 
-// parameter returns the value of a parameter whose name is in any case, "" if it is not
-// there, and false if it has several values.
+// parameter returns the value of a parameter with this name, in any case, or "" if it is missing.
+// The result ok is false if the parameter has several values.
 func parameter(values url.Values, name string) (value string, ok bool) {
 	for given, all := range values {
 		if !equalFold(given, name) {
@@ -138,7 +144,7 @@ func parameter(values url.Values, name string) (value string, ok bool) {
 	return value, true
 }
 
-func answer(w http.ResponseWriter, value any) {
+func writeJSON(w http.ResponseWriter, value any) {
 	w.Header().Set("Content-Type", "application/json; charset=utf-8")
 	json.NewEncoder(w).Encode(value)
 }

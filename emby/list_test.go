@@ -25,48 +25,48 @@ func names(l list) (all []any) {
 	return all
 }
 
-func TestListing(t *testing.T) {
+func TestListKeys(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
 	raw := s.listenKeys(t)
-	raw(t, "GET /System/Info\nX-Emby-Token: {K}") // so that it was used
+	raw(t, "GET /System/Info\nX-Emby-Token: {K}") // sets LastUsedAt
 	res := raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}")
 	l := decode[list](t, res)
 	assert.Equal(t, "application/json; charset=utf-8", res.Header.Get("Content-Type"))
 	assert.Equal(t, "no-store", res.Header.Get("Cache-Control"))
-	assert.Equal(t, []any{"Manager", "Plain"}, names(l), "no revoked key")
+	assert.Equal(t, []any{"Plain", "Manager"}, names(l), "the active keys, oldest first")
 	assert.Equal(t, 2, l.TotalRecordCount)
 	assert.Equal(t, 0, l.StartIndex)
 	key, err := s.store.Get(t.Context(), s.goodID)
 	require.NoError(t, err)
-	plain := l.Items[1]
+	plain := l.Items[0]
 	id, isNumber := plain["Id"].(float64)
 	assert.True(t, isNumber && id > 0 && id < 1<<53 && id == float64(int64(id)), "Id %v", plain["Id"])
 	delete(plain, "Id")
 	assert.Equal(t, map[string]any{
-		"AccessToken": s.goodID, "AppName": "Plain", "AppVersion": "", "DeviceId": s.goodID, "DeviceName": "Plain",
+		"AccessToken": "", "AppName": "Plain", "AppVersion": "", "DeviceId": s.goodID, "DeviceName": "Plain",
 		"UserId": "00000000000000000000000000000000", "IsActive": true,
 		"DateCreated": rfc3339(key.CreatedAt), "DateLastActivity": rfc3339(key.LastUsedAt),
 	}, plain)
 	assert.False(t, key.LastUsedAt.IsZero())
-	assert.NotContains(t, res.body, "ak_", "neither a key nor a hint")
+	assert.NotContains(t, res.body, "ak_", "no key and no hint")
 	again := decode[list](t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}"))
-	assert.Equal(t, id, again.Items[1]["Id"], "an Id stays")
+	assert.Equal(t, id, again.Items[0]["Id"], "the Id is the same in every list")
 
-	never, _ := s.issue(t, apikey.Key{Name: "Never used"})
-	assert.NotEmpty(t, never)
-	l = decode[list](t, raw(t, "GET /Auth/Keys?Limit=1\nX-Emby-Token: {M}"))
+	s.issue(t, apikey.NewKey{Name: "Never used"})
+	l = decode[list](t, raw(t, "GET /Auth/Keys?StartIndex=2\nX-Emby-Token: {M}"))
+	assert.Equal(t, []any{"Never used"}, names(l), "the last item is the newest key")
 	assert.Equal(t, "0001-01-01T00:00:00Z", l.Items[0]["DateLastActivity"])
 	assert.Equal(t, 200, raw(t, "HEAD /Auth/Keys\nX-Emby-Token: {M}").StatusCode)
 }
 
-func TestListsByPages(t *testing.T) {
+func TestListRanges(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
 	raw := s.listenKeys(t)
-	const more = 1200 // pages of the store are of 500
+	const more = 1200 // the store lists pages of 500
 	for i := range more {
-		s.issue(t, apikey.Key{Name: fmt.Sprint(i)})
+		s.issue(t, apikey.NewKey{Name: fmt.Sprint(i)})
 	}
 	const total = more + 2
 	for _, test := range []struct {
@@ -74,15 +74,15 @@ func TestListsByPages(t *testing.T) {
 		start, n    int
 		first       string
 	}{
-		{"all", "", 0, total, "1199"},
-		{"a limit", "?Limit=10", 0, 10, "1199"},
-		{"a start", "?StartIndex=1200", 1200, 2, "Manager"},
-		{"both, over the end of a page of the store", "?StartIndex=495&Limit=10", 495, 10, "704"},
-		{"names in lower case", "?startindex=1&limit=1", 1, 1, "1198"},
-		{"a limit of 0 is none", "?Limit=0", 0, total, "1199"},
-		{"empty values", "?Limit=&StartIndex=", 0, total, "1199"},
-		{"a limit above all", "?Limit=9223372036854775807", 0, total, "1199"},
-		{"a start behind the last", "?StartIndex=9223372036854775807", 9223372036854775807, 0, ""},
+		{"all", "", 0, total, "Plain"},
+		{"a limit", "?Limit=10", 0, 10, "Plain"},
+		{"a start", "?StartIndex=1200", 1200, 2, "1198"},
+		{"a start and a limit across two pages of the store", "?StartIndex=495&Limit=10", 495, 10, "493"},
+		{"names in lower case", "?startindex=1&limit=1", 1, 1, "Manager"},
+		{"a limit of 0", "?Limit=0", 0, total, "Plain"},
+		{"empty values", "?Limit=&StartIndex=", 0, total, "Plain"},
+		{"a limit above the number of keys", "?Limit=9223372036854775807", 0, total, "Plain"},
+		{"a start after the last key", "?StartIndex=9223372036854775807", 9223372036854775807, 0, ""},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -94,7 +94,7 @@ func TestListsByPages(t *testing.T) {
 			if test.n > 0 {
 				assert.Equal(t, test.first, l.Items[0]["AppName"])
 			} else {
-				assert.Contains(t, res.body, `"Items":[]`, "never null")
+				assert.Contains(t, res.body, `"Items":[]`, "Items is not null")
 			}
 		})
 	}
@@ -103,7 +103,7 @@ func TestListsByPages(t *testing.T) {
 	}
 }
 
-func TestAListHasAnEnd(t *testing.T) {
+func TestListIsBounded(t *testing.T) {
 	t.Parallel()
 	m := &recorder{Store: memstore.New()}
 	w := serveRecorder(t, m, "GET", "/Auth/Keys")
@@ -112,11 +112,13 @@ func TestAListHasAnEnd(t *testing.T) {
 	s := newService(t, apikey.Options{})
 	raw := s.listenKeys(t)
 	for i := range 10_000 {
-		s.issue(t, apikey.Key{Name: fmt.Sprint(i)})
+		s.issue(t, apikey.NewKey{Name: fmt.Sprint(i)})
 	}
 	l := decode[list](t, raw(t, "GET /Auth/Keys\nX-Emby-Token: {M}"))
 	assert.Equal(t, 10_000, l.TotalRecordCount)
-	assert.Len(t, l.Items, 10_000)
+	require.Len(t, l.Items, 10_000)
+	assert.Equal(t, "0", l.Items[0]["AppName"], "the list leaves out the oldest keys")
+	assert.Equal(t, "9999", l.Items[9_999]["AppName"], "the last item is the newest key")
 }
 
 func rfc3339(t time.Time) string { return t.Format(time.RFC3339Nano) }

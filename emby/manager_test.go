@@ -12,16 +12,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
-	"github.com/latchkey-dev/apikey/emby"
+	"github.com/latchkey-dev/apikey/manage"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A recorder is a KeyManager that tells who made a change, or fails.
+// A recorder is a KeyManager that records the actors of changes, and that can fail.
 type recorder struct {
 	*memstore.Store
 	actors []string
 	err    error
-	silent bool // Lookup returns nothing at all
+	silent bool // Lookup returns neither a key nor an error
 	pages  int
 }
 
@@ -32,47 +32,76 @@ func (m *recorder) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, er
 	return m.Store.Lookup(ctx, d)
 }
 
-func (m *recorder) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
-	m.actors = append(m.actors, apikey.Actor(ctx))
-	if m.err != nil {
-		return m.err
+// If returns a view that records like m.
+func (m *recorder) If(c apikey.Condition) apikey.KeyManager {
+	return recorderView{m.Store.If(c), m}
+}
+
+// A recorderView is a view of a recorder with a Condition.
+type recorderView struct {
+	apikey.KeyManager
+	m *recorder
+}
+
+func (v recorderView) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	v.m.actors = append(v.m.actors, apikey.Actor(ctx))
+	if v.m.err != nil {
+		return v.m.err
 	}
-	return m.Store.Create(ctx, d, key)
+	return v.KeyManager.Create(ctx, d, key)
+}
+
+func (v recorderView) Revoke(ctx context.Context, id string) (apikey.Key, error) {
+	v.m.actors = append(v.m.actors, apikey.Actor(ctx))
+	if v.m.err != nil {
+		return apikey.Key{}, v.m.err
+	}
+	return v.KeyManager.Revoke(ctx, id)
+}
+
+func (m *recorder) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	return m.If(apikey.Condition{}).Create(ctx, d, key)
 }
 
 func (m *recorder) Revoke(ctx context.Context, id string) (apikey.Key, error) {
-	m.actors = append(m.actors, apikey.Actor(ctx))
-	if m.err != nil {
-		return apikey.Key{}, m.err
-	}
-	return m.Store.Revoke(ctx, id)
+	return m.If(apikey.Condition{}).Revoke(ctx, id)
 }
 
-// List returns pages without keys, without an end.
+// List returns empty pages without end.
 func (m *recorder) List(context.Context, apikey.ListOptions) (apikey.Page, error) {
 	m.pages++
 	return apikey.Page{Next: "more"}, m.err
 }
 
+// newRecorder returns a recorder with one key, which it has not recorded.
+func newRecorder(t *testing.T) (m *recorder, id string) {
+	store := memstore.New()
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	_, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Victim"})
+	require.NoError(t, err)
+	return &recorder{Store: store}, key.ID
+}
+
 func serveRecorder(t *testing.T, m *recorder, method, target string) *httptest.ResponseRecorder {
-	issuer, err := apikey.NewIssuer(m, nil)
+	issuer, err := apikey.NewIssuer(m, apikey.IssuerOptions{})
 	require.NoError(t, err)
 	r := httptest.NewRequest(method, target, nil)
-	ctx := apikey.NewContext(r.Context(), apikey.Key{ID: "7", Name: "Hub", Scopes: []string{emby.ScopeManage}})
+	ctx := apikey.NewContext(r.Context(), apikey.Key{ID: "7", Name: "Hub", Scopes: []string{manage.ScopeManage}})
 	w := httptest.NewRecorder()
-	emby.Keys(issuer).ServeHTTP(w, r.WithContext(ctx))
+	newKeys(t, issuer).ServeHTTP(w, r.WithContext(ctx))
 	return w
 }
 
-func TestTheAuditTrailNamesTheCaller(t *testing.T) {
+func TestActorIsTheCaller(t *testing.T) {
 	t.Parallel()
-	m := &recorder{Store: memstore.New()}
+	m, id := newRecorder(t)
 	assert.Equal(t, 200, serveRecorder(t, m, "POST", "/Auth/Keys?App=x").Code)
-	assert.Equal(t, 204, serveRecorder(t, m, "DELETE", "/Auth/Keys/nobody").Code)
+	assert.Equal(t, 204, serveRecorder(t, m, "DELETE", "/Auth/Keys/"+id).Code)
 	assert.Equal(t, []string{"API key Hub (7)", "API key Hub (7)"}, m.actors)
 }
 
-func TestAKeyManagerThatFailsIs503(t *testing.T) {
+func TestFailingKeyManager(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("connection refused by db.internal")
 	key := newService(t, apikey.Options{}).good
@@ -80,17 +109,18 @@ func TestAKeyManagerThatFailsIs503(t *testing.T) {
 		name, request string
 		err           error
 		silent        bool
-		changes       int // that were tried
+		changes       int // attempted
 	}{
-		{"a list", "GET /Auth/Keys", failed, false, 0},
-		{"making a key", "POST /Auth/Keys?App=x", failed, false, 1},
-		{"revoking by an ID", "DELETE /Auth/Keys/nobody", failed, false, 1},
-		{"looking for the key to revoke", "DELETE /Auth/Keys/" + key, failed, false, 0},
-		{"neither a key nor an error", "DELETE /Auth/Keys/" + key, nil, true, 0},
+		{"listing keys", "GET /Auth/Keys", failed, false, 0},
+		{"creating a key", "POST /Auth/Keys?App=x", failed, false, 1},
+		{"revoking a key by its ID", "DELETE /Auth/Keys/{id}", failed, false, 1},
+		{"looking up the key to revoke", "DELETE /Auth/Keys/" + key, failed, false, 0},
+		{"a lookup without a key and an error", "DELETE /Auth/Keys/" + key, nil, true, 0},
 	} {
 		t.Run(test.name, func(t *testing.T) {
-			m := &recorder{Store: memstore.New(), err: test.err, silent: test.silent}
-			method, target, _ := strings.Cut(test.request, " ")
+			m, id := newRecorder(t)
+			m.err, m.silent = test.err, test.silent
+			method, target, _ := strings.Cut(strings.ReplaceAll(test.request, "{id}", id), " ")
 			w := serveRecorder(t, m, method, target)
 			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
 			assert.Equal(t, "1", w.Header().Get("Retry-After"))

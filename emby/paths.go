@@ -1,6 +1,7 @@
 package emby
 
 import (
+	"bytes"
 	"context"
 	"net/http"
 	"net/url"
@@ -9,54 +10,67 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// keysPath is where Emby and Jellyfin manage keys.
+// keysPath is the path at which Emby and Jellyfin manage keys.
 const keysPath = "/Auth/Keys"
 
-// Paths serves with next the requests of clients that write paths in any case, with
-// slashes too many, or under /emby or /mediabrowser: next sees the path as its routes
-// have it. Put it around everything that looks at a path, access logs included.
+// Paths returns a handler that passes requests to next with their paths in the spelling of the
+// service's routes. Clients write paths in any case, with extra slashes or dot segments, and under
+// /emby or /mediabrowser.
 //
-// One prefix is taken off, from any path. Then the first of the patterns that the path
-// matches gives it its spelling, so a [http.ServeMux] with these patterns finds the route:
+// Paths must be the outermost handler, outside every [http.ServeMux]. A ServeMux redirects
+// //System/Info, which many clients do not follow, and the redirect repeats a key in the query.
+// Put access loggers and [apikey.Middleware.Conceal] directly inside Paths.
+//
+// Paths removes one prefix, /emby or /mediabrowser, and resolves the segments "." and ".." as
+// ServeMux does. The path then gets the spelling of the first pattern that it matches, so that a
+// ServeMux with these patterns finds the route:
 //
 //	emby.Paths(mux, "GET /Users/{id}", "/web/")
 //
-// makes /Users/Bob out of /emby/users/Bob. Patterns are those of ServeMux; a host before the
-// path is ignored. What stands for a wildcard keeps its bytes, as does a path that matches
-// no pattern. /System/Info, /System/Info/Public and the paths of Keys need not be given.
-// Among patterns that match, one with the method of the request, or with none, goes before
-// others, and then a name before a wildcard. They are compared one by one, which is for
-// hundreds of them, not for thousands.
+// turns /emby/users/Bob into /Users/Bob. Patterns have the syntax of ServeMux; the host of a
+// pattern is ignored. The text of a wildcard keeps its bytes, as does a path that matches no
+// pattern. Paths always knows /System/Info, /System/Info/Public and the paths of [Keys]. Matching
+// patterns with the method of the request, or without a method, precede patterns with another
+// method, and a literal segment precedes a wildcard. Paths compares the patterns one by one, which
+// suits hundreds of patterns, not thousands. A path longer than 8 KiB, including its escapes,
+// matches no pattern.
 //
-// What follows /Auth/Keys/ may be a key, which belongs in no log. It is taken out of the
-// URL and the RequestURI, in which REDACTED stands for it, and handed to Keys out of
-// sight. So a request to delete a key cannot be forwarded to another server behind Paths.
-// This is so wherever in a path the two names stand, and however they are escaped: no route
-// of the host's can have a wildcard behind them.
+// The segment after /Auth/Keys/ may be a key, which must not reach a log. Paths replaces it by
+// REDACTED in the URL and the RequestURI, and passes it to Keys in the context of the request. A
+// handler behind Paths can therefore not forward a request that deletes a key to another server.
+// Paths redacts wherever in a path the two names stand and however they are escaped. A route of the
+// service can therefore not have a wildcard after them.
 //
-// Prefixes are a second way to each path: a rule of a proxy in front that looks at paths
-// has to know them too.
+// The prefixes give every route more paths. A proxy in front that decides by path must know them
+// too.
+//
+// The handler is safe for concurrent use if next is.
 func Paths(next http.Handler, patterns ...string) http.Handler {
 	all := newPatterns(append([]string{"/System/Info", "/System/Info/Public", keysPath}, patterns...))
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		inner := all.fold(r)
 		if inner != r {
-			// net/http removes the temporary files of the form that it knows, and
-			// middleware outside of us reads the pattern.
+			// net/http removes the temporary files of r.MultipartForm, and middleware
+			// outside Paths reads r.Pattern.
 			defer func() { r.MultipartForm, r.Pattern = inner.MultipartForm, inner.Pattern }()
 		}
 		next.ServeHTTP(w, inner)
 	})
 }
 
-// fold returns the request with the path that the patterns have for it, and without a key
-// in it. If there is nothing to change, that is r itself.
+// fold returns a copy of r whose path has the spelling of the patterns and contains no key. It
+// returns r itself if the path is already so.
 func (p patterns) fold(r *http.Request) *http.Request {
 	given := r.URL.EscapedPath()
 	if !strings.HasPrefix(given, "/") {
 		return r // OPTIONS * or CONNECT
 	}
 	path, key := concealKey(withoutPrefix(given))
+	if resolved := resolveDots(given); key == "" && resolved != given {
+		// Dots are resolved after the search for a key, so that they cannot remove /Auth/Keys
+		// from before it.
+		path, key = concealKey(withoutPrefix(resolved))
+	}
 	if key == "" {
 		path = p.spell(r.Method, path)
 	}
@@ -97,24 +111,24 @@ func withoutPrefix(path string) string {
 	return rest
 }
 
-// concealedKey is where the context has the key that concealKey took out of a path.
+// concealedKey is the context key of the API key that concealKey removed from a path.
 type concealedKey struct{}
 
-// redacted stands in a path for what was taken out of it.
+// redacted replaces a segment of a path that may contain a key.
 const redacted = "REDACTED"
 
-// concealKey takes what may be a key out of a path like /Auth/Keys/KEY, and returns both. key
-// is "" if it is another path. Of one that is longer than those of Keys, all is taken
-// away that could be a part of a key.
+// concealKey removes the key from a path such as /Auth/Keys/KEY. key is "" if the path contains
+// no key. Segments after the key are removed too, except for Delete at the end, because a key may
+// contain slashes.
 func concealKey(path string) (shown, key string) {
-	shown, behind := cutKeys(path)
-	key, behind = cutSegment(behind)
+	shown, after := cutKeys(path)
+	key, after = cutSegment(after)
 	if key == "" {
 		return path, ""
 	}
-	key, _ = url.PathUnescape(key) // a URL was made of it, so it decodes
+	key, _ = url.PathUnescape(key) // no error, because net/url has decoded the path before
 	shown += "/" + redacted
-	switch last, more := cutSegment(behind); {
+	switch last, more := cutSegment(after); {
 	case last == "":
 	case sameName(last, "Delete") && strings.Trim(more, "/") == "":
 		shown += "/Delete"
@@ -124,30 +138,44 @@ func concealKey(path string) (shown, key string) {
 	return shown, key
 }
 
-// cutKeys returns a path up to the first /Auth/Keys in it, wherever that is, and what is
-// behind. It is found as others may find it, further in or in a log: after decoding, where
-// %2F is a slash, and after the steps that dots stand for. Without one behind is "".
-func cutKeys(path string) (upTo, behind string) {
-	var buffer [16]string
-	way := buffer[:0]
+// cutKeys cuts a path after the first /Auth/Keys, wherever that is. It reads %2F as a slash and
+// resolves dots, because other servers may do so too. Both results are "" if the path does not
+// contain /Auth/Keys.
+func cutKeys(path string) (before, after string) {
+	var buffer [128]byte
+	resolved := buffer[:0]
 	for path != "" {
 		var name string
-		switch name, path = cutAtSlash(path); {
+		name, path = cutAtSlash(path)
+		switch {
 		case name == "" || sameName(name, "."):
 		case sameName(name, ".."):
-			way = way[:max(len(way)-1, 0)]
+			resolved = resolved[:max(bytes.LastIndexByte(resolved, '/'), 0)]
 		default:
-			way = append(way, name)
-			if n := len(way) - 2; n >= 0 && sameName(way[n], "Auth") && sameName(way[n+1], "Keys") {
-				return "/" + strings.Join(append(way[:n], keysPath[1:]), "/"), path
+			if sameName(name, "Keys") {
+				if outer, ok := cutAuth(resolved); ok {
+					return string(outer) + keysPath, path
+				}
 			}
+			resolved = append(append(resolved, '/'), name...)
 		}
 	}
 	return "", ""
 }
 
-// cutAtSlash cuts an escaped path at the first slash, escaped or not.
-func cutAtSlash(path string) (before, behind string) {
+// cutAuth removes the segment Auth from the end of a path. found reports whether it was there.
+func cutAuth(path []byte) (before []byte, found bool) {
+	const longest = len("/%41%75%74%68")
+	short := max(len(path)-longest, 0)
+	slash := bytes.LastIndexByte(path[short:], '/')
+	if slash < 0 || !sameName(string(path[short+slash+1:]), "Auth") {
+		return nil, false
+	}
+	return path[:short+slash], true
+}
+
+// cutAtSlash cuts an escaped path at the first slash or %2F.
+func cutAtSlash(path string) (before, after string) {
 	for i := range len(path) {
 		if path[i] == '/' {
 			return path[:i], path[i+1:]

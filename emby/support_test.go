@@ -15,10 +15,11 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/emby"
+	"github.com/latchkey-dev/apikey/manage"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A service is a small media server and its keys.
+// A service is a media server with one route, and its keys.
 type service struct {
 	store  *memstore.Store
 	issuer *apikey.Issuer
@@ -27,10 +28,10 @@ type service struct {
 
 	good, revoked, manager string
 	goodID, managerID      string
-	unknown                string // another service's
+	unknown                string // of another store
 }
 
-// wrong is what the documentation page has for a key. It is none of ours, by its shape.
+// wrong is the key in Emby's documentation, which is malformed here.
 const wrong = "123456789987654321"
 
 func newService(t testing.TB, o apikey.Options) *service {
@@ -42,13 +43,13 @@ func newService(t testing.TB, o apikey.Options) *service {
 	var err error
 	s.auth, err = apikey.New(s.store, o)
 	require.NoError(t, err)
-	s.issuer, err = apikey.NewIssuer(s.store, o.Format)
+	s.issuer, err = apikey.NewIssuer(s.store, apikey.IssuerOptions{Format: o.Format})
 	require.NoError(t, err)
-	s.good, s.goodID = s.issue(t, apikey.Key{Name: "Plain"})
-	s.manager, s.managerID = s.issue(t, apikey.Key{Name: "Manager", Scopes: []string{"apikeys:manage"}})
-	s.unknown = stranger(t, o.Format)
+	s.good, s.goodID = s.issue(t, apikey.NewKey{Name: "Plain"})
+	s.manager, s.managerID = s.issue(t, apikey.NewKey{Name: "Manager", Scopes: []string{"apikeys:manage"}})
+	s.unknown = unknownKey(t, o.Format)
 	var id string
-	s.revoked, id = s.issue(t, apikey.Key{Name: "Revoked"})
+	s.revoked, id = s.issue(t, apikey.NewKey{Name: "Revoked"})
 	_, err = s.store.Revoke(t.Context(), id)
 	require.NoError(t, err)
 	s.mux.HandleFunc("GET /System/Info", func(w http.ResponseWriter, r *http.Request) {
@@ -58,39 +59,50 @@ func newService(t testing.TB, o apikey.Options) *service {
 	return s
 }
 
-// stranger returns a key that is made as ours are, for another store.
-func stranger(t testing.TB, format *apikey.Format) string {
+// newKeys returns Keys for the keys of an issuer.
+func newKeys(t testing.TB, issuer *apikey.Issuer, options ...emby.KeysOption) http.Handler {
 	t.Helper()
-	issuer, err := apikey.NewIssuer(memstore.New(), format)
+	desk, err := manage.New(issuer)
 	require.NoError(t, err)
-	secret, _, err := issuer.Issue(t.Context(), apikey.Key{Name: "Stranger"})
+	keys, err := emby.Keys(desk, options...)
+	require.NoError(t, err)
+	return keys
+}
+
+// unknownKey returns a well-formed key of another store.
+func unknownKey(t testing.TB, format *apikey.Format) string {
+	t.Helper()
+	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{Format: format})
+	require.NoError(t, err)
+	secret, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Unknown"})
 	require.NoError(t, err)
 	return secret.Reveal()
 }
 
-func (s *service) issue(t testing.TB, key apikey.Key) (secret, id string) {
+func (s *service) issue(t testing.TB, k apikey.NewKey) (secret, id string) {
 	t.Helper()
-	made, key, err := s.issuer.Issue(t.Context(), key)
+	made, key, err := s.issuer.Issue(t.Context(), k)
 	require.NoError(t, err)
 	return made.Reveal(), key.ID
 }
 
-// fill puts keys into a text: {K} a valid one, {M} a manager's, {R} a revoked, {X} an
-// unknown and {W} a wrong one; {k} and {m} are the IDs of the first two, and {E} is {K} in
-// escapes.
+// fill replaces placeholders by keys. {K} is a plain key, {M} has ScopeManage, {R} is revoked, {X}
+// is unknown and {W} is wrong. The IDs of {K} and {M} are {k} and {m}. {E} is {K} with every byte
+// escaped.
 func (s *service) fill(text string) string {
 	return strings.NewReplacer("{K}", s.good, "{M}", s.manager, "{R}", s.revoked, "{X}", s.unknown, "{W}", wrong,
 		"{E}", escaped(s.good), "{k}", s.goodID, "{m}", s.managerID).Replace(text)
 }
 
-// A response is what came back by TCP.
+// A response is a response and its body.
 type response struct {
 	*http.Response
 	body string
 }
 
-// listen serves handler on a port and returns what sends a request to it: its first line
-// and header, with \n for the ends of lines, then perhaps an empty line and a body.
+// listen serves handler on a TCP port. It returns a function that sends a request to it. A request
+// is a request line and a header with \n for line breaks, optionally followed by an empty line and
+// a body.
 func (s *service) listen(t *testing.T, handler http.Handler) (raw func(t *testing.T, request string) response) {
 	t.Helper()
 	server := httptest.NewServer(handler)
@@ -118,12 +130,12 @@ func (s *service) listen(t *testing.T, handler http.Handler) (raw func(t *testin
 	}
 }
 
-// observe adds the source of each decision to seen.
+// observe returns an Observe function that appends the Source of each Event to seen.
 func observe(seen *[]string) func(context.Context, apikey.Event) {
 	return func(_ context.Context, e apikey.Event) { *seen = append(*seen, e.Source) }
 }
 
-// escaped writes each byte as an escape.
+// escaped returns s with every byte escaped.
 func escaped(s string) (e string) {
 	for i := range len(s) {
 		e += fmt.Sprintf("%%%02X", s[i])
