@@ -1,203 +1,301 @@
 package admin
 
 import (
-	"errors"
+	"cmp"
 	"html/template"
 	"log/slog"
 	"net/http"
 	"net/url"
+	"path"
+	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/limit"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
-// A Handler is the dashboard. It is safe for concurrent use. Make it with [New].
-type Handler struct {
-	issuer  *apikey.Issuer
-	keys    apikey.KeyManager
-	audit   apikey.Auditor // nil: the store keeps no audit trail
-	touched bool           // the store remembers when keys were used
+// A route answers one method of one path. A request becomes a visit, serve turns the visit into a page,
+// and visit.send writes the page.
+type route struct {
+	pattern string // of http.ServeMux
+	serve   func(*visit) (page, error)
+	public  bool // serves clients that are not logged in
 
-	text    *Text
-	pages   map[string]*template.Template
+	// form lists the fields that survive a login or an outage, after which the client can send the form
+	// again. The GET route at the same path shows them. A field must not hold a secret. A nil form
+	// cannot be sent again.
+	form []string
+
+	changes  bool // changes keys, or asks for that
+	everyone bool // shows the keys of all owners
+}
+
+// routes lists all pages. Paths are relative to the dashboard.
+func routes() []route {
+	return []route{
+		{pattern: "GET /{$}", serve: (*visit).list},
+		{pattern: "POST /{$}", serve: (*visit).search},
+		{pattern: "GET /identify", serve: (*visit).identifyForm},
+		{pattern: "POST /identify", serve: (*visit).identify},
+		{pattern: "GET /activity", serve: (*visit).activity, everyone: true},
+		{pattern: "GET /add", serve: (*visit).addForm, changes: true},
+		{pattern: "POST /add", serve: (*visit).add, form: keyFields, changes: true},
+		{pattern: "GET /keys.csv", serve: (*visit).exportCSV},
+		{pattern: "GET /keys.json", serve: (*visit).exportJSON},
+		{pattern: "GET /revoke", serve: (*visit).revokeSelectedForm, changes: true},
+		{pattern: "POST /revoke", serve: (*visit).revokeSelected, form: []string{"id", "list"}, changes: true},
+		{pattern: "GET /revoke-owner", serve: (*visit).revokeOwnerForm, changes: true},
+		{pattern: "POST /revoke-owner", serve: (*visit).revokeOwner, form: []string{"owner", "confirm"}, changes: true},
+		{pattern: "GET /keys/{id}", serve: (*visit).key},
+		{pattern: "GET /keys/{id}/edit", serve: (*visit).editForm, changes: true},
+		{pattern: "POST /keys/{id}/edit", serve: (*visit).edit, form: keyFields, changes: true},
+		{pattern: "GET /keys/{id}/rotate", serve: (*visit).rotateForm, changes: true},
+		{pattern: "POST /keys/{id}/rotate", serve: (*visit).rotate, form: []string{"grace"}, changes: true},
+		{pattern: "GET /keys/{id}/suspend", serve: (*visit).suspendForm, changes: true},
+		{pattern: "POST /keys/{id}/suspend", serve: (*visit).suspend, form: []string{}, changes: true},
+		{pattern: "GET /keys/{id}/resume", serve: (*visit).resumeForm, changes: true},
+		{pattern: "POST /keys/{id}/resume", serve: (*visit).resume, form: []string{}, changes: true},
+		{pattern: "GET /keys/{id}/revoke", serve: (*visit).revokeForm, changes: true},
+		{pattern: "POST /keys/{id}/revoke", serve: (*visit).revoke, form: []string{}, changes: true},
+	}
+}
+
+// loginRoutes lists the pages of a dashboard with a password.
+func loginRoutes() []route {
+	return []route{
+		{pattern: "GET /login", serve: (*visit).loginForm, public: true},
+		{pattern: "POST /login", serve: (*visit).login, public: true},
+		{pattern: "POST /logout", serve: (*visit).logout, public: true},
+	}
+}
+
+// A Handler serves the dashboard. Use [New] to make one: the zero Handler panics when it serves a
+// request. It is safe for concurrent use. Printing a Handler shows no secret.
+type Handler struct {
+	// A function hides the dashboard from fmt and from printers that use reflection, because the
+	// dashboard holds the password's hash and the tokens of sessions.
+	serve http.HandlerFunc
+}
+
+// ServeHTTP serves the dashboard. The path of the request is relative to the dashboard: see
+// http.StripPrefix.
+func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r) }
+
+// New returns the dashboard for the keys of a desk. An option that is missing or out of its limits
+// is an error that wraps [apikey.ErrInvalid] and names the field.
+func New(desk *manage.Desk, o Options) (*Handler, error) {
+	d, err := newDashboard(desk, o)
+	if err != nil {
+		return nil, err
+	}
+	return &Handler{serve: d.ServeHTTP}, nil
+}
+
+// A dashboard serves the pages. It is safe for concurrent use.
+type dashboard struct {
+	mux    *http.ServeMux
+	routes map[string]route // by pattern
+
+	desk    *manage.Desk
+	audited bool // the store keeps an audit trail
+	touched bool // the store records when keys are used
+
+	texts   *texts
+	lang    string
+	dir     string
+	views   map[string]*template.Template
 	name    string
+	home    string
+	layout  func(http.ResponseWriter, *http.Request, Page) error
 	example example
 	scopes  []string
+	limiter *limit.Limiter // nil: not known
 
-	authorize  func(*http.Request) (string, error)
-	passwords  *passwords // this and the next two: nil with authorize
-	attempts   *attempts
-	sessions   *sessions
+	origins http.CrossOriginProtection
+	hosts   []string // in lower case; empty allows any host
+
+	exporting sync.Mutex // held while a file is made
+
+	logger *slog.Logger
+	now    func() time.Time
+
 	clientAddr func(*http.Request) string
-	origins    http.CrossOriginProtection
+	authorize  func(*http.Request) (manage.Access, error)
 
-	formKey  []byte
-	once     *once
-	rotating sync.Mutex
-	logger   *slog.Logger
-	now      func() time.Time
+	// The login, nil with authorize.
+	passwords *passwords
+	attempts  *attempts
+	deviceKey []byte
+	sessions  *sessions
 }
 
-// A page is one path of the dashboard and what serves it.
-type page struct {
-	get, post func(*visit)
-	open      bool // also to who is not logged in
+func newDashboard(desk *manage.Desk, o Options) (*dashboard, error) {
+	if desk == nil || desk.Issuer() == nil {
+		return nil, invalid("Desk", "nil; want one made by manage.New")
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	h := &dashboard{
+		desk:  desk,
+		texts: &texts{}, lang: cmp.Or(o.Lang, "en"), dir: cmp.Or(o.Dir, "ltr"),
+		name: o.Name, home: o.Home, layout: o.Layout, example: parseExample(cmp.Or(o.Example, defaultExample)), scopes: slices.Clone(o.Scopes), limiter: o.Limiter,
+		logger: o.Logger, now: time.Now,
+		clientAddr: o.ClientAddr, authorize: o.Authorize,
+	}
+	_, h.audited = apikey.StoreAs[apikey.Auditor](desk.Issuer().Manager())
+	_, h.touched = apikey.StoreAs[apikey.Toucher](desk.Issuer().Manager())
+	for _, host := range o.AllowedHosts {
+		h.hosts = append(h.hosts, strings.ToLower(host))
+	}
+	for _, origin := range o.TrustedOrigins {
+		if err := h.origins.AddTrustedOrigin(origin); err != nil {
+			return nil, invalid("TrustedOrigins", "%v", err)
+		}
+	}
+	h.views = parseViews(h.texts.t)
+	if err := h.texts.load(o.Translate, allTexts(h.views)); err != nil {
+		return nil, err
+	}
+	if o.Authorize == nil {
+		if err := h.setUpLogin(o); err != nil {
+			return nil, err
+		}
+	}
+	h.setUpRoutes()
+	return h, nil
 }
 
-// ServeHTTP serves the dashboard. The path of the request is that within the dashboard: see
-// http.StripPrefix.
-func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) {
-	// StripPrefix may have taken the first slash with it.
-	v := &visit{h: h, w: w, r: r, path: "/" + strings.TrimPrefix(r.URL.Path, "/")}
-	v.root = rootOf("/" + strings.TrimPrefix(r.URL.EscapedPath(), "/"))
-	protect(w.Header())
-	if base := slashless(r); base != "" {
-		v.location("./" + base + "/") // else relative links would lead elsewhere
-		return
-	}
-	if asset, ok := assets[v.path]; ok {
-		v.serve(asset)
-		return
-	}
-	p, ok := h.pageAt(v)
-	switch {
-	case !ok:
-		if v.known() { // so that the page has its frame
-			v.fail(http.StatusNotFound, h.text.NotFoundTitle, h.text.NotFound)
-		}
-	case r.Method == http.MethodGet || r.Method == http.MethodHead:
-		if p.get == nil {
-			v.notAllowed("POST")
-		} else if v.admit(p) {
-			p.get(v)
-		}
-	case r.Method != http.MethodPost || p.post == nil:
-		v.notAllowed("GET, HEAD")
-	default:
-		// First of all: a request of another site learns and does nothing.
-		if err := h.origins.Check(r); err != nil {
-			h.log(slog.LevelWarn, r, "a request from another site was refused", "error", err)
-			v.fail(http.StatusForbidden, h.text.CrossSiteTitle, h.text.CrossSite)
-		} else if v.admit(p) {
-			p.post(v)
-		}
-	}
-}
-
-// slashless returns the last segment of a path under which a browser sees the dashboard without
-// the slash at its end, and "" if the slash is there.
-func slashless(r *http.Request) string {
-	if r.URL.Path != "" {
-		return ""
-	}
-	seen, err := url.ParseRequestURI(r.RequestURI)
+func (h *dashboard) setUpLogin(o Options) error {
+	phc := o.PasswordHash.Reveal()
+	hash, err := parsePasswordHash(phc)
 	if err != nil {
-		return ""
+		return err
 	}
-	path := seen.EscapedPath()
-	return path[strings.LastIndexByte(path, '/')+1:]
+	if hash.matches("") {
+		return invalid("PasswordHash", "hash of an empty password")
+	}
+	h.passwords = newPasswords(hash.matches, int(hash.threads))
+	h.attempts = newAttempts(func() time.Time { return h.now() })
+	h.deviceKey = seal([]byte(phc), []byte("device cookies of package admin"))
+	h.sessions = newSessions(o.Sessions, phc)
+	return nil
 }
 
-// pageAt finds the page at a path, and sets the ID in it. No page has a path that must be
-// encoded: an encoded slash would be one here, and none to the browser that resolves links.
-func (h *Handler) pageAt(v *visit) (page, bool) {
-	switch parts := strings.Split(v.path[1:], "/"); {
-	case v.r.URL.RawPath != "":
-	case len(parts) == 1:
-		switch parts[0] {
-		case "":
-			return page{get: h.list}, true
-		case "add":
-			return page{get: h.addForm, post: h.add}, true
-		case "login":
-			return page{get: h.loginForm, post: h.login, open: true}, h.sessions != nil
-		case "logout":
-			return page{post: h.logout, open: true}, h.sessions != nil
+func (h *dashboard) setUpRoutes() {
+	h.mux, h.routes = http.NewServeMux(), map[string]route{}
+	methods := map[string][]string{} // by path
+	handle := func(pattern string, serve http.HandlerFunc) {
+		h.mux.HandleFunc(pattern, serve)
+		method, path, _ := strings.Cut(pattern, " ")
+		methods[path] = append(methods[path], method)
+	}
+	all := routes()
+	if h.sessions != nil {
+		all = append(all, loginRoutes()...)
+	}
+	for _, rt := range all {
+		h.routes[rt.pattern] = rt
+		handle(rt.pattern, func(w http.ResponseWriter, r *http.Request) { h.visit(w, r).follow(rt) })
+	}
+	for path, asset := range assets {
+		handle("GET /"+path, asset.serve)
+	}
+	for path, allowed := range methods {
+		h.mux.HandleFunc(path, func(w http.ResponseWriter, r *http.Request) { h.visit(w, r).refuseMethod(allowed) })
+	}
+	h.mux.HandleFunc("/", h.notFound)
+}
+
+func (h *dashboard) notFound(w http.ResponseWriter, r *http.Request) {
+	h.visit(w, r).follow(route{serve: (*visit).notFound, public: true})
+}
+
+// ServeHTTP serves a request whose path is relative to the dashboard.
+func (h *dashboard) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	setProtection(w.Header())
+	r, atMount := relative(r)
+	switch {
+	case !h.allowsHost(r):
+		h.visit(w, r).refuseHost()
+	case atMount != "":
+		h.visit(w, r).send(redirect("./" + atMount + "/")) // relative links need the slash
+	case !isCanonical(r.URL):
+		h.notFound(w, r) // ServeMux would redirect out of the dashboard
+	default:
+		h.mux.ServeHTTP(w, r)
+	}
+}
+
+// relative returns a copy of a request whose path begins with a slash, which StripPrefix may have
+// removed. If the browser's URL ends at the dashboard without a slash, atMount is its last segment.
+func relative(r *http.Request) (copied *http.Request, atMount string) {
+	copied, u := new(http.Request), *r.URL
+	*copied, copied.URL = *r, &u
+	if u.Path == "" {
+		if seen, err := url.ParseRequestURI(r.RequestURI); err == nil {
+			escaped := seen.EscapedPath()
+			atMount = escaped[strings.LastIndexByte(escaped, '/')+1:]
 		}
-	case parts[0] != "keys" || !validID(parts[1]):
-	case len(parts) == 2:
-		v.id = parts[1]
-		return page{get: h.key}, true
-	case len(parts) == 3:
-		v.id = parts[1]
-		switch parts[2] {
-		case "rotate":
-			return page{get: h.rotateForm, post: h.rotate}, true
-		case "revoke":
-			return page{get: h.revokeForm, post: h.revoke}, true
-		}
 	}
-	return page{}, false
-}
-
-// validID reports whether a key may have this ID. Only such ones are ever part of a link.
-func validID(id string) bool {
-	key := apikey.Key{ID: id, Name: "x"}
-	return key.Validate() == nil
-}
-
-// rootOf returns the way from a page to the first one, for links that hold under any prefix: the
-// path is as a browser sees it.
-func rootOf(path string) string {
-	if n := strings.Count(path, "/") - 1; n > 0 {
-		return strings.Repeat("../", n)
+	u.Path = "/" + strings.TrimPrefix(u.Path, "/")
+	if u.RawPath != "" {
+		u.RawPath = "/" + strings.TrimPrefix(u.RawPath, "/")
 	}
-	return "./"
+	return copied, atMount
 }
 
-// protect sets what holds for every response, errors too. Assets allow themselves to be cached.
-func protect(header http.Header) {
+// isCanonical reports whether a page can have the path. An encoded slash separates segments here, but
+// not in the browser, which resolves relative links.
+func isCanonical(u *url.URL) bool { return u.RawPath == "" && path.Clean(u.Path) == u.Path }
+
+// routeAt returns the route that shows the page at a path without its first slash, and the ID of the
+// key in the path.
+func (h *dashboard) routeAt(at string) (rt route, id string, ok bool) {
+	u := &url.URL{Path: "/" + at}
+	if !isCanonical(u) {
+		return route{}, "", false
+	}
+	_, pattern := h.mux.Handler(&http.Request{Method: http.MethodGet, URL: u})
+	rt, ok = h.routes[pattern]
+	if strings.Contains(pattern, "{id}") {
+		id = strings.Split(at, "/")[1]
+		ok = ok && apikey.ValidID(id)
+	}
+	return rt, id, ok
+}
+
+// allowsHost protects against DNS rebinding: a browser that another site has led to the dashboard's
+// address sends the name of that site as the Host, and takes the dashboard's pages for that site's.
+func (h *dashboard) allowsHost(r *http.Request) bool {
+	return len(h.hosts) == 0 || slices.Contains(h.hosts, strings.ToLower(r.Host))
+}
+
+// setProtection sets the header fields of every response, including errors. An asset replaces
+// Cache-Control.
+func setProtection(header http.Header) {
 	for name, value := range map[string]string{
-		"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; connect-src 'self'; " +
+		"Content-Security-Policy": "default-src 'none'; style-src 'self'; script-src 'self'; img-src 'self'; font-src 'self'; connect-src 'self'; " +
 			"form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
 		"X-Frame-Options":              "DENY",
 		"X-Content-Type-Options":       "nosniff",
 		"Cross-Origin-Opener-Policy":   "same-origin",
 		"Cross-Origin-Resource-Policy": "same-origin",
-		// Not no-referrer, with which browsers send "Origin: null" with forms.
-		"Referrer-Policy":    "same-origin",
-		"Permissions-Policy": "camera=(), geolocation=(), microphone=(), payment=()",
-		"Cache-Control":      "no-store",
+		"Referrer-Policy":              "same-origin", // with no-referrer, browsers send "Origin: null" with forms
+		"Permissions-Policy":           "camera=(), geolocation=(), microphone=(), payment=()",
+		"Cache-Control":                "no-store",
 	} {
 		header.Set(name, value)
 	}
 }
 
-func (h *Handler) log(level slog.Level, r *http.Request, message string, args ...any) {
+func (h *dashboard) log(level slog.Level, r *http.Request, message string, args ...any) {
 	logger := h.logger
 	if logger == nil {
 		logger = slog.Default()
 	}
 	logger.Log(r.Context(), level, "admin: "+message, append([]any{"client", h.client(r)}, args...)...)
-}
-
-// storeFailed answers a request for which the store of keys could not do its part.
-func (v *visit) storeFailed(err error) {
-	h := v.h
-	switch {
-	case errors.Is(err, apikey.ErrNotFound):
-		v.fail(http.StatusNotFound, h.text.NoKeyTitle, h.text.NoKey)
-	case errors.Is(err, apikey.ErrRevoked), errors.Is(err, apikey.ErrExpired):
-		v.fail(http.StatusConflict, h.text.EndedTitle, h.text.Ended)
-	case errors.Is(err, apikey.ErrInvalid):
-		v.fail(http.StatusBadRequest, h.text.BadRequestTitle, h.text.BadRequest)
-	default:
-		v.unavailable("the key store failed", err)
-	}
-}
-
-// unavailable answers a request for which something that the dashboard needs did not answer.
-func (v *visit) unavailable(what string, err error) {
-	if v.r.Context().Err() == nil { // else the administrator went away
-		v.h.log(slog.LevelError, v.r, what, "error", err)
-	}
-	v.w.Header().Set("Retry-After", "1")
-	v.fail(http.StatusServiceUnavailable, v.h.text.UnavailableTitle, v.h.text.Unavailable)
-}
-
-func (v *visit) notAllowed(allow string) {
-	v.w.Header().Set("Allow", allow)
-	v.fail(http.StatusMethodNotAllowed, v.h.text.MethodTitle, v.h.text.Format(v.h.text.Method, v.r.Method))
 }

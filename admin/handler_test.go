@@ -1,42 +1,152 @@
 package admin
 
 import (
+	"encoding/base64"
 	"errors"
+	"fmt"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
+	"reflect"
 	"strings"
 	"testing"
-	"time"
+	"unsafe"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-
-	"github.com/latchkey-dev/apikey"
 )
 
-func TestNamesAreInert(t *testing.T) {
+func TestLinksHoldUnderAnyPrefixAndHost(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
+	nested := http.NewServeMux()
+	nested.Handle("/a/b/c/", http.StripPrefix("/a/b/c", s.handler))
+	slashed := http.NewServeMux()
+	slashed.Handle("/admin/", http.StripPrefix("/admin/", s.handler))
+	for name, mount := range map[string]struct {
+		handler http.Handler
+		prefix  string
+	}{
+		"a prefix":                         {s.mux, "/admin/"},
+		"no prefix":                        {s.handler, "/"},
+		"a prefix of several segments":     {nested, "/a/b/c/"},
+		"a prefix stripped with its slash": {slashed, "/admin/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, key := s.issue("Backup job")
+			v := s.visitor()
+			v.at(mount.handler, mount.prefix)
+			v.header.Set("X-Forwarded-Host", "evil.example")
+			v.header.Set("Host", "evil.example")
+			v.login()
+			for path, link := range map[string]string{
+				"": `href="./add"`, "add": `action="./add"`, "keys/" + key.ID: `href="../keys/` + key.ID + `/rotate"`,
+				"keys/" + key.ID + "/revoke": `action="../../keys/` + key.ID + `/revoke"`,
+			} {
+				a := v.get(mount.prefix + path)
+				assert.Equal(t, http.StatusOK, a.StatusCode, path)
+				assert.Contains(t, a.body, link, path)
+				assert.NotContains(t, a.body, "evil.example", path)
+				assert.NotRegexp(t, `(href|src|action)="(/|https?:)`, a.body, path)
+			}
+			assert.Equal(t, http.StatusOK, v.get(mount.prefix+stylePath).StatusCode)
+			from := mount.prefix + "keys/" + key.ID + "/revoke"
+			a := v.post(from)
+			assert.Equal(t, mount.prefix+"keys/"+key.ID+"?revoked="+key.ID, landing(t, from, a.Header.Get("Location")))
+		})
+	}
+}
+
+// landing returns the path and query of a link or a redirect, as a browser resolves it.
+func landing(t testing.TB, from, location string) string {
+	t.Helper()
+	base, err := url.Parse("https://dashboard.example" + from)
+	require.NoError(t, err)
+	to, err := base.Parse(location)
+	require.NoError(t, err)
+	require.Equal(t, "dashboard.example", to.Host)
+	return to.RequestURI()
+}
+
+func TestMountWithoutASlashRedirects(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	bare := http.NewServeMux()
+	bare.Handle("/some/admin", http.StripPrefix("/some/admin", s.handler))
 	v := s.visitor()
-	v.login()
-	for _, name := range []string{`"><script>alert(1)</script>`, `javascript:alert(1)`, `=cmd|' /C calc'!A0`, `{{.Secret}}`, `' onmouseover='x`} {
-		a := v.post("/admin/add", "name", name, "expiry", "never", "owner", name)
-		require.Equal(t, http.StatusOK, a.StatusCode)
-		list := v.get("/admin/")
-		page, err := s.store.List(t.Context(), apikey.ListOptions{Limit: 1})
-		require.NoError(t, err)
-		require.Equal(t, name, page.Keys[0].Name)
-		for _, shown := range []answer{a, list, v.get("/admin/keys/" + page.Keys[0].ID), v.get("/admin/keys/" + page.Keys[0].ID + "/revoke"), v.get("/admin/?search=" + url.QueryEscape(name))} {
-			assert.NotContains(t, shown.body, "<script>alert")
-			assert.NotContains(t, shown.body, "' onmouseover='")
-			assert.NotContains(t, shown.body, `href="javascript:`)
+	v.at(bare, "/some/admin")
+	for _, uri := range []string{"/some/admin", "/some/admin?x=/y/"} {
+		a := v.get(uri)
+		assert.Equal(t, http.StatusSeeOther, a.StatusCode, uri)
+		assert.Equal(t, "./admin/", a.Header.Get("Location"), uri)
+	}
+}
+
+// A browser that resolves relative links does not read an encoded slash as a slash.
+func TestEncodedPathIsNotFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	_, key := s.issue("Backup job")
+	administrator := s.visitor()
+	administrator.login()
+	for client, v := range map[string]*visitor{"a client without a login": s.visitor(), "an administrator": administrator} {
+		for _, path := range []string{"keys%2F" + key.ID + "%2Frevoke", "keys%2f" + key.ID, "keys/" + key.ID + "%2Frotate", "%61dd", "keys/%2e%2e", "assets%2Fstyle.css"} {
+			a := v.get("/admin/" + path)
+			assert.Equal(t, http.StatusNotFound, a.StatusCode, "%s: %s", client, path)
+			for _, link := range hrefs.FindAllStringSubmatch(a.body, -1) {
+				if !strings.HasPrefix(link[1], "#") {
+					assert.True(t, strings.HasPrefix(landing(t, "/admin/"+path, link[1]), "/admin/"), "%s: %s: %s", client, path, link[1])
+				}
+			}
 		}
 	}
-	for _, name := range []string{"a\u202eb", "a\x00b", "a\nb", strings.Repeat("x", 101), " ", "\xff"} {
-		a := v.post("/admin/add", "name", name, "expiry", "never")
-		assert.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, "%q", name)
+}
+
+// ServeMux would redirect such paths, and lose the prefix of the dashboard.
+func TestUncleanPathIsNotFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	for _, path := range []string{"/add/", "//add", "/./add", "/keys/../add", "/keys//revoke", "/keys/", "/login/.."} {
+		r := httptest.NewRequest("GET", "http://placeholder"+path, nil)
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusNotFound, w.Code, path)
+		assert.Empty(t, w.Header().Get("Location"), path)
 	}
-	assert.Len(t, s.keys(), 5)
+}
+
+func TestPathValuesOfTheApplicationAreIgnored(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	_, key := s.issue("Backup job")
+	for path, want := range map[string]string{"/": "API keys", "/keys/" + key.ID: "Backup job"} {
+		r := httptest.NewRequest("GET", path, nil)
+		r.SetPathValue("id", "not an ID")
+		w := httptest.NewRecorder()
+		s.handler.ServeHTTP(w, r)
+		assert.Equal(t, http.StatusOK, w.Code, path)
+		assert.Contains(t, w.Body.String(), want)
+	}
+}
+
+func TestAllowNamesTheMethodsOfAPage(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	_, key := s.issue("Backup job")
+	v := s.visitor()
+	v.login()
+	for path, want := range map[string]string{
+		"logout": "POST", "login": "GET, HEAD, POST", "add": "GET, HEAD, POST", "keys/" + key.ID: "GET, HEAD",
+		"keys/" + key.ID + "/revoke": "GET, HEAD, POST", stylePath: "GET, HEAD",
+	} {
+		for _, method := range []string{"GET", "POST", "PUT", "DELETE", "PATCH", "OPTIONS", "get", "BREW"} {
+			if a := v.do(method, "/admin/"+path, ""); a.StatusCode == http.StatusMethodNotAllowed {
+				assert.Equal(t, want, a.Header.Get("Allow"), "%s %s", method, path)
+			} else {
+				assert.Contains(t, strings.Split(want, ", "), method, path)
+			}
+		}
+	}
 }
 
 func TestEveryResponseForbidsFramingAndInlineScript(t *testing.T) {
@@ -45,7 +155,7 @@ func TestEveryResponseForbidsFramingAndInlineScript(t *testing.T) {
 	v := s.visitor()
 	v.login()
 	for path, status := range map[string]int{
-		"/admin/": http.StatusOK, "/admin/nothing": http.StatusNotFound, "/admin/keys/nobody": http.StatusNotFound,
+		"/admin/": http.StatusOK, "/admin/nothing": http.StatusNotFound, "/admin/keys/unknown": http.StatusNotFound,
 		"/admin/?sort=nonsense": http.StatusBadRequest, "/admin/logout": http.StatusMethodNotAllowed, "/admin/" + stylePath: http.StatusOK,
 		"/admin/keys/%2e%2e": http.StatusNotFound,
 	} {
@@ -75,84 +185,106 @@ func TestEveryResponseForbidsFramingAndInlineScript(t *testing.T) {
 	}
 }
 
-func TestKeysOpenNoPageAndCookiesNoRoute(t *testing.T) {
+// Authorize trusts the network. A page of evil.example makes an administrator's browser request
+// evil.example at the dashboard's address.
+func TestAnotherHostIsMisdirected(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{
+		AllowedHosts: []string{"Keys.example.com", "192.0.2.1:8096", "[2001:db8::1]"},
+		Authorize:    named("a client of this network"),
+	})
+	for host, allowed := range map[string]bool{
+		"keys.example.com": true, "KEYS.EXAMPLE.COM": true, "192.0.2.1:8096": true, "[2001:db8::1]": true,
+		"evil.example": false, "keys.example.com.evil.example": false, "evil.keys.example.com": false, "keys.example.com:8096": false, "keys.example.com.": false,
+		"192.0.2.1": false, "keys.example.com@evil.example": false, "": false, "\"><script>": false,
+	} {
+		for _, path := range []string{"/", "/add", "/login", "/nothing", "/" + stylePath, ""} {
+			for _, method := range []string{"GET", "POST", "PUT"} {
+				r := httptest.NewRequest(method, "http://placeholder"+path, nil)
+				r.URL.Path, r.RequestURI = path, "/admin"+path
+				r.Host = host
+				r.Header.Set("Origin", "http://"+host)
+				r.Header.Set("Sec-Fetch-Site", "same-origin")
+				r.Header.Set("X-Forwarded-Host", "keys.example.com")
+				w := httptest.NewRecorder()
+				s.handler.ServeHTTP(w, r)
+				assert.Equal(t, !allowed, w.Code == http.StatusMisdirectedRequest, "%s %s of %q", method, path, host)
+				if !allowed {
+					assert.NotContains(t, w.Body.String(), "evil.example")
+					assert.NotContains(t, w.Body.String(), "<script>")
+					assert.NotContains(t, w.Body.String(), `name="nonce"`)
+				}
+			}
+		}
+	}
+	assert.Contains(t, s.log.String(), "a request for another host was refused")
+}
+
+func TestAnotherHostGetsNoNewKey(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{AllowedHosts: []string{"keys.example.com"}, Authorize: ann})
+	v := s.visitor()
+	v.header.Set("Host", "keys.example.com")
+	form := url.Values{"nonce": {v.get("/admin/add").nonce()}, "name": {"Backup job"}, "expiry": {"never"}}.Encode()
+	v.header.Set("Host", "evil.example")
+	v.header.Set("Origin", "https://evil.example")
+	a := v.do("POST", "/admin/add", form)
+	assert.Equal(t, http.StatusMisdirectedRequest, a.StatusCode)
+	assert.NotRegexp(t, regexpKey, a.body)
+	assert.Empty(t, s.keys())
+}
+
+func TestPrintingTheDashboardShowsNoSecret(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
-	made, _, err := s.issuer.Issue(t.Context(), apikey.Key{Name: "Backup job", Scopes: []string{"apikeys:manage"}})
+	o := Options{PasswordHash: testHash()}
+	handler, err := New(s.handler.desk, o)
 	require.NoError(t, err)
-	secret := made.Reveal()
-	caller := s.visitor()
-	for _, name := range []string{"X-API-Key", "X-Emby-Token"} {
-		caller.header.Set(name, secret)
-	}
-	caller.header.Set("Authorization", "Bearer "+secret)
-	assert.Equal(t, http.StatusOK, caller.get("/api").StatusCode)
-	for _, path := range []string{"/admin/", "/admin/add", "/admin/?api_key=" + secret} {
-		assert.Equal(t, http.StatusSeeOther, caller.get(path).StatusCode, path)
-	}
-	v := s.visitor()
-	v.login()
-	cookie := v.cookies()[0]
-	api := s.visitor()
-	api.header.Set("Cookie", cookie.Name+"="+cookie.Value) // by hand: a browser keeps it to /admin/
-	assert.Equal(t, http.StatusOK, api.get("/admin/").StatusCode)
-	assert.Equal(t, http.StatusUnauthorized, api.get("/api").StatusCode)
-	api.header.Del("Cookie")
-	for _, name := range []string{"X-API-Key", "X-Emby-Token"} {
-		api.header.Set(name, cookie.Value)
-	}
-	assert.Equal(t, http.StatusUnauthorized, api.get("/api?api_key="+cookie.Value).StatusCode, "as a key")
-}
-
-// What fails behind the dashboard is told in its log, and not to who asked.
-func TestAStoreThatFailsIsAnswered503(t *testing.T) {
-	t.Parallel()
-	cause := errors.New("dial tcp 10.0.0.7:5432: no route to host")
-	for _, test := range []struct{ method, verb, path string }{
-		{"List", "GET", ""}, {"Get", "GET", "keys/%s"}, {"Audit", "GET", "keys/%s"}, {"Get", "GET", "keys/%s/revoke"}, {"Get", "GET", "keys/%s/rotate"},
-		{"Audit", "GET", "keys/%s/rotate"}, {"Create", "POST", "add"}, {"Revoke", "POST", "keys/%s/revoke"}, {"Replace", "POST", "keys/%s/rotate"},
-		{"Audit", "POST", "keys/%s/rotate"},
-	} {
-		t.Run(test.method+" for "+test.verb+" "+strings.ReplaceAll(test.path, "%s", "ID"), func(t *testing.T) {
-			t.Parallel()
-			s := newSite(t, Options{})
-			_, key := s.issue("Backup job")
-			v := s.visitor()
-			v.login()
-			path := "/admin/" + strings.ReplaceAll(test.path, "%s", key.ID)
-			form := url.Values{"token": {v.get("/admin/add").token()}, "name": {"x"}, "expiry": {"never"}, "grace": {"24h"}}.Encode()
-			s.store.fails(test.method, cause)
-			if test.verb == "GET" {
-				form = ""
+	phc := testHash().Reveal()
+	sum := phc[strings.LastIndexByte(phc, '$')+1:]
+	raw, err := base64.RawStdEncoding.DecodeString(sum)
+	require.NoError(t, err)
+	for name, value := range map[string]any{"Handler": handler, "*Handler": *handler, "Options": o, "*Options": &o} {
+		for _, verb := range []string{"%v", "%+v", "%#v", "%s", "%x"} {
+			shown := fmt.Sprintf(verb, value)
+			for _, secret := range []string{sum, fmt.Sprintf("%x", sum), fmt.Sprintf("%x", raw), fmt.Sprint(raw)} {
+				assert.NotContains(t, shown, secret, "%s by %s", name, verb)
 			}
-			a := v.do(test.verb, path, form)
-			assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-			assert.Equal(t, "1", a.Header.Get("Retry-After"))
-			assert.NotContains(t, a.body, "10.0.0.7")
-			assert.NotRegexp(t, regexpKey, a.body)
-			assert.Contains(t, s.log.String(), "the key store failed")
-			assert.Contains(t, s.log.String(), "10.0.0.7")
-		})
+		}
+		dumped := dump(reflect.ValueOf(value), map[unsafe.Pointer]bool{})
+		for _, secret := range []string{sum, string(raw)} {
+			assert.NotContains(t, dumped, secret, "%s by reflection", name)
+		}
 	}
-	t.Run("the sessions", func(t *testing.T) {
-		t.Parallel()
-		s := newSite(t, Options{})
-		v := s.visitor()
-		v.login()
-		token := s.visitor().get("/admin/login").token()
-		s.handler.sessions.manager.Store = failingSessions{cause}
-		a := v.get("/admin/")
-		assert.Equal(t, http.StatusServiceUnavailable, a.StatusCode)
-		login := url.Values{"token": {token}, "password": {testPassword}}
-		assert.Equal(t, http.StatusServiceUnavailable, s.visitor().do("POST", "/admin/login", login.Encode()).StatusCode)
-		assert.Contains(t, s.log.String(), "the session store failed")
-		assert.NotContains(t, s.log.String(), "the key store failed")
-	})
 }
 
-// failingSessions are a store of sessions that does not answer.
-type failingSessions struct{ err error }
-
-func (s failingSessions) Find(string) ([]byte, bool, error)      { return nil, false, s.err }
-func (s failingSessions) Commit(string, []byte, time.Time) error { return s.err }
-func (s failingSessions) Delete(string) error                    { return s.err }
+// dump returns all strings and bytes that reflection reaches. It calls no method.
+func dump(v reflect.Value, seen map[unsafe.Pointer]bool) string {
+	var all strings.Builder
+	switch v.Kind() {
+	case reflect.String:
+		all.WriteString(v.String())
+	case reflect.Uint8:
+		all.WriteByte(byte(v.Uint()))
+	case reflect.Pointer:
+		if !v.IsNil() && !seen[v.UnsafePointer()] {
+			seen[v.UnsafePointer()] = true
+			all.WriteString(dump(v.Elem(), seen))
+		}
+	case reflect.Interface:
+		all.WriteString(dump(v.Elem(), seen))
+	case reflect.Struct:
+		for i := range v.NumField() {
+			all.WriteString(dump(v.Field(i), seen))
+		}
+	case reflect.Slice, reflect.Array:
+		for i := range v.Len() {
+			all.WriteString(dump(v.Index(i), seen))
+		}
+	case reflect.Map:
+		for _, key := range v.MapKeys() {
+			all.WriteString(dump(key, seen) + dump(v.MapIndex(key), seen))
+		}
+	}
+	return all.String()
+}

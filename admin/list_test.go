@@ -6,6 +6,7 @@ import (
 	"html"
 	"net/http"
 	"net/url"
+	"regexp"
 	"strings"
 	"testing"
 	"time"
@@ -14,9 +15,10 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestTheListHasItsStateInTheURL(t *testing.T) {
+func TestListKeepsItsStateInTheURL(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
 	for i := range pageSize + 1 {
@@ -40,34 +42,92 @@ func TestTheListHasItsStateInTheURL(t *testing.T) {
 	}
 }
 
-func TestMarksOfTheList(t *testing.T) {
+func TestSearchRedirectsToALinkableList(t *testing.T) {
 	t.Parallel()
-	now := time.Date(2026, 11, 23, 20, 0, 0, 0, time.UTC)
-	v := &visit{h: &Handler{text: &english, touched: true, now: func() time.Time { return now }}}
-	day := 24 * time.Hour
-	for _, test := range []struct {
-		name   string
-		key    apikey.Key
-		word   string
-		unused bool
-	}{
-		{"no end", apikey.Key{}, "Active", false},
-		{"ends in 8 days", apikey.Key{ExpiresAt: now.Add(8 * day)}, "Active", false},
-		{"ends in a week", apikey.Key{ExpiresAt: now.Add(7 * day)}, "Expires soon", false},
-		{"ends now", apikey.Key{ExpiresAt: now}, "Expired", false},
-		{"revoked and expired", apikey.Key{ExpiresAt: now, RevokedAt: now}, "Revoked", false},
-		{"used 89 days ago", apikey.Key{LastUsedAt: now.Add(-89 * day)}, "Active", false},
-		{"used 90 days ago", apikey.Key{LastUsedAt: now.Add(-90 * day)}, "Active", true},
-		{"revoked, and unused for long", apikey.Key{LastUsedAt: now.Add(-90 * day), RevokedAt: now}, "Revoked", false},
+	s := newSite(t, Options{Authorize: ann})
+	for form, want := range map[string]string{
+		"search=+backup+&status=revoked&sort=name": "./?search=backup&sort=name&status=revoked",
+		"search=&status=active&sort=":              "./?status=active",
+		"":                                         "./",
+		"search=x&token=SECRET&api_key=SECRET":     "./?search=x",
 	} {
-		row := v.row(&test.key)
-		assert.Equal(t, test.word, row.Word, test.name)
-		assert.Equal(t, test.unused, row.Unused, test.name)
+		a := s.visitor().do("POST", "/admin/", form+"&x=y")
+		assert.Equal(t, http.StatusSeeOther, a.StatusCode)
+		assert.Equal(t, want, a.Header.Get("Location"), form)
 	}
 }
 
-// A store that searches within a budget may find few, or none, and yet have more to look at.
-func TestASearchGoesOn(t *testing.T) {
+func TestListShowsActiveKeysByDefault(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	s.issue("Living job")
+	_, dead := s.issue("Dead job")
+	_, err := s.store.Revoke(t.Context(), dead.ID)
+	require.NoError(t, err)
+	v := s.visitor()
+	for query, want := range map[string][2]bool{
+		"": {true, false}, "?status=active": {true, false}, "?status=revoked": {false, true}, "?status=all": {true, true}, "?search=job": {true, false},
+		"?search=job&status=all": {true, true}, "?sort=expires": {true, false},
+	} {
+		body := v.get("/admin/" + query).body
+		assert.Equal(t, want, [2]bool{strings.Contains(body, "Living job"), strings.Contains(body, "Dead job")}, query)
+	}
+	nothing := v.get("/admin/?search=dead&sort=name").body
+	assert.Contains(t, nothing, "No active key matches")
+	assert.Contains(t, nothing, `href="./?search=dead&amp;sort=name&amp;status=all">Search all keys`)
+	assert.NotContains(t, nothing, "No API keys yet")
+}
+
+func TestListOfRevokedKeysIsNotEmpty(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	v := s.visitor()
+	assert.Contains(t, v.get("/admin/").body, "No API keys yet")
+	_, key := s.issue("Dead job")
+	_, err := s.store.Revoke(t.Context(), key.ID)
+	require.NoError(t, err)
+	body := v.get("/admin/").body
+	assert.NotContains(t, body, "No API keys yet")
+	assert.Contains(t, body, "Search all keys")
+}
+
+func TestSearchFindsOwnersAndScopes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	s.make(apikey.NewKey{Name: "Backup job", Owner: "Operations", Scopes: []string{"library:read"}})
+	s.make(apikey.NewKey{Name: "Other job"})
+	for _, search := range []string{"operations", "library", "backup", "LIBRARY:READ"} {
+		body := s.visitor().get("/admin/?search=" + search).body
+		assert.Contains(t, body, "<bdi>Backup job</bdi>", search)
+		assert.NotContains(t, body, "<bdi>Other job</bdi>", search)
+	}
+}
+
+func TestRowShowsFewScopes(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	for _, n := range []int{1, fewScopes + 1, 40} {
+		key := apikey.NewKey{Name: fmt.Sprintf("with %d", n)}
+		for i := range n {
+			key.Scopes = append(key.Scopes, fmt.Sprintf("scope:%02d", i))
+		}
+		_, made, err := s.issuer.Issue(t.Context(), key)
+		require.NoError(t, err)
+		body := s.visitor().get("/admin/?search=" + url.QueryEscape(key.Name)).body
+		shown := strings.Count(body, `<code class="scope"`)
+		if n <= fewScopes+1 {
+			assert.Equal(t, n, shown)
+			assert.NotContains(t, body, `class="more"`)
+			continue
+		}
+		assert.Equal(t, fewScopes, shown)
+		assert.Regexp(t, `<a class="more" href="\./keys/`+made.ID+`"[^>]*>(\+|&#43;)38 more<span`, body)
+		assert.Equal(t, n, strings.Count(s.visitor().get("/admin/keys/"+made.ID).body, `<code class="scope" dir="ltr">scope:`)/2, "the page shows each scope twice: the current value and its history")
+	}
+}
+
+// A store with a search budget may return a short page before it has searched all keys.
+func TestSearchContinuesAfterAShortPage(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
 	for i := range 3 {
@@ -75,27 +135,28 @@ func TestASearchGoesOn(t *testing.T) {
 	}
 	v := s.visitor()
 	v.login()
-	budget := &budgetedStore{KeyManager: s.handler.keys, most: 2}
-	s.handler.keys = budget
+	budget := &budgetedStore{plain: plain{s.store}, most: 2}
+	s.over(budget, apikey.IssuerOptions{})
 	first := v.get("/admin/?search=job")
-	assert.Contains(t, first.body, "Go on searching")
-	assert.Contains(t, first.body, "Not all keys were looked at yet.")
+	assert.Contains(t, first.body, "Continue search")
+	assert.Contains(t, first.body, "Some keys have not been searched yet.")
 	assert.NotContains(t, first.body, "Next page")
 	next := regexpNext.FindStringSubmatch(first.body)
 	require.Len(t, next, 2)
 	second := v.get(landing(t, "/admin/", html.UnescapeString(next[1])))
 	assert.Contains(t, second.body, "Job 0")
-	assert.NotContains(t, second.body, "Go on searching")
+	assert.NotContains(t, second.body, "Continue search")
 	budget.most = 0
 	nothing := v.get("/admin/?search=job")
-	assert.Contains(t, nothing.body, "No key matches")
-	assert.Contains(t, nothing.body, "Not all keys were looked at yet.")
-	assert.Contains(t, nothing.body, "Go on searching")
+	assert.Contains(t, nothing.body, "Search not finished")
+	assert.NotContains(t, nothing.body, "key matches", "the store has not searched all keys")
+	assert.Contains(t, nothing.body, "Some keys have not been searched yet.")
+	assert.Contains(t, nothing.body, "Continue search")
 }
 
-// A budgetedStore finds at most so many keys at once.
+// A budgetedStore returns at most that many keys on a page.
 type budgetedStore struct {
-	apikey.KeyManager
+	plain
 	most int
 }
 
@@ -106,23 +167,107 @@ func (s *budgetedStore) List(ctx context.Context, o apikey.ListOptions) (apikey.
 	return page, err
 }
 
-// Fifty rows, of which no page has more.
+var regexpNext = regexp.MustCompile(`rel="next" href="([^"]+)"`)
+
+var regexpPrevious = regexp.MustCompile(`rel="prev" href="([^"]+)"`)
+
+// follow opens the first link in a page that matches a pattern.
+func (v *visitor) follow(from string, a answer, link *regexp.Regexp) (string, answer) {
+	v.s.t.Helper()
+	found := link.FindStringSubmatch(a.body)
+	require.Len(v.s.t, found, 2, "%s in %s", link, from)
+	to := from[:strings.IndexByte(from+"?", '?')]
+	path := landing(v.s.t, to, html.UnescapeString(found[1]))
+	return path, v.get(path)
+}
+
+func TestListPagesLeadBack(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	const last = maxEarlier + 3
+	for i := range last * pageSize {
+		s.issue(fmt.Sprintf("Job %04d", i))
+	}
+	v := s.visitor()
+	path, page := "/admin/?sort=name&search=job", v.get("/admin/?sort=name&search=job")
+	assert.NotContains(t, page.body, "Previous page")
+	shows := func(n int) {
+		t.Helper()
+		assert.Contains(t, page.body, fmt.Sprintf("<bdi>Job %04d</bdi>", n*pageSize))
+		assert.NotContains(t, page.body, fmt.Sprintf("<bdi>Job %04d</bdi>", n*pageSize+pageSize))
+		assert.Less(t, len(path), 4000, "the URL stays short")
+	}
+	for n := 1; n < last; n++ {
+		path, page = v.follow(path, page, regexpNext)
+		shows(n)
+	}
+	for n := last - 2; n >= last-1-maxEarlier; n-- {
+		path, page = v.follow(path, page, regexpPrevious)
+		shows(n)
+	}
+	assert.NotContains(t, page.body, "Previous page", "the URL holds ten earlier pages")
+	assert.Contains(t, page.body, "First page")
+	path, page = v.follow(path, page, regexp.MustCompile(`href="([^"]+)">First page`))
+	assert.Equal(t, "/admin/?search=job&sort=name", path)
+	shows(0)
+
+	path, page = v.follow(path, page, regexpNext)
+	path, page = v.follow(path, page, regexpPrevious)
+	assert.Equal(t, "/admin/?search=job&sort=name", path)
+	shows(0)
+}
+
+func TestEarlierCursorsAreBounded(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct{ back, want []string }{
+		"nothing":                  {nil, nil},
+		"the first page":           {[]string{""}, []string{""}},
+		"as many as fit":           {strings.Split("123456789a", ""), strings.Split("123456789a", "")},
+		"one more":                 {strings.Split("0123456789a", ""), strings.Split("123456789a", "")},
+		"a long one after another": {[]string{"a", strings.Repeat("x", maxState+1), "b"}, []string{"b"}},
+	} {
+		assert.Equal(t, test.want, latest(test.back), name)
+	}
+}
+
+func TestLinksDropOtherParameters(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	v := s.visitor()
+	for path, want := range map[string]string{"?api_key=SECRET": "./login", "?status=active&api_key=SECRET": "./login?next=%3Fstatus%3Dactive"} {
+		a := v.get("/admin/" + path)
+		assert.Equal(t, want, a.Header.Get("Location"), path)
+		assert.NotContains(t, v.get("/admin/login?api_key=SECRET").body, "SECRET")
+	}
+	for range pageSize + 1 {
+		s.issue("Backup job")
+	}
+	v.login()
+	list := v.get("/admin/?api_key=SECRET&sort=name")
+	assert.Contains(t, list.body, `rel="next"`)
+	assert.NotContains(t, list.body, "SECRET")
+}
+
+// BenchmarkList renders the longest page.
 func BenchmarkList(b *testing.B) {
 	keys := make([]apikey.Key, pageSize)
 	for i := range keys {
 		keys[i] = apikey.Key{ID: fmt.Sprint("key", i), Name: "Backup job", Scopes: []string{"library:read"}, Hint: "ak_…x7Qd", CreatedAt: time.Now()}
 	}
-	h := &Handler{text: &english, pages: parsePages(), now: time.Now, touched: true}
+	text := &texts{}
+	session, err := deskOf(b, memstore.New(), apikey.IssuerOptions{}).As(administrator)
+	require.NoError(b, err)
+	h := &dashboard{texts: text, views: parseViews(text.t), now: time.Now, touched: true}
 	r, err := http.NewRequest("GET", "/", nil)
 	require.NoError(b, err)
 	b.ReportAllocs()
 	for b.Loop() {
-		v := &visit{h: h, w: discard{}, r: r, root: "./", actor: "administrator"}
+		v := &visit{h: h, w: discard{}, r: r, root: "./", keys: session}
 		p := listPage{Used: true}
 		for i := range keys {
 			p.Keys = append(p.Keys, v.row(&keys[i]))
 		}
-		v.show(http.StatusOK, "list", h.text.ListTitle, p)
+		v.send(page{view: "list", title: "API keys", content: p})
 	}
 }
 
@@ -133,3 +278,107 @@ func (discard) Header() http.Header { return http.Header{} }
 func (discard) Write(b []byte) (int, error) { return len(b), nil }
 
 func (discard) WriteHeader(int) {}
+
+func TestListFilters(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	s.make(apikey.NewKey{Name: "Soon", Owner: "Ops & co", Scopes: []string{"a:read"}, ExpiresAt: time.Now().Add(6 * day)})
+	s.make(apikey.NewKey{Name: "Later", Owner: "Ops & co", ExpiresAt: time.Now().Add(29 * day)})
+	s.make(apikey.NewKey{Name: "Endless", Owner: "Media", Scopes: []string{"a:read", "b:read"}})
+	for name, age := range map[string]time.Duration{"Old": 31 * day, "Older": 91 * day} {
+		key := apikey.Key{ID: name, Name: name, CreatedAt: time.Now().Add(-age)}
+		require.NoError(t, s.store.Create(t.Context(), apikey.Digest{name[len(name)-1]}, key))
+	}
+	v := s.visitor()
+	for query, want := range map[string]string{
+		"owner=Ops+%26+co": "Later Soon", "owner=unknown": "", "scope=a:read": "Endless Soon", "scope=a:read&owner=Media": "Endless",
+		"expires=7": "Soon", "expires=30": "Later Soon", "unused=30": "Old Older", "unused=90": "Older", "unused=30&status=revoked": "",
+	} {
+		body := v.get("/admin/?" + query).body
+		var names []string
+		for _, name := range []string{"Endless", "Later", "Old", "Older", "Soon"} {
+			if strings.Contains(body, "<bdi>"+name+"</bdi>") {
+				names = append(names, name)
+			}
+		}
+		assert.Equal(t, want, strings.Join(names, " "), query)
+		assert.Contains(t, body, "<details open>", query)
+		assert.NotContains(t, body, "No API keys yet", query)
+	}
+	body := v.get("/admin/?status=all&sort=name").body
+	assert.NotContains(t, body, "<details open>")
+	assert.Contains(t, body, `href="./?owner=Ops&#43;%26&#43;co&amp;sort=name&amp;status=all"`)
+	assert.Contains(t, body, `href="./?scope=b%3Aread&amp;sort=name&amp;status=all"`)
+	for _, bad := range []string{"expires=8", "unused=x"} {
+		assert.Equal(t, http.StatusBadRequest, v.get("/admin/?"+bad).StatusCode, bad)
+	}
+	s.handler.touched = false
+	assert.NotContains(t, v.get("/admin/").body, `name="unused"`)
+}
+
+func TestMistypedFilterShowsAProblem(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	s.issue("Backup job")
+	v := s.visitor()
+	for query, field := range map[string]string{"scope=a+b": "scope", "scope=%22": "scope", "owner=%00": "owner", "search=%00": "search"} {
+		a := v.get("/admin/?" + query)
+		assert.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, query)
+		assert.Contains(t, a.body, `aria-describedby="`+field+`-problem"`, query)
+		assert.Equal(t, 1, strings.Count(a.body, `-problem" role="alert"`), query)
+		assert.Equal(t, field != "search", strings.Contains(a.body, "<details open>"), query)
+		assert.NotContains(t, a.body, "Backup job", query)
+	}
+}
+
+func TestFiltersMoveIntoTheURL(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	const owner = "550e8400-e29b-41d4-a716-446655440000"
+	secret, key := s.issue("Backup job")
+	s.make(apikey.NewKey{Name: "Other job", Owner: owner})
+	for form, want := range map[string]string{
+		"search=&owner=+Media+&scope=a&expires=7&unused=30&status=all": "./?expires=7&owner=Media&scope=a&status=all&unused=30",
+		"owner=" + owner:    "./?owner=" + owner,
+		"owner=" + secret:   "./keys/" + key.ID,
+		"scope=x:" + secret: "./keys/" + key.ID,
+		"owner=650e8400-e29b-41d4-a716-446655440000": "",
+		"scope=sk_live_" + strings.Repeat("a1B2", 8): "",
+		"owner=" + strings.Repeat("x", 101):          "",
+	} {
+		a := s.visitor().do("POST", "/admin/", form)
+		assert.Equal(t, want, a.Header.Get("Location"), form)
+		if want == "" {
+			assert.Equal(t, http.StatusNotFound, a.StatusCode, form)
+		}
+	}
+}
+
+func TestFiltersStayOnOtherPages(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	for range pageSize + 1 {
+		s.make(apikey.NewKey{Name: "Backup job", Owner: "Ops"})
+	}
+	v := s.visitor()
+	path, second := v.follow("/admin/?owner=Ops", v.get("/admin/?owner=Ops"), regexpNext)
+	assert.Contains(t, path, "owner=Ops")
+	assert.Equal(t, 1, strings.Count(second.body, "<bdi>Backup job</bdi>"))
+	assert.Contains(t, second.body, ">51 keys<")
+}
+
+func TestTotalOfTheList(t *testing.T) {
+	t.Parallel()
+	v := inEnglish(time.Now())
+	for want, count := range map[string]apikey.Count{
+		"0 keys": {}, "1 key": {Keys: 1}, "10000 keys": {Keys: apikey.MaxCount}, "More than 10,000 keys": {Keys: apikey.MaxCount, More: true}, "At least 123 keys": {Keys: 123, More: true},
+	} {
+		assert.Equal(t, want, v.countText(count))
+	}
+	assert.Equal(t, 10_000, apikey.MaxCount, "a text names the number")
+	s := newSite(t, Options{Authorize: ann})
+	s.issue("Backup job")
+	assert.Contains(t, s.visitor().get("/admin/").body, ">1 key<")
+	s.over(plain{s.store}, apikey.IssuerOptions{})
+	assert.NotContains(t, s.visitor().get("/admin/").body, ">1 key<")
+}

@@ -1,145 +1,144 @@
 package admin
 
 import (
-	"cmp"
-	"crypto/rand"
 	"fmt"
 	"log/slog"
+	"net"
 	"net/http"
-	"slices"
-	"time"
+	"net/netip"
+	"net/url"
+	"strconv"
+	"strings"
+	"unicode"
 	"unicode/utf8"
 
 	"github.com/alexedwards/scs/v2"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/limit"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
-// Options configures New. One of PasswordHash and Authorize must be set, and not both.
+// Options configures New. Set either PasswordHash or Authorize.
 type Options struct {
-	// PasswordHash is what HashPassword made of the administrator's password: argon2id in PHC
-	// string format. Hashes of other programs are taken if they are no weaker than the OWASP
-	// Password Storage Cheat Sheet asks. To end all sessions change it.
-	PasswordHash string
+	// PasswordHash is the hash of the administrator's password, as HashPassword returns it: argon2id in
+	// PHC string format. Hashes of other programs are accepted if their parameters reach the minimum of
+	// the OWASP Password Storage Cheat Sheet. A login with a hash of p > 1 uses p processors, at most 4.
+	// Changing the hash ends all sessions.
+	//
+	// Processes that share Sessions should have the same hash. Hashes of one password differ in their
+	// salt, so a process cannot tell that another hash is of the same password: each process then asks
+	// for the password once in a session.
+	PasswordHash apikey.Secret
 
-	// Authorize tells who makes a request, for hosts that know their administrators already. The
-	// actor is shown, and written into audit trails. An error, or no actor, is answered with 403,
-	// or with 503 if it wraps [apikey.ErrUnavailable]; the error is logged and not shown. It is
-	// asked about each request for a page and called concurrently.
-	Authorize func(*http.Request) (actor string, err error)
+	// Authorize authenticates a request and returns what the caller may do, for applications with their
+	// own login. Pages and audit trails show the Actor. A request gets 403 for an error or an Access
+	// that [manage.Desk.As] refuses, and 503 for an error that wraps [apikey.ErrUnavailable]. The
+	// dashboard logs the error and does not show it. Authorize is called concurrently, once for each page.
+	//
+	// Set AllowedHosts if Authorize trusts the address of a client, or anything else that every page in
+	// a browser shares. Otherwise another site can let its name resolve to the dashboard's address (DNS
+	// rebinding) and read the dashboard's pages, including new keys.
+	Authorize func(*http.Request) (manage.Access, error)
 
-	// Sessions is the host's own manager of sessions, so that they outlive the process or are
-	// shared by several. It may, but need not, stand around the dashboard with LoadAndSave.
-	// Set its Cookie.Secure, since the dashboard leaves its cookie as it is. Nil is a
-	// manager with sessions in memory, at most 12 hours long, or one without a request. Only with
-	// PasswordHash.
+	// Sessions is the application's session manager, for sessions that outlive the process or that
+	// several processes share. Its LoadAndSave may wrap the dashboard. Set its Cookie.Secure, because
+	// the dashboard does not change its cookie. Nil keeps sessions in memory for at most 12 hours, and
+	// for an hour without a request. Sessions needs PasswordHash.
 	Sessions *scs.SessionManager
 
-	// Name is what the service is called, in the head of each page, at most 100 characters; "" is
-	// nothing.
+	// Name is the name of the service in the head of each page, at most 100 characters.
 	Name string
 
-	// Example is a command that uses a key, which stands in it as the word KEY. "" is a curl line with the
-	// header X-API-Key and a host to be filled in. The dashboard cannot know under what URL
-	// its service is reached: the Host of a request is whatever a client says.
+	// Home is the URL of the service's own pages, a path such as "/" or an http or https URL. Each page
+	// of the dashboard links to it. "" shows no link.
+	Home string
+
+	// Layout writes a page of the dashboard into a page of the application, with the application's
+	// header, navigation and footer: p.Head into the head of the document and p.Body where the content
+	// goes. It is called for every page, also the login and errors. An error is logged, and the client
+	// gets 500. Nil shows the page in the dashboard's own frame.
+	//
+	// The Content-Security-Policy permits style sheets, scripts, images and fonts of the same origin and
+	// nothing inline. A Layout may replace it through w.Header(). The page may show a new key, so load
+	// only scripts that may read it.
+	Layout func(w http.ResponseWriter, r *http.Request, p Page) error
+
+	// Example is a command that uses a key; the word KEY stands for the key. "" shows a curl command
+	// with the header X-API-Key and a placeholder for the host. The dashboard does not take the host
+	// from the request, because a client chooses it.
 	Example string
 
-	// Scopes are suggested in the form for a new key. Others may be typed.
+	// Scopes are the scopes that the forms offer to a client with AnyScope. Such a client may type others. If the
+	// Issuer has a catalogue (apikey.IssuerOptions.Scopes), the forms offer the catalogue instead, and
+	// keys can get no other scopes. A client without AnyScope may choose among the scopes of its Access.
 	Scopes []string
 
-	// Text is what the pages say. Nil is English; so is each of its fields that is empty.
-	Text *Text
+	// Limiter is the Limiter that enforces the limits of the keys. The page of a key shows what it has left
+	// of each limit. Nil shows the limits alone.
+	Limiter *limit.Limiter
 
-	// TrustedOrigins are the origins, "https://keys.example.com", under which browsers reach the
-	// dashboard, where a proxy changes the Host and browsers without Sec-Fetch-Site are to be
-	// served. See http.CrossOriginProtection.AddTrustedOrigin.
+	// Translate returns the translation of a text of the pages, such as "Revoke key?"; "" keeps the
+	// English text. A text for a value holds a verb of package fmt, such as "%d days ago", and its
+	// translation must hold the same verbs. New translates each text once. Nil keeps English.
+	Translate func(english string) string
+
+	// Lang is the language of the pages, a BCP 47 tag such as "de" or "pt-BR". "" means "en".
+	Lang string
+
+	// Dir is the direction of writing of the pages, "ltr" or "rtl". "" means "ltr".
+	Dir string
+
+	// TrustedOrigins are the dashboard's origins as browsers see them, such as
+	// "https://keys.example.com". They are needed behind a proxy that changes the Host, for browsers
+	// that do not send Sec-Fetch-Site. See http.CrossOriginProtection.AddTrustedOrigin.
 	TrustedOrigins []string
 
-	// FormKey is the key of form tokens, at least 32 bytes. Give one to services with Authorize that
-	// run as several processes: empty is a random one, under which the form of one process is
-	// refused by another, and after a restart. With PasswordHash it is for the login alone,
-	// and empty is one that is derived from the hash; each session has its own.
-	FormKey apikey.Secret
+	// AllowedHosts are the values of Host that the dashboard answers, such as "keys.example.com" or
+	// "192.0.2.1:8096", without regard to case. Other requests get 421. Behind a proxy that changes the
+	// Host, list the hosts that the proxy sends. Empty allows any host.
+	AllowedHosts []string
 
-	// ClientAddr tells where a request comes from, for counting logins; nil is the host in
-	// RemoteAddr. Behind a proxy that is the proxy's, so that ten wrong passwords of
-	// anybody make everybody wait: return the address that your proxy vouches for.
+	// ClientAddr returns the IP address of the client of a request, with or without a port. Nil uses
+	// RemoteAddr. Behind a proxy RemoteAddr is the proxy's address, so that ten wrong passwords from
+	// anywhere would lock all clients out: return the address that your proxy vouches for.
+	//
+	// The address limits wrong passwords: 10 in a row for an address and one more each minute, 20 for an
+	// IPv4 /24 or an IPv6 /56, 40 for a /16 or a /48, 80 for an IPv6 /32, and 300 for all clients and one
+	// more each 10 seconds. A browser has a limit of its own after a login.
 	ClientAddr func(*http.Request) string
 
-	// Logger gets logins at level Info, refused ones at Warn and failures of stores at Error; nil
-	// is slog.Default(). It is never given a password, a key or a query.
+	// Logger logs logins at level Info, refused logins at Warn and failures of stores at Error. It never
+	// gets a password, a key or a query. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
-const minFormKey = 32 // bytes: the strength of the HMAC-SHA256 that it keys
-
-// New returns the dashboard for the keys that issuer makes. Options without a way to know an
-// administrator, or out of their limits, are an error that wraps [apikey.ErrInvalid] and names
-// the field.
-func New(issuer *apikey.Issuer, o Options) (*Handler, error) {
-	if issuer == nil {
-		return nil, invalid("Issuer: nil")
-	}
-	if err := o.validate(); err != nil {
-		return nil, err
-	}
-	text, err := o.Text.complete()
-	if err != nil {
-		return nil, err
-	}
-	h := &Handler{
-		issuer: issuer, keys: issuer.Manager(), text: text, pages: parsePages(),
-		name: o.Name, example: parseExample(cmp.Or(o.Example, defaultExample)), scopes: slices.Clone(o.Scopes),
-		authorize: o.Authorize, clientAddr: o.ClientAddr, logger: o.Logger,
-		formKey: []byte(o.FormKey.Reveal()), once: newOnce(), now: time.Now,
-	}
-	h.audit, _ = apikey.StoreAs[apikey.Auditor](h.keys)
-	_, h.touched = apikey.StoreAs[apikey.Toucher](h.keys)
-	switch {
-	case len(h.formKey) > 0:
-	case o.PasswordHash != "":
-		h.formKey = seal([]byte(o.PasswordHash), []byte("form tokens of package admin"))
-	default:
-		h.formKey = make([]byte, minFormKey)
-		rand.Read(h.formKey) // which does not fail
-	}
-	for _, origin := range o.TrustedOrigins {
-		if err := h.origins.AddTrustedOrigin(origin); err != nil {
-			return nil, invalid("TrustedOrigins: %v", err)
-		}
-	}
-	if o.Authorize == nil {
-		hash, err := parsePasswordHash(o.PasswordHash)
-		if err != nil {
-			return nil, err
-		}
-		if hash.matches("") {
-			return nil, invalid("PasswordHash: that of an empty password")
-		}
-		h.passwords = newPasswords(hash.matches)
-		h.attempts = newAttempts(func() time.Time { return h.now() })
-		h.sessions = newSessions(o.Sessions, o.PasswordHash)
-	}
-	return h, nil
-}
-
 func (o *Options) validate() error {
+	hasHash := o.PasswordHash.Reveal() != ""
 	switch {
-	case o.PasswordHash == "" && o.Authorize == nil:
-		return invalid("PasswordHash, Authorize: neither is set, so nobody could be known as an administrator; set one")
-	case o.PasswordHash != "" && o.Authorize != nil:
-		return invalid("PasswordHash, Authorize: both are set; set one")
+	case !hasHash && o.Authorize == nil:
+		return invalid("PasswordHash, Authorize", "neither is set, so the dashboard could not identify administrators; set one")
+	case hasHash && o.Authorize != nil:
+		return invalid("PasswordHash, Authorize", "both are set; set one")
 	case o.Sessions != nil && o.Authorize != nil:
-		return invalid("Sessions: without a login there are none; leave it nil with Authorize")
+		return invalid("Sessions", "set with Authorize, which needs no sessions")
 	case o.Sessions != nil && (o.Sessions.Store == nil || o.Sessions.Codec == nil || o.Sessions.Lifetime <= 0):
-		return invalid("Sessions: want a manager made by scs.New, with a Store, a Codec and a Lifetime")
+		return invalid("Sessions", "want a manager made by scs.New, with a Store, a Codec and a Lifetime")
 	case utf8.RuneCountInString(o.Name) > 100 || !utf8.ValidString(o.Name):
-		return invalid("Name: want at most 100 characters of UTF-8")
+		return invalid("Name", "want at most 100 characters of UTF-8")
+	case !validHome(o.Home):
+		return invalid("Home", "want a path such as / or an http or https URL without a password")
 	case o.Example != "" && (len(parseExample(o.Example)) < 2 || len(o.Example) > 1000):
-		return invalid("Example: want a command of at most 1000 bytes in which the word %s stands for the key", keyInExample)
+		return invalid("Example", "want a command of at most 1000 bytes with the word %s in place of the key", keyInExample)
+	case o.Lang != "" && !languageTag.MatchString(o.Lang):
+		return invalid("Lang", "%.100q: want a BCP 47 tag such as de or pt-BR", o.Lang)
+	case o.Dir != "" && o.Dir != "ltr" && o.Dir != "rtl":
+		return invalid("Dir", "%.100q: want ltr or rtl", o.Dir)
 	}
-	if n := len(o.FormKey.Reveal()); n > 0 && n < minFormKey {
-		return invalid("FormKey: %d bytes; want at least %d random ones", n, minFormKey)
+	for _, host := range o.AllowedHosts {
+		if !validHost(host) {
+			return invalid("AllowedHosts", "%.100q: want a host as browsers send it, such as keys.example.com or 192.0.2.1:8096", host)
+		}
 	}
 	for _, scope := range o.Scopes {
 		key := apikey.Key{ID: "scope", Name: "scope", Scopes: []string{scope}}
@@ -150,6 +149,71 @@ func (o *Options) validate() error {
 	return nil
 }
 
-func invalid(format string, args ...any) error {
-	return fmt.Errorf("admin: %w "+format, append([]any{apikey.ErrInvalid}, args...)...)
+// validHome reports whether s is the URL of a page and names its host plainly.
+func validHome(s string) bool {
+	u, err := url.Parse(s)
+	switch {
+	case err != nil || u.User != nil || strings.Contains(s, "\\") || strings.HasPrefix(s, "//"):
+		return false
+	case u.Scheme == "http" || u.Scheme == "https":
+		return u.Hostname() != ""
+	}
+	return s == "" || u.Scheme == "" && strings.HasPrefix(s, "/")
+}
+
+// validHost reports whether s is a host name or an IP address, with or without a port.
+func validHost(s string) bool {
+	host := s
+	if name, port, err := net.SplitHostPort(s); err == nil {
+		n, err := strconv.ParseUint(port, 10, 16)
+		if err != nil || n == 0 || port[0] == '0' {
+			return false
+		}
+		host = strings.TrimSuffix(s, ":"+port)
+		if strings.Contains(name, ":") != strings.HasPrefix(host, "[") {
+			return false
+		}
+	}
+	if strings.HasPrefix(host, "[") {
+		ip, err := netip.ParseAddr(strings.TrimSuffix(host[1:], "]"))
+		return err == nil && ip.Is6() && ip.Zone() == "" && strings.HasSuffix(host, "]")
+	}
+	return host != "" && len(host) <= 253 && !strings.ContainsFunc(host, func(r rune) bool {
+		return (r < 'a' || r > 'z') && (r < 'A' || r > 'Z') && (r < '0' || r > '9') && r != '-' && r != '.' && r != '_'
+	})
+}
+
+const (
+	defaultExample = "curl -H 'X-API-Key: KEY' https://your-service.example/"
+	keyInExample   = "KEY"
+)
+
+// An example is a command that uses a key, split at each place of the key.
+type example []string
+
+// parseExample splits a command at each KEY that is a whole word. X-API-KEY contains no such word.
+func parseExample(command string) (e example) {
+	from, at := 0, 0
+	for {
+		i := strings.Index(command[at:], keyInExample)
+		if i < 0 {
+			return append(e, command[from:])
+		}
+		i, at = at+i, at+i+len(keyInExample)
+		before, _ := utf8.DecodeLastRuneInString(command[:i])
+		after, _ := utf8.DecodeRuneInString(command[at:])
+		if !inWord(before) && !inWord(after) {
+			e = append(e, command[from:i])
+			from = at
+		}
+	}
+}
+
+func inWord(r rune) bool { return r == '-' || r == '_' || unicode.IsLetter(r) || unicode.IsDigit(r) }
+
+// with returns the command with a key.
+func (e example) with(key string) string { return strings.Join(e, key) }
+
+func invalid(field, format string, args ...any) error {
+	return fmt.Errorf("admin: %w", &apikey.InvalidError{Field: field, Problem: fmt.Sprintf(format, args...)})
 }

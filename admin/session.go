@@ -7,7 +7,9 @@ import (
 	"crypto/subtle"
 	"encoding/base64"
 	"net/http"
+	"slices"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/alexedwards/scs/v2"
@@ -18,29 +20,32 @@ const (
 	ownLifetime    = 12 * time.Hour
 	ownIdleTimeout = time.Hour
 
-	// The names of values in sessions and records, which a host's sessions have others beside.
-	recordValue  = "apikey.admin.record"
-	boundValue   = "apikey.admin.bound"
-	formKeyValue = "apikey.admin.formkey"
+	// Names of values in sessions and records. The sessions of an application hold other values too.
+	secureValue = "apikey.admin.secure"
+	recordValue = "apikey.admin.record"
+	hashesValue = "apikey.admin.bound"
 )
 
-// sessions keeps who is logged in. A session alone logs nobody in: it names a record, which is
-// written at the login, deleted at the logout and by nothing else. scs 2.9.0 with an idle timeout
-// writes a session back that was loaded before a logout, and with it what it names; the
-// record stays deleted, so the logout holds. The record lies in the same store, under a
-// token of its own.
+// sessions keeps logins in the sessions of scs.
+//
+// A session alone is not a login: it names a record in the same store, under a token of its own. Only a
+// login writes the record and only a logout deletes it. scs 2.9.0 with an idle timeout writes a
+// session back that it loaded before a logout; the deleted record makes that session worthless.
 type sessions struct {
 	manager *scs.SessionManager
-	own     bool
-	bound   string // to which password sessions are bound: a new one ends them
+	own     bool   // the application has no manager
+	hash    string // digest of the password hash; another one ends all sessions
 }
+
+// maxHashes is how many password hashes one session can have.
+const maxHashes = 16
 
 func newSessions(manager *scs.SessionManager, passwordHash string) *sessions {
 	sum := sha256.Sum256([]byte(passwordHash))
-	s := &sessions{manager: manager, bound: base64.RawURLEncoding.EncodeToString(sum[:])}
+	s := &sessions{manager: manager, hash: base64.RawURLEncoding.EncodeToString(sum[:])}
 	if manager == nil {
 		s.own = true
-		// Not scs.New, which starts a goroutine that cannot be stopped.
+		// scs.New would start a goroutine that cannot be stopped.
 		s.manager = &scs.SessionManager{
 			Lifetime:    ownLifetime,
 			IdleTimeout: ownIdleTimeout,
@@ -52,44 +57,67 @@ func newSessions(manager *scs.SessionManager, passwordHash string) *sessions {
 	return s
 }
 
-// A session is that of one request. record is "" if nobody is logged in.
+// A session is the session of one request.
 type session struct {
 	*sessions
 	ctx     context.Context
-	hosted  bool // the host's LoadAndSave stands around and writes it
-	record  string
-	formKey []byte
+	wrapped bool   // LoadAndSave of the application wraps the dashboard and writes the session
+	record  string // token of the record of a login with this password hash, or ""
+
+	// hashes are the digests of the password hashes that the login's password has matched. Processes
+	// that share sessions may have different hashes of one password, because each hash has its own
+	// salt. A process cannot compare such hashes, so each process asks for the password once.
+	hashes    []string
+	otherHash bool // the login's password has not been checked against this password hash
 }
 
 type loadedKey struct{}
 
-// open returns the session of a request, and marks it as used.
+// open returns the session of a request and extends its idle timeout.
 func (s *sessions) open(w http.ResponseWriter, r *http.Request) (*session, error) {
 	parent := r.Context()
 	if s.own {
-		parent = context.Background() // in which no other manager has left a session
+		parent = context.Background() // holds no session of another manager
 	}
 	before := context.WithValue(parent, loadedKey{}, true)
-	var token string
-	if cookie, err := r.Cookie(s.manager.Cookie.Name); err == nil {
-		token = cookie.Value
-	}
+	token, secure := s.token(r)
 	ctx, err := s.manager.Load(before, token)
 	if err != nil {
 		return nil, err
 	}
-	// Load returns its argument if there is a session in it.
-	session := &session{sessions: s, ctx: ctx, hosted: ctx == before}
+	if s.own && !secure && s.manager.GetBool(ctx, secureValue) {
+		// An attacker on the network has planted the token, under the name without __Secure-.
+		if ctx, err = s.manager.Load(before, ""); err != nil {
+			return nil, err
+		}
+	}
+	// Load returns its argument if that holds a session already.
+	session := &session{sessions: s, ctx: ctx, wrapped: ctx == before}
 	if err := session.findRecord(); err != nil || session.record == "" {
 		return session, err
 	}
-	if s.manager.IdleTimeout > 0 && !session.hosted {
+	if s.manager.IdleTimeout > 0 && !session.wrapped {
 		return session, session.write(w, r, false)
 	}
 	return session, nil
 }
 
-// findRecord sets record and formKey if there is a record of a login with today's password.
+// token returns the token in the cookie of a request, and whether only TLS can have set that cookie.
+func (s *sessions) token(r *http.Request) (token string, secure bool) {
+	names := []string{s.manager.Cookie.Name}
+	if s.own {
+		names = cookieNames(ownCookie)
+	}
+	for _, name := range names {
+		if cookie, err := r.Cookie(name); err == nil {
+			return cookie.Value, strings.HasPrefix(name, securePrefix)
+		}
+	}
+	return "", false
+}
+
+// findRecord sets hashes if the session has a record, and record if the login was with this password
+// hash.
 func (s *session) findRecord() error {
 	token := s.manager.GetString(s.ctx, recordValue)
 	if token == "" {
@@ -103,44 +131,53 @@ func (s *session) findRecord() error {
 	if err != nil {
 		return err
 	}
-	bound, _ := values[boundValue].(string)
-	encoded, _ := values[formKeyValue].(string)
-	key, err := base64.RawURLEncoding.DecodeString(encoded)
-	if err != nil || len(key) < minFormKey || subtle.ConstantTimeCompare([]byte(bound), []byte(s.bound)) != 1 {
-		return nil
+	joined, _ := values[hashesValue].(string)
+	s.hashes = strings.Fields(joined)
+	if s.otherHash = !slices.ContainsFunc(s.hashes, s.isCurrent); !s.otherHash {
+		s.record = token
 	}
-	s.record, s.formKey = token, key
 	return nil
 }
 
-// begin logs in: under a new token, the old one and its record being dead (OWASP Session Management
-// Cheat Sheet, "Renew the Session ID After Any Privilege Level Change").
+func (s *sessions) isCurrent(hash string) bool {
+	return subtle.ConstantTimeCompare([]byte(hash), []byte(s.hash)) == 1
+}
+
+// begin logs in under a new token and deletes the old session and its record (OWASP Session Management
+// Cheat Sheet, "Renew the Session ID After Any Privilege Level Change"). The caller has checked the
+// password.
 func (s *session) begin(w http.ResponseWriter, r *http.Request) error {
-	if err := s.forgetRecord(); err != nil {
+	if err := s.deleteRecord(); err != nil {
 		return err
 	}
 	if err := s.manager.RenewToken(s.ctx); err != nil {
 		return err
 	}
+	hashes := append([]string{s.hash}, slices.DeleteFunc(s.hashes, s.isCurrent)...)
+	hashes = hashes[:min(len(hashes), maxHashes)]
 	expiry := time.Now().Add(s.manager.Lifetime).UTC()
-	data, err := s.manager.Codec.Encode(expiry, map[string]any{boundValue: s.bound, formKeyValue: randomToken()})
+	data, err := s.manager.Codec.Encode(expiry, map[string]any{hashesValue: strings.Join(hashes, " ")})
 	if err != nil {
 		return err
 	}
-	record := randomToken()
+	record := rand.Text()
 	if err := s.commit(record, data, expiry); err != nil {
 		return err
 	}
+	s.record, s.hashes = record, hashes
 	s.manager.Put(s.ctx, recordValue, record)
-	if s.hosted {
+	if s.own {
+		s.manager.Put(s.ctx, secureValue, overTLS(r))
+	}
+	if s.wrapped {
 		return nil
 	}
 	return s.write(w, r, true)
 }
 
-// end logs out. Of a host's session only the login goes: the rest is the host's.
+// end logs out. It keeps the other values of an application's session.
 func (s *session) end(w http.ResponseWriter, r *http.Request) error {
-	if err := s.forgetRecord(); err != nil {
+	if err := s.deleteRecord(); err != nil {
 		return err
 	}
 	if s.own {
@@ -151,13 +188,13 @@ func (s *session) end(w http.ResponseWriter, r *http.Request) error {
 		return nil
 	}
 	s.manager.Remove(s.ctx, recordValue)
-	if err := s.manager.RenewToken(s.ctx); err != nil || s.hosted {
+	if err := s.manager.RenewToken(s.ctx); err != nil || s.wrapped {
 		return err
 	}
 	return s.write(w, r, true)
 }
 
-func (s *session) forgetRecord() error {
+func (s *session) deleteRecord() error {
 	record := s.manager.GetString(s.ctx, recordValue)
 	if record == "" {
 		return nil
@@ -165,8 +202,7 @@ func (s *session) forgetRecord() error {
 	return s.delete(record)
 }
 
-// write stores the session, and tells the browser of it if its token is new or its cookie has
-// an end that moves.
+// write stores the session. It sets the cookie if the token is new or the cookie's expiry moves.
 func (s *session) write(w http.ResponseWriter, r *http.Request, renewed bool) error {
 	token, expiry, err := s.manager.Commit(s.ctx)
 	switch {
@@ -180,27 +216,13 @@ func (s *session) write(w http.ResponseWriter, r *http.Request, renewed bool) er
 	return nil
 }
 
-// setOwnCookie sets the cookie of the handler's own manager. It has no Path: only login and logout
-// set it, so browsers take the folder of their URL, which is the dashboard under whatever
-// prefix they see it. A TLS proxy is known by the Origin, which a page cannot forge. Lax, so that
-// a link to a key from a chat works: a GET changes nothing, and a form of another site is sent
-// without the cookie.
+// setOwnCookie sets the cookie of the dashboard's own manager; an empty token deletes it.
 func (s *session) setOwnCookie(w http.ResponseWriter, r *http.Request, token string) {
-	cookie := &http.Cookie{
-		Name: ownCookie, Value: token, HttpOnly: true, SameSite: http.SameSiteLaxMode,
-		Secure: r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://"),
-	}
+	cookie := dashboardCookie(r, ownCookie, token)
 	if token == "" {
 		cookie.MaxAge = -1
 	}
 	http.SetCookie(w, cookie)
-}
-
-// randomToken returns 32 random bytes in the length that stores have room for, 43 characters.
-func randomToken() string {
-	b := make([]byte, 32)
-	rand.Read(b) // which does not fail
-	return base64.RawURLEncoding.EncodeToString(b)
 }
 
 func (s *session) find(token string) ([]byte, bool, error) {
@@ -222,4 +244,52 @@ func (s *session) delete(token string) error {
 		return store.DeleteCtx(s.ctx, token)
 	}
 	return s.manager.Store.Delete(token)
+}
+
+// A sessionStore keeps sessions in memory. Unlike scs's memstore it starts no goroutine: Commit removes
+// expired sessions. Only a client that knows the password causes a Commit, so the store stays small.
+type sessionStore struct {
+	mu       sync.Mutex
+	sessions map[string]storedSession
+}
+
+type storedSession struct {
+	data   []byte
+	expiry time.Time
+}
+
+// Find returns the data of a session that has not expired.
+func (s *sessionStore) Find(token string) ([]byte, bool, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	found, ok := s.sessions[token]
+	if !ok || !time.Now().Before(found.expiry) {
+		return nil, false, nil
+	}
+	return found.data, true, nil
+}
+
+// Commit stores the data of a session until expiry.
+func (s *sessionStore) Commit(token string, data []byte, expiry time.Time) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	now := time.Now()
+	for t, session := range s.sessions {
+		if !now.Before(session.expiry) {
+			delete(s.sessions, t)
+		}
+	}
+	if s.sessions == nil {
+		s.sessions = map[string]storedSession{}
+	}
+	s.sessions[token] = storedSession{data, expiry}
+	return nil
+}
+
+// Delete removes a session if the store has it.
+func (s *sessionStore) Delete(token string) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.sessions, token)
+	return nil
 }

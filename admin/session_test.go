@@ -1,9 +1,9 @@
 package admin
 
 import (
+	"crypto/rand"
 	"net/http"
 	"net/url"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -16,64 +16,109 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-func TestALoginBeginsANewSessionAndTheOldOneIsDead(t *testing.T) {
+func TestLoginReplacesTheSession(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
 	v := s.visitor()
 	v.login()
 	old := v.cookies()
-	require.Len(t, old, 1)
-	assert.False(t, strings.Contains(old[0].Value, "="))
+	token := cookieNamed(t, old, securePrefix+ownCookie).Value
 	v.loginAgain()
-	require.Len(t, v.cookies(), 1)
-	assert.NotEqual(t, old[0].Value, v.cookies()[0].Value, "a login changes the token")
+	assert.NotEqual(t, token, cookieNamed(t, v.cookies(), securePrefix+ownCookie).Value, "a login changes the token")
 	thief := s.visitor()
 	thief.set(old)
-	assert.False(t, thief.loggedIn(), "the token from before the second login")
+	assert.False(t, thief.loggedIn(), "the token before the second login")
 	assert.True(t, v.loggedIn())
 }
 
-// loginAgain logs in where somebody is logged in, by a form of that session.
-func (v *visitor) loginAgain() {
-	v.s.t.Helper()
-	form := url.Values{"token": {v.get("/admin/add").token()}, "password": {testPassword}}
-	require.Equal(v.s.t, http.StatusSeeOther, v.do("POST", "/admin/login", form.Encode()).StatusCode)
-}
-
-func TestTheCookieIsTheDashboardsAlone(t *testing.T) {
+func TestCookieAttributes(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
 	set := s.visitor().login().Cookies()
-	require.Len(t, set, 1)
-	assert.True(t, set[0].HttpOnly)
-	assert.True(t, set[0].Secure)
-	assert.Equal(t, http.SameSiteLaxMode, set[0].SameSite, "a link from elsewhere works")
-	assert.Empty(t, set[0].Path, "a browser takes /admin")
-	assert.Empty(t, set[0].Domain)
+	assert.Len(t, set, 2)
+	for _, name := range []string{ownCookie, deviceCookie} {
+		cookie := cookieNamed(t, set, securePrefix+name)
+		assert.True(t, cookie.HttpOnly)
+		assert.True(t, cookie.Secure)
+		assert.Equal(t, http.SameSiteLaxMode, cookie.SameSite, "a link from another site works")
+		assert.Empty(t, cookie.Path, "a browser uses the folder /admin")
+		assert.Empty(t, cookie.Domain)
+	}
 }
 
-// ways are those in which sessions are kept. Each returns a site, and the handler under which a
-// browser sees it.
-var ways = map[string]func(t *testing.T) (*site, http.Handler){
-	"its own sessions": func(t *testing.T) (*site, http.Handler) {
+// The proxy terminates TLS. The dashboard sees plain HTTP and the Origin of the browser.
+func TestCookieIsSecureIfTheBrowserSeesTLS(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	for origin, secure := range map[string]bool{"https://dashboard.example": true, "http://dashboard.example": false} {
+		v := s.visitor()
+		v.client.Transport = inProcess{s.mux, false}
+		v.header.Set("Host", "dashboard.example")
+		v.header.Set("Origin", origin)
+		assert.Equal(t, secure, v.login().Cookies()[0].Secure, origin)
+	}
+}
+
+// sessionCookie returns the name of the session cookie over TLS.
+func (s *site) sessionCookie() string {
+	if s.handler.sessions.own {
+		return securePrefix + ownCookie
+	}
+	return s.handler.sessions.manager.Cookie.Name
+}
+
+func cookieNamed(t *testing.T, cookies []*http.Cookie, name string) *http.Cookie {
+	t.Helper()
+	for _, cookie := range cookies {
+		if cookie.Name == name {
+			return cookie
+		}
+	}
+	require.Fail(t, "no cookie "+name)
+	return nil
+}
+
+// An attacker on the network can set the cookie without the prefix __Secure-, but not with it.
+func TestTLSTokenIsIgnoredInAPlainCookie(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{})
+	v, victim := s.visitor(), s.visitor()
+	v.login()
+	token := cookieNamed(t, v.cookies(), securePrefix+ownCookie).Value
+	victim.set([]*http.Cookie{{Name: ownCookie, Value: token}})
+	assert.False(t, victim.loggedIn())
+	victim.set([]*http.Cookie{{Name: securePrefix + ownCookie, Value: token, Secure: true}})
+	assert.True(t, victim.loggedIn())
+}
+
+// sessionSetups makes sites that keep sessions in different ways. Browsers see the handler.
+var sessionSetups = map[string]func(t *testing.T) (*site, http.Handler){
+	"own sessions": func(t *testing.T) (*site, http.Handler) {
 		s := newSite(t, Options{})
 		return s, s.mux
 	},
-	"the host's sessions": func(t *testing.T) (*site, http.Handler) {
+	"sessions of the application": func(t *testing.T) (*site, http.Handler) {
 		s := newSite(t, Options{Sessions: hostSessions()})
 		return s, s.mux
 	},
-	"the host's sessions, and its manager around": func(t *testing.T) (*site, http.Handler) {
+	"sessions of the application in LoadAndSave": func(t *testing.T) (*site, http.Handler) {
 		manager := hostSessions()
 		s := newSite(t, Options{Sessions: manager})
 		return s, manager.LoadAndSave(s.mux)
 	},
 }
 
-// scs 2.9.0 with an idle timeout writes back a session that was loaded before a logout.
-func TestALogoutHoldsAgainstARequestThatBeganBefore(t *testing.T) {
+func hostSessions() *scs.SessionManager {
+	manager := scs.New()
+	manager.IdleTimeout = manager.Lifetime / 2
+	manager.Cookie.Secure = true
+	return manager
+}
+
+// scs 2.9.0 with an idle timeout writes back a session that it loaded before a logout.
+func TestLogoutHoldsAgainstASlowRequest(t *testing.T) {
 	t.Parallel()
-	for name, way := range ways {
+	for name, way := range sessionSetups {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, handler := way(t)
@@ -83,10 +128,10 @@ func TestALogoutHoldsAgainstARequestThatBeganBefore(t *testing.T) {
 			v.at(handler, "/admin/")
 			v.login()
 			old := v.cookies()
-			out := url.Values{"token": {v.get("/admin/add").token()}}
+			out := url.Values{"nonce": {v.get("/admin/add").nonce()}}
 
 			entered, leave := make(chan struct{}), make(chan struct{})
-			store.gate(2, entered, leave) // it has read the session, then the record of the login
+			store.gate(2, entered, leave) // the first read gets the session, the second the record of the login
 			slow := make(chan answer)
 			go func() { slow <- v.get("/admin/") }()
 			<-entered
@@ -94,7 +139,7 @@ func TestALogoutHoldsAgainstARequestThatBeganBefore(t *testing.T) {
 			close(leave)
 			assert.Equal(t, http.StatusOK, (<-slow).StatusCode)
 
-			_, found, err := store.Find(old[0].Value)
+			_, found, err := store.Find(cookieNamed(t, old, s.sessionCookie()).Value)
 			require.NoError(t, err)
 			require.True(t, found, "the slow request has written the session back")
 			assert.False(t, v.loggedIn())
@@ -106,7 +151,7 @@ func TestALogoutHoldsAgainstARequestThatBeganBefore(t *testing.T) {
 	}
 }
 
-// slowSessions are a store of sessions in which a read can be made to wait after it has read.
+// slowSessions is a session store whose reads can be made to wait before they return.
 type slowSessions struct {
 	scs.Store
 	mu    sync.Mutex
@@ -114,7 +159,7 @@ type slowSessions struct {
 	wait  func()
 }
 
-// gate lets the nth read from now on wait.
+// gate makes the nth read from now on wait.
 func (s *slowSessions) gate(nth int, entered, leave chan struct{}) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
@@ -134,40 +179,46 @@ func (s *slowSessions) Find(token string) ([]byte, bool, error) {
 	return data, found, err
 }
 
-// Otherwise two of them would write the session, and tell of it.
-func TestOneManagerTellsOfASession(t *testing.T) {
+// Two managers must not both write the session and set its cookie.
+func TestSessionCookieIsSetOnce(t *testing.T) {
 	t.Parallel()
-	for name, way := range ways {
+	for name, way := range sessionSetups {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, handler := way(t)
 			v := s.visitor()
 			v.at(handler, "/admin/")
-			assert.Len(t, v.login().Cookies(), 1)
+			told := 0
+			for _, cookie := range v.login().Cookies() {
+				if cookie.Name == s.sessionCookie() {
+					told++
+				}
+			}
+			assert.Equal(t, 1, told)
 			assert.LessOrEqual(t, len(v.get("/admin/").Cookies()), 1)
 			assert.True(t, v.loggedIn())
-			a := v.do("POST", "/admin/logout", url.Values{"token": {v.get("/admin/").token()}}.Encode())
+			a := v.do("POST", "/admin/logout", url.Values{"nonce": {v.get("/admin/").nonce()}}.Encode())
 			assert.Equal(t, http.StatusSeeOther, a.StatusCode)
 			assert.False(t, v.loggedIn())
 		})
 	}
 }
 
-// Somebody else knows the cookie that a browser comes with, since it is from there.
-func TestACookieThatWasPlantedIsWorthNothingAfterALogin(t *testing.T) {
+// An attacker has planted the cookie of the victim and knows its token.
+func TestPlantedCookieIsNotLoggedIn(t *testing.T) {
 	t.Parallel()
-	for name, way := range ways {
+	for name, way := range sessionSetups {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			s, handler := way(t)
 			manager := s.handler.sessions.manager
 			ctx, err := manager.Load(t.Context(), "")
 			require.NoError(t, err)
-			manager.Put(ctx, "basket", "of the host")
+			manager.Put(ctx, "basket", "of the application")
 			token, _, err := manager.Commit(ctx)
 			require.NoError(t, err)
-			for what, planted := range map[string]string{"of a session": token, "of none": randomToken()} {
-				cookies := []*http.Cookie{{Name: manager.Cookie.Name, Value: planted, Path: manager.Cookie.Path}}
+			for what, planted := range map[string]string{"a session": token, "no session": rand.Text()} {
+				cookies := []*http.Cookie{{Name: s.sessionCookie(), Value: planted, Path: manager.Cookie.Path, Secure: true}}
 				victim, thief := s.visitor(), s.visitor()
 				for _, v := range []*visitor{victim, thief} {
 					v.at(handler, "/admin/")
@@ -184,10 +235,10 @@ func TestACookieThatWasPlantedIsWorthNothingAfterALogin(t *testing.T) {
 	}
 }
 
-func TestItsOwnSessionsEnd(t *testing.T) {
+func TestOwnSessionsExpire(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{})
-	t.Context().Done() // makes its channel here, or it would be of the first bubble
+	t.Context().Done() // makes its channel outside of the first bubble
 	newVisitor := func() *visitor {
 		v := s.visitor()
 		v.at(s.mux, "/admin/")
@@ -197,7 +248,7 @@ func TestItsOwnSessionsEnd(t *testing.T) {
 	t.Run("after an hour without a request", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			v := newVisitor()
-			for range 3 { // each request begins the hour anew
+			for range 3 { // each request restarts the hour
 				time.Sleep(ownIdleTimeout - time.Second)
 				assert.True(t, v.loggedIn())
 			}
@@ -205,7 +256,7 @@ func TestItsOwnSessionsEnd(t *testing.T) {
 			assert.False(t, v.loggedIn())
 		})
 	})
-	t.Run("after twelve hours in any case", func(t *testing.T) {
+	t.Run("after twelve hours", func(t *testing.T) {
 		synctest.Test(t, func(t *testing.T) {
 			v := newVisitor()
 			for began := time.Now(); time.Since(began) < ownLifetime-30*time.Minute; time.Sleep(30 * time.Minute) {
@@ -217,13 +268,6 @@ func TestItsOwnSessionsEnd(t *testing.T) {
 	})
 }
 
-func hostSessions() *scs.SessionManager {
-	manager := scs.New()
-	manager.IdleTimeout = manager.Lifetime / 2
-	manager.Cookie.Secure = true
-	return manager
-}
-
 func TestAnotherPasswordEndsAllSessions(t *testing.T) {
 	t.Parallel()
 	manager := hostSessions()
@@ -233,12 +277,12 @@ func TestAnotherPasswordEndsAllSessions(t *testing.T) {
 	require.True(t, v.loggedIn())
 	hash, err := HashPassword(apikey.NewSecret("another password"))
 	require.NoError(t, err)
-	s.handler.sessions = newSessions(manager, hash) // as after a restart with that hash
+	s.handler.sessions = newSessions(manager, hash.Reveal()) // as after a restart with another hash
 	assert.False(t, v.loggedIn())
 }
 
-// Who is not logged in could fill the store otherwise.
-func TestALogoutOfNobodyWritesNothing(t *testing.T) {
+// Otherwise clients without a login could fill the store.
+func TestLogoutWithoutALoginWritesNothing(t *testing.T) {
 	t.Parallel()
 	manager := hostSessions()
 	recorded := &recordedSessions{Store: manager.Store}
@@ -248,4 +292,65 @@ func TestALogoutOfNobodyWritesNothing(t *testing.T) {
 	assert.Equal(t, http.StatusSeeOther, a.StatusCode)
 	assert.Empty(t, a.Cookies())
 	assert.Empty(t, recorded.written())
+}
+
+// node returns a site with its own hash of a password and the sessions of all nodes.
+func node(t *testing.T, manager *scs.SessionManager, password string) *site {
+	t.Helper()
+	return newSite(t, Options{PasswordHash: apikey.NewSecret(cheapHash(password)), Sessions: manager})
+}
+
+// on sends the requests of a visitor to another node, as a load balancer does.
+func (v *visitor) on(s *site) *visitor {
+	v.at(s.mux, "/admin/")
+	return v
+}
+
+func TestSessionHoldsOnNodesWithDifferentHashes(t *testing.T) {
+	t.Parallel()
+	manager := hostSessions()
+	one, two := node(t, manager, testPassword), node(t, manager, testPassword)
+	v := one.visitor()
+	v.on(one).login()
+	require.True(t, v.loggedIn())
+	assert.False(t, v.on(two).loggedIn(), "a node that has not checked the password")
+	assert.Contains(t, two.log.String(), "have different hashes")
+	assert.True(t, v.on(one).loggedIn(), "a request to the other node ends no session")
+
+	v.on(two).login()
+	for range 3 {
+		assert.True(t, v.on(two).loggedIn())
+		assert.True(t, v.on(one).loggedIn(), "a login on the other node ends no session")
+	}
+	v.on(two).do("POST", "/admin/logout", "")
+	assert.False(t, v.on(one).loggedIn())
+	assert.False(t, v.on(two).loggedIn())
+}
+
+func TestAnotherPasswordEndsASessionOnEachNode(t *testing.T) {
+	t.Parallel()
+	manager := hostSessions()
+	one, two := node(t, manager, testPassword), node(t, manager, testPassword)
+	v := one.visitor()
+	v.on(one).login()
+	v.on(two).login()
+	changed := [...]*site{node(t, manager, "another password"), node(t, manager, "another password")}
+	for _, s := range changed {
+		assert.False(t, v.on(s).loggedIn())
+		a := v.on(s).post("/admin/add", "name", "Backup job", "expiry", "never")
+		assert.NotEqual(t, http.StatusOK, a.StatusCode)
+		assert.Empty(t, s.keys())
+	}
+}
+
+// A session is valid for a hash only if the password was checked against that hash.
+func TestLoginOnOneNodeIsNotALoginOnAnother(t *testing.T) {
+	t.Parallel()
+	manager := hostSessions()
+	one, two := node(t, manager, testPassword), node(t, manager, "another password")
+	v := one.visitor()
+	v.on(one).login()
+	require.Equal(t, http.StatusUnauthorized, v.on(two).tryLogin(testPassword))
+	assert.False(t, v.on(two).loggedIn())
+	assert.True(t, v.on(one).loggedIn())
 }

@@ -1,7 +1,10 @@
 package admin
 
 import (
+	"context"
+	"crypto/rand"
 	"crypto/tls"
+	"encoding/base64"
 	"io"
 	"log/slog"
 	"net/http"
@@ -16,27 +19,50 @@ import (
 
 	"github.com/alexedwards/scs/v2"
 	"github.com/stretchr/testify/require"
+	"golang.org/x/crypto/argon2"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/manage"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
 const testPassword = "correct horse battery staple"
 
-// testHash is made once: hashing takes long by design.
-var testHash = sync.OnceValue(func() string {
-	hash, err := HashPassword(apikey.NewSecret(testPassword))
-	if err != nil {
-		panic(err)
-	}
-	return hash
-})
+// testHash is the cheapest hash that New accepts, made once, because hashing takes long by design.
+var testHash = sync.OnceValue(func() apikey.Secret { return apikey.NewSecret(cheapHash(testPassword)) })
 
-// A site is a dashboard being served under /admin/ by TLS, and an API beside it at /api.
+func cheapHash(password string) string {
+	salt := make([]byte, saltLen)
+	rand.Read(salt)
+	sum := argon2.IDKey([]byte(password), salt, 5, 7168, 1, sumLen)
+	return "$argon2id$v=19$m=7168,t=5,p=1$" + base64.RawStdEncoding.EncodeToString(salt) + "$" + base64.RawStdEncoding.EncodeToString(sum)
+}
+
+// ann makes every client an administrator, without the cost of a login.
+func ann(r *http.Request) (manage.Access, error) { return named("ann")(r) }
+
+// named makes every client an administrator with a name.
+func named(actor string) func(*http.Request) (manage.Access, error) {
+	return func(*http.Request) (manage.Access, error) {
+		return manage.Access{Actor: actor, AllOwners: true, AnyScope: true}, nil
+	}
+}
+
+// deskOf returns the desk of a store.
+func deskOf(t testing.TB, store apikey.KeyManager, o apikey.IssuerOptions) *manage.Desk {
+	t.Helper()
+	issuer, err := apikey.NewIssuer(store, o)
+	require.NoError(t, err)
+	desk, err := manage.New(issuer)
+	require.NoError(t, err)
+	return desk
+}
+
+// A site serves a dashboard under /admin/ and an API at /api, over TLS.
 type site struct {
 	t       testing.TB
-	handler *Handler
-	store   *auditedStore
+	handler *dashboard
+	store   *testStore
 	issuer  *apikey.Issuer
 	mux     *http.ServeMux
 	server  *httptest.Server
@@ -45,15 +71,15 @@ type site struct {
 
 func newSite(t testing.TB, o Options) *site {
 	t.Helper()
-	s := &site{t: t, store: &auditedStore{Store: memstore.New()}, log: &strings.Builder{}}
-	var err error
-	s.issuer, err = apikey.NewIssuer(s.store, nil)
-	require.NoError(t, err)
-	if o.Authorize == nil && o.PasswordHash == "" {
+	s := &site{t: t, store: &testStore{Store: memstore.New()}, log: &strings.Builder{}}
+	desk := deskOf(t, s.store, apikey.IssuerOptions{})
+	s.issuer = desk.Issuer()
+	if o.Authorize == nil && o.PasswordHash.Reveal() == "" {
 		o.PasswordHash = testHash()
 	}
 	o.Logger = slog.New(slog.NewTextHandler(&lockedWriter{to: s.log}, nil))
-	s.handler, err = New(s.issuer, o)
+	var err error
+	s.handler, err = newDashboard(desk, o)
 	require.NoError(t, err)
 	auth, err := apikey.New(s.store, apikey.Options{Logger: o.Logger})
 	require.NoError(t, err)
@@ -76,7 +102,24 @@ func (w *lockedWriter) Write(b []byte) (int, error) {
 	return w.to.Write(b)
 }
 
-// keys returns all keys, the oldest first.
+// limit gives the dashboard an issuer with options.
+func (s *site) limit(o apikey.IssuerOptions) { s.t.Helper(); s.over(s.store, o) }
+
+// over lets the dashboard use another store.
+func (s *site) over(store apikey.KeyManager, o apikey.IssuerOptions) {
+	s.t.Helper()
+	s.handler.desk = deskOf(s.t, store, o)
+	s.issuer = s.handler.desk.Issuer()
+}
+
+// plain hides the optional methods of a store.
+type plain struct{ apikey.KeyManager }
+
+func (p plain) If(c apikey.Condition) apikey.KeyManager {
+	return p.KeyManager.(apikey.Conditional).If(c)
+}
+
+// keys returns the names of all keys, the oldest first.
 func (s *site) keys() (names []string) {
 	page, err := s.store.List(s.t.Context(), apikey.ListOptions{})
 	require.NoError(s.t, err)
@@ -94,16 +137,23 @@ func (s *site) newest() apikey.Key {
 
 func (s *site) issue(name string) (secret string, key apikey.Key) {
 	s.t.Helper()
-	made, key, err := s.issuer.Issue(s.t.Context(), apikey.Key{Name: name})
+	made, key, err := s.issuer.Issue(s.t.Context(), apikey.NewKey{Name: name})
 	require.NoError(s.t, err)
 	return made.Reveal(), key
 }
 
-// A visitor is a browser, as far as HTTP goes: it keeps cookies and does not follow redirects.
+func (s *site) make(k apikey.NewKey) apikey.Key {
+	s.t.Helper()
+	_, made, err := s.issuer.Issue(s.t.Context(), k)
+	require.NoError(s.t, err)
+	return made
+}
+
+// A visitor is a browser that keeps cookies and does not follow redirects.
 type visitor struct {
 	s      *site
 	client *http.Client
-	header http.Header // that it sends with every request
+	header http.Header // sent with every request
 	prefix string      // of the dashboard
 }
 
@@ -116,12 +166,12 @@ func (s *site) visitor() *visitor {
 	return &visitor{s, &client, http.Header{}, "/admin/"}
 }
 
-// at makes a visitor see the dashboard where another handler has it, without a network.
+// at sends the requests of a visitor to a handler under a prefix, without a network.
 func (v *visitor) at(h http.Handler, prefix string) {
 	v.client.Transport, v.prefix = inProcess{h, true}, prefix
 }
 
-// inProcess hands requests to a handler as a server would.
+// inProcess serves requests by a handler.
 type inProcess struct {
 	handler http.Handler
 	tls     bool
@@ -138,7 +188,7 @@ func (p inProcess) RoundTrip(r *http.Request) (*http.Response, error) {
 	return w.Result(), nil
 }
 
-// An answer is a response that has been read.
+// An answer is a response with its body.
 type answer struct {
 	*http.Response
 	body string
@@ -168,24 +218,23 @@ func (v *visitor) do(method, path, body string) answer {
 
 func (v *visitor) get(path string) answer { v.s.t.Helper(); return v.do("GET", path, "") }
 
-// hrefs finds the links of a page.
+// hrefs finds the URLs in a page.
 var hrefs = regexp.MustCompile(`(?:href|src|action)="([^"]*)"`)
 
-var tokenInPage = regexp.MustCompile(`name="token" value="([^"]+)"`)
+var nonceInPage = regexp.MustCompile(`name="nonce" value="([^"]+)"`)
 
-// token returns the last form token in a page, which is that of its own form.
-func (a answer) token() string {
-	found := tokenInPage.FindAllStringSubmatch(a.body, -1)
-	if len(found) == 0 {
-		return ""
+// nonce returns the nonce of the form in a page, or "".
+func (a answer) nonce() string {
+	if found := nonceInPage.FindStringSubmatch(a.body); found != nil {
+		return found[1]
 	}
-	return found[len(found)-1][1]
+	return ""
 }
 
-// post loads the page with the form and sends it, filled in.
+// post loads the page with the form, fills the form in and sends it.
 func (v *visitor) post(path string, fields ...string) answer {
 	v.s.t.Helper()
-	form := url.Values{"token": {v.get(path).token()}}
+	form := url.Values{"nonce": {v.get(path).nonce()}}
 	for i := 0; i+1 < len(fields); i += 2 {
 		form.Add(fields[i], fields[i+1])
 	}
@@ -199,12 +248,24 @@ func (v *visitor) login() answer {
 	return a
 }
 
+func (v *visitor) tryLogin(password string) int {
+	v.s.t.Helper()
+	return v.post("/admin/login", "password", password).StatusCode
+}
+
+// loginAgain logs in within a session.
+func (v *visitor) loginAgain() {
+	v.s.t.Helper()
+	form := url.Values{"password": {testPassword}}
+	require.Equal(v.s.t, http.StatusSeeOther, v.do("POST", "/admin/login", form.Encode()).StatusCode)
+}
+
 func (v *visitor) loggedIn() bool {
 	v.s.t.Helper()
 	return v.get(v.prefix).StatusCode == http.StatusOK
 }
 
-// cookies are those that the visitor sends to the dashboard.
+// cookies returns the cookies that the visitor sends to the dashboard.
 func (v *visitor) cookies() []*http.Cookie {
 	u, _ := url.Parse(v.s.server.URL + v.prefix)
 	return v.client.Jar.Cookies(u)
@@ -218,7 +279,7 @@ func (v *visitor) set(cookies []*http.Cookie) {
 // regexpKey finds a key of the default Format.
 var regexpKey = regexp.MustCompile(`ak_[0-9A-Za-z]{36}`)
 
-// recordedSessions remember all that was ever written to a store of sessions.
+// recordedSessions records all data that is written to a session store.
 type recordedSessions struct {
 	scs.Store
 	mu  sync.Mutex
@@ -238,5 +299,137 @@ func (s *recordedSessions) written() string {
 	return s.all.String()
 }
 
-// regexpNext finds the link to the next page.
-var regexpNext = regexp.MustCompile(`rel="next" href="([^"]+)"`)
+// A testStore is a memstore whose methods wait or fail on demand.
+type testStore struct {
+	*memstore.Store
+	mu    sync.Mutex
+	gates map[string]func() // by method: makes its next call wait
+	errs  map[string]error  // by method: its result
+
+	passes int // calls that succeed before errs counts
+}
+
+func (s *testStore) fails(method string, err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.errs, s.passes = map[string]error{method: err}, 0
+}
+
+// failsAfter makes a method fail after n calls.
+func (s *testStore) failsAfter(method string, n int, err error) {
+	s.fails(method, err)
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.passes = n
+}
+
+// gate makes the next call of a method close entered and wait until leave is closed.
+func (s *testStore) gate(method string, entered, leave chan struct{}) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.gates = map[string]func(){method: func() { close(entered); <-leave }}
+}
+
+func (s *testStore) pass(method string) error {
+	s.mu.Lock()
+	wait, err := s.gates[method], s.errs[method]
+	delete(s.gates, method)
+	if err != nil && s.passes > 0 {
+		s.passes--
+		err = nil
+	}
+	s.mu.Unlock()
+	if wait != nil {
+		wait()
+	}
+	return err
+}
+
+func (s *testStore) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
+	if err := s.pass("List"); err != nil {
+		return apikey.Page{}, err
+	}
+	return s.Store.List(ctx, o)
+}
+
+func (s *testStore) Count(ctx context.Context, o apikey.ListOptions) (apikey.Count, error) {
+	if err := s.pass("Count"); err != nil {
+		return apikey.Count{}, err
+	}
+	return s.Store.Count(ctx, o)
+}
+
+func (s *testStore) Get(ctx context.Context, id string) (apikey.Key, error) {
+	if err := s.pass("Get"); err != nil {
+		return apikey.Key{}, err
+	}
+	return s.Store.Get(ctx, id)
+}
+
+func (s *testStore) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	return s.If(apikey.Condition{}).Create(ctx, d, key)
+}
+
+func (s *testStore) If(c apikey.Condition) apikey.KeyManager { return testView{s, s.Store.If(c)} }
+
+// A testView is a view of a testStore. Its methods wait or fail as those of the store.
+type testView struct {
+	*testStore
+	view apikey.KeyManager
+}
+
+func (v testView) Create(ctx context.Context, d apikey.Digest, key apikey.Key) error {
+	if err := v.pass("Create"); err != nil {
+		return err
+	}
+	return v.view.Create(ctx, d, key)
+}
+
+func (v testView) Revoke(ctx context.Context, id string) (apikey.Key, error) {
+	if err := v.pass("Revoke"); err != nil {
+		return apikey.Key{}, err
+	}
+	return v.view.Revoke(ctx, id)
+}
+
+func (v testView) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
+	if err := v.pass("Update"); err != nil {
+		return apikey.Key{}, err
+	}
+	return v.view.Update(ctx, id, p)
+}
+
+func (v testView) Replace(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
+	if err := v.pass("Replace"); err != nil {
+		return apikey.Key{}, err
+	}
+	return v.view.Replace(ctx, id, expiresAt, d, successor)
+}
+
+func (s *testStore) RevokeAll(ctx context.Context, owner string) (int, error) {
+	if err := s.pass("RevokeAll"); err != nil {
+		return 0, err
+	}
+	return s.Store.RevokeAll(ctx, owner)
+}
+
+func (s *testStore) Audit(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
+	if err := s.pass("Audit"); err != nil {
+		return apikey.AuditPage{}, err
+	}
+	return s.Store.Audit(ctx, o)
+}
+
+func (s *testStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
+	if err := s.pass("Lookup"); err != nil {
+		return nil, err
+	}
+	return s.Store.Lookup(ctx, d)
+}
+
+func (s *testStore) Successors(ctx context.Context, ids []string) (map[string]string, error) {
+	if err := s.pass("Successors"); err != nil {
+		return nil, err
+	}
+	return s.Store.Successors(ctx, ids)
+}

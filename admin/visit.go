@@ -1,153 +1,248 @@
 package admin
 
 import (
-	"bytes"
-	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log/slog"
-	"net"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
-// A visit is one request.
+// A visit is the state of one request.
 type visit struct {
-	h    *Handler
-	w    http.ResponseWriter
-	r    *http.Request
-	path string // within the dashboard, from its first slash on
-	root string // the way to the first page
-	id   string // of the key in the path
+	h     *dashboard
+	w     http.ResponseWriter // for header fields; send writes the response
+	r     *http.Request
+	route route
+	root  string // relative URL of the first page
+	id    string // ID of the key in the path
 
-	actor   string // "" if nobody is known as an administrator
-	session *session
-	formKey []byte
+	keys      *manage.Session // nil if the client may see no keys
+	session   *session        // of the login; nil with Authorize
+	preserved url.Values      // form that a login has preserved
 }
 
-// passwordActor is who makes changes where one password is all that is known of anybody.
-const passwordActor = "administrator"
+// administrator is the access of each client that knows the password.
+var administrator = manage.Access{Actor: "administrator", AllOwners: true, AnyScope: true}
 
-// known finds out who visits. It reports whether that could be found out, and has answered the
-// request otherwise.
-func (v *visit) known() bool {
-	h := v.h
-	if h.authorize != nil {
-		actor, err := h.authorize(v.r)
+// visit returns the visit of a request. Links from its page lead through root, so that they hold
+// under any prefix.
+func (h *dashboard) visit(w http.ResponseWriter, r *http.Request) *visit {
+	root := "./"
+	if depth := strings.Count(r.URL.EscapedPath(), "/") - 1; depth > 0 {
+		root = strings.Repeat("../", depth)
+	}
+	return &visit{h: h, w: w, r: r, root: root}
+}
+
+// follow answers the visit by a route.
+func (v *visit) follow(rt route) {
+	v.route = rt
+	if strings.Contains(rt.pattern, "{id}") { // otherwise the application may have set the value
+		v.id = v.r.PathValue("id")
+	}
+	p, err := v.answer()
+	if err != nil {
+		p = v.failure(err)
+	}
+	v.send(p)
+}
+
+// answer returns the page of the visit's route if the client may see it.
+func (v *visit) answer() (page, error) {
+	if err := v.h.origins.Check(v.r); err != nil {
+		v.h.log(slog.LevelWarn, v.r, "a request from another site was refused", "error", err)
+		return v.errorPage(http.StatusForbidden, v.t("Request blocked"), v.t("The request came from another site. Nothing was changed.")), nil
+	}
+	if err := v.authenticate(); err != nil {
+		return page{}, err
+	}
+	if v.id != "" && !apikey.ValidID(v.id) {
+		return v.notFound()
+	}
+	if v.keys == nil && !v.route.public {
+		return v.unauthenticated(), nil
+	}
+	switch access := v.access(); {
+	case v.route.everyone && v.own():
+		return v.notFound()
+	case v.route.changes && access.ReadOnly:
+		return v.errorPage(http.StatusForbidden, v.t("Access denied"), v.t("You can view keys, but not change them.")), nil
+	}
+	return v.route.serve(v)
+}
+
+// authenticate opens the keys that the client may see. It returns an error if it cannot tell.
+func (v *visit) authenticate() error {
+	if v.h.authorize != nil {
+		access, err := v.h.authorize(v.r)
 		if errors.Is(err, apikey.ErrUnavailable) {
-			v.unavailable("Authorize failed", err)
-			return false
+			return &outage{"Authorize failed", err}
+		}
+		if err == nil {
+			v.keys, err = v.h.desk.As(access)
 		}
 		if err != nil {
-			h.log(slog.LevelWarn, v.r, "not an administrator", "error", err)
-			return true
+			v.h.log(slog.LevelWarn, v.r, "not authorized", "error", err)
 		}
-		v.actor, v.formKey = actor, h.ownKey(actor)
-		return true
+		return nil
 	}
-	session, err := h.sessions.open(v.w, v.r)
+	session, err := v.h.sessions.open(v.w, v.r)
 	if err != nil {
-		v.unavailable("the session store failed", err)
-		return false
+		return &outage{"the session store failed", err}
 	}
-	v.session, v.formKey = session, h.ownKey("")
-	if session.record != "" {
-		v.actor, v.formKey = passwordActor, session.formKey
+	v.session = session
+	if session.otherHash {
+		v.h.log(slog.LevelWarn, v.r, "a session is not valid with this PasswordHash: the password was changed, or processes that share Sessions "+
+			"have different hashes, so that each of them asks for the password once in a session")
 	}
-	return true
+	if session.record == "" {
+		return nil
+	}
+	v.keys, err = v.h.desk.As(administrator)
+	return err
 }
 
-// admit reports whether the visitor may see a page, and has answered the request otherwise.
-func (v *visit) admit(p page) bool {
+// unauthenticated returns the page for a client that is not an administrator.
+func (v *visit) unauthenticated() page {
 	switch {
-	case !v.known():
-		return false
-	case v.actor != "" || p.open:
-		return true
 	case v.h.authorize != nil:
-		v.fail(http.StatusForbidden, v.h.text.ForbiddenTitle, v.h.text.Forbidden)
+		p := v.errorPage(http.StatusForbidden, v.t("Access denied"), v.t("You do not have access to these pages. You may need to log in first."))
+		p.noList = true
+		return p
 	case v.r.Method == http.MethodPost:
-		v.fail(http.StatusForbidden, v.h.text.LoggedOutTitle, v.h.text.LoggedOut)
-	default:
-		to := v.root + "login"
-		if next := v.path[1:] + listQuery(v.r.URL.Query()); next != "" {
-			to += "?next=" + url.QueryEscape(next)
+		return v.sessionExpired()
+	}
+	to := v.root + "login"
+	if next := nextURL(v.path(), v.r.URL.Query()); next != "" {
+		to += "?next=" + url.QueryEscape(next)
+	}
+	return redirect(to)
+}
+
+// path returns the path of the request, relative to the first page.
+func (v *visit) path() string { return strings.TrimPrefix(v.r.URL.Path, "/") }
+
+func (v *visit) notFound() (page, error) {
+	return v.errorPage(http.StatusNotFound, v.t("Page not found"), v.t("There is no page at this address.")), nil
+}
+
+func (v *visit) refuseMethod(allowed []string) {
+	list := strings.ReplaceAll(strings.Join(allowed, ", "), http.MethodGet, "GET, HEAD")
+	v.w.Header().Set("Allow", list)
+	v.send(v.errorPage(http.StatusMethodNotAllowed, v.t("Method not allowed"), v.t("This page does not accept %s requests.", v.r.Method)))
+}
+
+func (v *visit) refuseHost() {
+	v.h.log(slog.LevelWarn, v.r, "a request for another host was refused", "host", v.r.Host[:min(len(v.r.Host), 100)])
+	p := v.errorPage(http.StatusMisdirectedRequest, v.t("Misdirected request"), v.t("The dashboard does not answer at this address."))
+	p.noList = true
+	v.send(p)
+}
+
+// An outage is the failure of something other than the key store.
+type outage struct {
+	what string
+	err  error
+}
+
+func (o *outage) Error() string { return o.what + ": " + o.err.Error() }
+
+func (o *outage) Unwrap() error { return o.err }
+
+// failure returns the page for an error of a route.
+func (v *visit) failure(err error) page {
+	var tooLarge *http.MaxBytesError
+	var o *outage
+	var refused *manage.RefusedError
+	switch {
+	case errors.As(err, &refused):
+		return v.errorPage(http.StatusForbidden, v.t("Access denied"), v.refusal(refused))
+	case errors.As(err, &o):
+		return v.unavailable(o.what, v.unavailableText(), o.err)
+	case errors.As(err, &tooLarge):
+		return v.errorPage(http.StatusRequestEntityTooLarge, v.t("Form too large"), v.t("The form is larger than 64 KiB."))
+	case errors.Is(err, apikey.ErrNotFound):
+		return v.errorPage(http.StatusNotFound, v.t("Key not found"), v.t("This service has no key with this ID."))
+	case errors.Is(err, apikey.ErrRevoked), errors.Is(err, apikey.ErrExpired):
+		return v.errorPage(http.StatusConflict, v.t("Key no longer valid"), v.t("The key is revoked or expired, so it cannot be rotated. Add a new one instead."))
+	case errors.Is(err, apikey.ErrSuspended):
+		return v.errorPage(http.StatusConflict, v.t("Key is suspended"), v.t("A suspended key cannot be rotated. Resume it first."))
+	case errors.Is(err, manage.ErrChanged):
+		message := v.t("Another change of the key came first. Nothing was written.")
+		return page{status: http.StatusConflict, view: "retry", title: v.t("Key has changed"), content: v.retry(message)}
+	case errors.Is(err, apikey.ErrInvalid):
+		return v.errorPage(http.StatusBadRequest, v.t("Bad request"), v.t("The dashboard cannot read this request."))
+	}
+	message := v.unavailableText()
+	var partial *partialRevocation
+	if errors.As(err, &partial) && partial.revoked > 0 {
+		if message = v.t("%d keys were revoked before the key store failed.", partial.revoked); partial.revoked == 1 {
+			message = v.t("1 key was revoked before the key store failed.")
 		}
-		v.location(to)
 	}
-	return false
+	return v.unavailable("the key store failed", message, err)
 }
 
-// ctx is the context of changes: it names who makes them.
-func (v *visit) ctx() context.Context { return apikey.WithActor(v.r.Context(), v.actor) }
-
-// location sends the browser on to another page by a relative reference (RFC 9110 section 10.2.2),
-// which neither a prefix nor a Host can bend. http.Redirect would make it absolute.
-func (v *visit) location(to string) {
-	v.w.Header().Set("Location", to)
-	v.w.WriteHeader(http.StatusSeeOther)
+// unavailable returns the page for an outage. It offers to send a form of the route again.
+func (v *visit) unavailable(what, message string, err error) page {
+	if v.r.Context().Err() == nil { // otherwise the client has gone
+		v.h.log(slog.LevelError, v.r, what, "error", err)
+	}
+	v.w.Header().Set("Retry-After", "1")
+	title := v.t("Service unavailable")
+	if v.route.form == nil {
+		return v.errorPage(http.StatusServiceUnavailable, title, message)
+	}
+	return page{status: http.StatusServiceUnavailable, view: "retry", title: title, content: v.retry(message)}
 }
 
-// A frame is what every page has, around its own part.
-type frame struct {
-	*Text
-	Title    string
-	Service  string
-	Root     string
-	Style    string
-	Script   string
-	Icon     string
-	Actor    string
-	CanLeave bool // there is a logout
-	Token    string
-	Status   int
-	Page     any
+func (v *visit) unavailableText() string {
+	return v.t("The key store did not answer. Check the list before you repeat a change: it may have been made.")
 }
 
-// show renders a page. A page that fails leaves nothing half written.
-func (v *visit) show(status int, name, title string, content any) {
-	f := frame{
-		Text: v.h.text, Title: title, Service: v.h.name, Root: v.root, Style: stylePath, Script: scriptPath, Icon: iconPath,
-		Actor: v.actor, CanLeave: v.actor != "" && v.h.sessions != nil, Status: status, Page: content,
-	}
-	if len(v.formKey) > 0 {
-		f.Token = v.formToken()
-	}
-	var body bytes.Buffer
-	if err := v.h.pages[name].Execute(&body, f); err != nil {
-		v.h.log(slog.LevelError, v.r, "a page could not be rendered", "page", name, "error", err)
-		http.Error(v.w, http.StatusText(http.StatusInternalServerError), http.StatusInternalServerError)
-		return
-	}
-	v.w.Header().Set("Content-Type", "text/html; charset=utf-8")
-	v.w.WriteHeader(status)
-	if v.r.Method != http.MethodHead {
-		v.w.Write(body.Bytes())
-	}
+// retryPage offers to send a form again.
+type retryPage struct {
+	Message string
+	Path    string // relative to the first page
+	Nonce   string // of the form, because its first use may have made a key
+	Fields  []field
 }
 
-// fail shows a page that says what is wrong.
-func (v *visit) fail(status int, title, message string) {
-	v.show(status, "error", title, message)
+func (v *visit) retry(message string) retryPage {
+	typed := v.typed()
+	return retryPage{message, v.path(), v.r.PostFormValue(nonceField), hiddenFields("", typed)}
 }
 
-// maxClient is the longest client that is kept as it is: the longest IPv6 address has 45 bytes.
-const maxClient = 64
+const (
+	maxBody    = 64 << 10 // bytes of a form; fields at their limits usually take less than half
+	nonceField = "nonce"
+	nonceLen   = 26 // of rand.Text
+)
 
-// client returns where a request comes from, for counting and for the log. What ClientAddr returns
-// may be as long as a header; of that there is a digest, which is as good to tell clients apart.
-func (h *Handler) client(r *http.Request) string {
-	client := r.RemoteAddr
-	if h.clientAddr != nil {
-		client = h.clientAddr(r)
-	} else if host, _, err := net.SplitHostPort(client); err == nil {
-		client = host
+// readForm reads the posted form. A second call does nothing.
+func (v *visit) readForm() error {
+	if v.r.PostForm != nil {
+		return nil
 	}
-	if len(client) > maxClient {
-		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(client)))[:maxClient]
+	v.r.Body = http.MaxBytesReader(v.w, v.r.Body, maxBody)
+	if err := v.r.ParseForm(); err != nil {
+		return fmt.Errorf("%w: %w", apikey.ErrInvalid, err)
 	}
-	return client
+	return nil
+}
+
+// readOnce reads a form that works once, and returns its nonce.
+func (v *visit) readOnce() (nonce string, err error) {
+	if err := v.readForm(); err != nil {
+		return "", err
+	}
+	if nonce = v.r.PostForm.Get(nonceField); len(nonce) != nonceLen {
+		return "", fmt.Errorf("%w: %s", apikey.ErrInvalid, nonceField)
+	}
+	return nonce, nil
 }

@@ -1,8 +1,9 @@
-// What is more convenient with a script. Every page works without it.
+// Conveniences. Every page works without this script.
 "use strict";
+const root = document.querySelector(".apikey");
 
-// Copying. Browsers have no clipboard for pages that come by plain HTTP, but an older way to it. If
-// that fails too, what was to be copied stays selected, for the keyboard.
+// Copy buttons. Over plain HTTP browsers offer only the older execCommand. If that fails too, the text
+// stays selected for the keyboard.
 async function copy(from) {
 	try {
 		await navigator.clipboard.writeText("value" in from ? from.value : from.textContent);
@@ -26,28 +27,28 @@ for (const button of document.querySelectorAll("[data-copy]")) {
 }
 document.querySelector(".secret")?.addEventListener("focus", e => e.target.select());
 
-// Exact times in the reader's own time zone.
+// Tooltips show exact times in the reader's time zone.
 const exactly = { dateStyle: "medium", timeStyle: "long" };
 let clock;
 try {
-	clock = new Intl.DateTimeFormat(document.documentElement.lang, exactly);
-} catch { // a language that this browser does not know how to take
+	clock = new Intl.DateTimeFormat(root.closest("[lang]").lang, exactly);
+} catch { // the browser does not know the language of the page
 	clock = new Intl.DateTimeFormat(undefined, exactly);
 }
-for (const time of document.querySelectorAll("time")) {
+for (const time of document.querySelectorAll("time:not([data-day])")) {
 	time.title = clock.format(new Date(time.dateTime));
 }
 
-// A day counts with the choice that it belongs to: it is hidden without, and then not sent either.
+// The field for a day is sent only with the choice "On a date". Without it the style hides the field.
 function chooseDay() {
 	const day = document.getElementById("date");
-	if (day) day.disabled = !document.querySelector('[name="expiry"][value="date"]').checked;
+	if (day) day.disabled = !document.querySelector('[name="expiry"][value="date"]')?.checked;
 }
 document.addEventListener("change", chooseDay);
 window.addEventListener("pageshow", chooseDay);
 
-// A form is sent once. The server sees to that too, so that it may be sent again after a while: no
-// answer may have come.
+// A form is sent once, and its button says so until the response comes. The server makes one key for each
+// form, so the form may be sent again after a while.
 const answerWithin = 5000; // milliseconds
 function sendOnce(form) {
 	form.addEventListener("submit", event => {
@@ -56,18 +57,26 @@ function sendOnce(form) {
 			return;
 		}
 		form.dataset.sent = "yes";
-		form.querySelector("button:not([type=button])")?.setAttribute("aria-disabled", "true");
+		const button = form.querySelector("button:not([type=button])");
+		if (button) {
+			button.setAttribute("aria-disabled", "true");
+			button.dataset.label = button.textContent;
+			button.textContent = root.dataset.wait;
+		}
 		setTimeout(mayBeSent, answerWithin, form);
 	});
 }
 function mayBeSent(form) {
 	delete form.dataset.sent;
-	form.querySelector("button[aria-disabled]")?.removeAttribute("aria-disabled");
+	const button = form.querySelector("button[aria-disabled]");
+	if (!button) return;
+	button.removeAttribute("aria-disabled");
+	button.textContent = button.dataset.label;
 }
 document.querySelectorAll("form[data-once]").forEach(sendOnce);
 window.addEventListener("pageshow", () => document.querySelectorAll("form[data-once]").forEach(mayBeSent));
 
-// Questions are asked in a dialog, which holds the page that asks them: one at a time.
+// Links with data-dialog open the form of their page in a dialog, one at a time.
 let asking = false;
 document.addEventListener("click", async event => {
 	const link = event.target.closest("a[data-dialog]");
@@ -75,30 +84,32 @@ document.addEventListener("click", async event => {
 	event.preventDefault();
 	if (asking) return;
 	asking = true;
-	let asked;
+	link.setAttribute("aria-busy", "true");
+	let form;
 	try {
 		const response = await fetch(link.href, { credentials: "same-origin" });
 		const page = new DOMParser().parseFromString(await response.text(), "text/html");
-		asked = response.ok && page.querySelector("form.ask");
-		// Relative to that page, not to this one.
-		if (asked) {
-			asked.setAttribute("action", new URL(asked.getAttribute("action"), response.url).href);
-			for (const a of asked.querySelectorAll("a")) a.href = new URL(a.getAttribute("href"), response.url).href;
+		form = response.ok && page.querySelector("form.ask");
+		// URLs are relative to that page, not to this one.
+		if (form) {
+			form.setAttribute("action", new URL(form.getAttribute("action"), response.url).href);
+			for (const a of form.querySelectorAll("a")) a.href = new URL(a.getAttribute("href"), response.url).href;
 		}
-	} catch { /* the page itself will tell */ }
-	if (!asked) {
+	} catch { /* the page itself shows the error */ }
+	link.removeAttribute("aria-busy");
+	if (!form) {
 		asking = false;
 		location.assign(link.href);
 		return;
 	}
 	const dialog = document.createElement("dialog");
-	const heading = asked.querySelector("h1");
+	const heading = form.querySelector("h1");
 	heading.id = "question";
 	dialog.setAttribute("aria-labelledby", heading.id);
-	dialog.append(document.adoptNode(asked));
-	document.body.append(dialog);
-	sendOnce(asked);
-	asked.querySelector("[data-close]")?.addEventListener("click", e => {
+	dialog.append(document.adoptNode(form));
+	root.append(dialog);
+	sendOnce(form);
+	form.querySelector("[data-close]")?.addEventListener("click", e => {
 		e.preventDefault();
 		dialog.close();
 	});
@@ -111,5 +122,5 @@ document.addEventListener("click", async event => {
 	dialog.showModal();
 });
 
-// What is wrong with a form, or was done, is read first.
+// Screen readers read a problem or a result first.
 document.querySelector("[data-read]")?.focus();
