@@ -17,18 +17,18 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A countedStore counts the reads, and can hold the feed's answers back.
+// A countedStore counts reads and can delay polls.
 type countedStore struct {
 	*sqlstore.Store
-	// While warm is not nil, everybody has a key in that state, which costs no read.
-	warm  atomic.Pointer[apikey.Cursor]
-	reads atomic.Int64
-	gate  atomic.Pointer[chan struct{}] // polls wait until it is closed
-	held  chan struct{}                 // told of each poll that does
-	told  func(apikey.Digest, apikey.Cursor)
+	// warm, if not nil, makes LookupAt return a key of this Version without a read.
+	warm     atomic.Pointer[apikey.Version]
+	reads    atomic.Int64
+	gate     atomic.Pointer[chan struct{}] // polls wait until it is closed
+	waiting  chan struct{}                 // receives each poll that waits
+	notified func(apikey.Digest, apikey.Version)
 }
 
-func (s *countedStore) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Cursor, error) {
+func (s *countedStore) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
 	if at := s.warm.Load(); at != nil {
 		return &apikey.Key{ID: "warm", Name: "Warm"}, *at, nil
 	}
@@ -36,9 +36,9 @@ func (s *countedStore) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.K
 	return s.Store.LookupAt(ctx, d)
 }
 
-func (s *countedStore) Changes(ctx context.Context, since apikey.Cursor) (apikey.Changes, error) {
+func (s *countedStore) Changes(ctx context.Context, since apikey.Version) (apikey.Changes, error) {
 	if gate := s.gate.Load(); gate != nil {
-		s.held <- struct{}{}
+		s.waiting <- struct{}{}
 		select {
 		case <-*gate:
 		case <-ctx.Done():
@@ -47,26 +47,26 @@ func (s *countedStore) Changes(ctx context.Context, since apikey.Cursor) (apikey
 	return s.Store.Changes(ctx, since)
 }
 
-func (s *countedStore) Subscribe(told func(apikey.Digest, apikey.Cursor)) (cancel func()) {
-	s.told = told
-	return s.Store.Subscribe(told)
+func (s *countedStore) Subscribe(f func(apikey.Digest, apikey.Version)) (cancel func()) {
+	s.notified = f
+	return s.Store.Subscribe(f)
 }
 
-// The lease of very many keys ends. One poll makes all of them good again: what is read is
-// what has changed, and not what is in memory.
-func TestNoHerdComesAfterAnOutage(t *testing.T) {
+// After the lease of many cached keys has ended, one poll revalidates all of them. The cache reads
+// only the keys that changed.
+func TestNoThunderingHerdAfterOutage(t *testing.T) {
 	t.Parallel()
-	atOnce(t, func(t *testing.T, e engine) {
+	inParallel(t, func(t *testing.T, e engine) {
 		const keys, changed = 20_000, 10
 		dsn := e.openTables(t)
 		other := e.openStore(t, dsn, sqlstore.Options{})
-		addKeys(t, other, 0, 2*changed) // so the database has not even got the others
-		store := &countedStore{Store: e.openStore(t, dsn, sqlstore.Options{}), held: make(chan struct{}, 1000)}
-		cache, err := cachestore.New(store, store, cachestore.Options{Logger: silent,
+		addKeys(t, other, 0, 2*changed) // the database does not contain the other keys
+		store := &countedStore{Store: e.openStore(t, dsn, sqlstore.Options{}), waiting: make(chan struct{}, 1000)}
+		cache, err := cachestore.New(store, cachestore.Options{Logger: silent,
 			Poll: 200 * time.Millisecond, QueryTimeout: time.Minute, Lease: 2 * time.Minute})
 		require.NoError(t, err)
 		defer cache.Close()
-		// all looks every key up, and returns how many were answered.
+		// all looks up every key and returns the number of answers.
 		all := func(accept func(err error) bool) (answered int64) {
 			t.Helper()
 			var n atomic.Int64
@@ -89,24 +89,24 @@ func TestNoHerdComesAfterAnOutage(t *testing.T) {
 		outage := func(err error) bool { return assert.ErrorIs(t, err, apikey.ErrUnavailable) }
 		now := head(t, other)
 		store.warm.Store(&now)
-		eventually(t, time.Minute, "every key is in memory", func() bool { return all(outage) == keys && cache.Stats().Keys == keys })
+		eventually(t, time.Minute, "every key is cached", func() bool { return all(outage) == keys && cache.Stats().Keys == keys })
 		store.warm.Store(nil)
 
 		gate := make(chan struct{})
 		store.gate.Store(&gate)
-		<-store.held
-		store.told(digestOf(keys), apikey.Cursor{}) // a write that may have happened ends the lease
+		<-store.waiting
+		store.notified(digestOf(keys), apikey.Version{}) // an uncertain write ends the lease
 		require.Zero(t, cache.Stats().LeaseRemaining)
 		for i := range changed {
 			require.NoError(t, errorOf(other.Revoke(t.Context(), keyOf(i).ID)))
 		}
 		before, reads := cache.Stats(), store.reads.Load()
 		var answered int64
-		var waiting sync.WaitGroup
-		waiting.Go(func() { answered = all(outage) })
+		var lookups sync.WaitGroup
+		lookups.Go(func() { answered = all(outage) })
 		store.gate.Store(nil)
 		close(gate)
-		waiting.Wait()
+		lookups.Wait()
 		assert.EqualValues(t, keys, answered)
 		assert.EqualValues(t, keys, all(outage))
 		st := cache.Stats()

@@ -18,11 +18,11 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A tracked key is one whose every write is remembered. One goroutine writes to it, so its
-// states are in order: 0 is that it does not exist, and i+1 comes of writes[i].
+// A tracked key records its writes. One goroutine writes it, so its states are in order: in state 0
+// the key does not exist, and writes[i] leads to state i+1.
 type tracked struct {
 	secret apikey.Secret
-	node   int // whose process writes it
+	node   int // the node that writes it
 
 	mu     sync.Mutex
 	id     string
@@ -30,12 +30,12 @@ type tracked struct {
 }
 
 type trackedWrite struct {
-	name       string // that the key has then
-	ends       bool   // it is revoked or expired then
+	name       string // the name of the key afterwards
+	ends       bool   // whether the key is revoked or expired afterwards
 	begin, end time.Time
 }
 
-// write remembers a write while carrying it out.
+// write executes and records a write.
 func (k *tracked) write(name string, ends bool, do func() error) error {
 	k.mu.Lock()
 	k.writes = append(k.writes, trackedWrite{name: name, ends: ends, begin: time.Now()})
@@ -48,7 +48,7 @@ func (k *tracked) write(name string, ends bool, do func() error) error {
 	return err
 }
 
-// last returns the last write, of which there is none before the creation.
+// last returns the last write, if there is any.
 func (k *tracked) last() (w trackedWrite, ok bool) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
@@ -58,12 +58,12 @@ func (k *tracked) last() (w trackedWrite, ok bool) {
 	return k.writes[len(k.writes)-1], true
 }
 
-// judge compares an answer with what it may have been. lag tells by how much the answer was
-// behind, and is 0 if it was not.
-func (k *tracked) judge(key *apikey.Key, err error, begin, end time.Time, slack time.Duration) (lag time.Duration, problem string) {
+// check compares an answer with the states that it may come from. lag is how far the answer was
+// behind, or 0.
+func (k *tracked) check(key *apikey.Key, err error, begin, end time.Time, slack time.Duration) (lag time.Duration, problem string) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
-	first, last := 0, 0 // the states that were seen
+	first, last := 0, 0 // the states that the answer may come from
 	switch {
 	case err == nil:
 		for i, w := range k.writes {
@@ -72,19 +72,19 @@ func (k *tracked) judge(key *apikey.Key, err error, begin, end time.Time, slack 
 			}
 		}
 		if first == 0 {
-			return 0, "accepted with a name that it never had: " + key.Name
+			return 0, "accepted with a name that the key never had: " + key.Name
 		}
 	case errors.Is(err, apikey.ErrRevoked), errors.Is(err, apikey.ErrExpired):
 		first, last = len(k.writes), len(k.writes)
 		if last == 0 || !k.writes[last-1].ends {
-			return 0, "refused, and was neither revoked nor expired: " + err.Error()
+			return 0, "refused although neither revoked nor expired: " + err.Error()
 		}
 	case errors.Is(err, apikey.ErrNotFound):
 	default:
 		return 0, ""
 	}
 	if first > 0 && k.writes[first-1].begin.After(end) {
-		return 0, "a state from after the answer"
+		return 0, "a state later than the answer"
 	}
 	for i, w := range k.writes {
 		if i+1 <= last || w.end.IsZero() || !w.end.Before(begin) {
@@ -92,27 +92,25 @@ func (k *tracked) judge(key *apikey.Key, err error, begin, end time.Time, slack 
 		}
 		lag = max(lag, begin.Sub(w.end))
 		if w.end.Add(slack).Before(begin) {
-			problem = fmt.Sprintf("key %s: the answer is of state %d (%v), %v after write %d had returned; %v are permitted",
+			problem = fmt.Sprintf("key %s: the answer is from state %d (%v), %v after write %d returned; want at most %v",
 				k.id, last, err, begin.Sub(w.end), i+1, slack)
 		}
 	}
 	return lag, problem
 }
 
-// Two processes write and look up at the same time. Nowhere is an answer older than the Lease
-// when the request begins, and in the process that has written none is older at all; so no
-// revoked key is accepted, and no key that was created is unknown.
-func TestTwoCachesOnOneDatabase(t *testing.T) {
-	t.Parallel()
+// Two processes write and look up keys concurrently. In the process that wrote a key no answer is
+// outdated. In the other process an answer is outdated by at most the Lease.
+func TestTwoCachesOnOneDatabase(t *testing.T) { // not parallel; see quick
 	const atLeast, atMost = 2 * time.Second, time.Minute
-	atOnce(t, func(t *testing.T, e engine) {
+	inParallel(t, func(t *testing.T, e engine) {
 		dsn := e.openTables(t)
-		d := newDice(t)
+		d := newLockedRand(t)
 		nodes := [2]*cacheNode{}
 		for i := range nodes {
 			if i == 1 && e.name != "SQLite" {
-				// Answers arrive in another order than they were given in.
-				_, dsn = overLine(t, e, dsn, 0, 40*time.Millisecond)
+				// The network reorders the answers of different connections.
+				_, dsn = throughNetwork(t, e, dsn, 0, 40*time.Millisecond)
 			}
 			nodes[i] = e.openNode(t, dsn, sqlstore.Options{}, quick)
 			nodes[i].awaitLease(t)
@@ -120,15 +118,15 @@ func TestTwoCachesOnOneDatabase(t *testing.T) {
 		const writers, each = 4, 50
 		keys := make([]*tracked, writers*each)
 		for i := range keys {
-			keys[i] = &tracked{secret: foreignSecret(i), node: i % writers % len(nodes)}
+			keys[i] = &tracked{secret: importedSecret(i), node: i % writers % len(nodes)}
 		}
 		var names atomic.Int64
-		var recent atomic.Pointer[tracked] // whose writer was last heard of
+		var recent atomic.Pointer[tracked] // the key that was written last
 		var mu sync.Mutex
 		count := map[string]int{}
 		var behind time.Duration
 		begin := time.Now()
-		// Until each kind of write was made some times, however slow the machine is.
+		// The history ends after several writes of each kind, regardless of the machine's speed.
 		over := func() bool {
 			mu.Lock()
 			defer mu.Unlock()
@@ -169,7 +167,7 @@ func TestTwoCachesOnOneDatabase(t *testing.T) {
 						}
 						begin := time.Now()
 						key, err := node.verify(k.secret)
-						lag, problem := k.judge(key, err, begin, time.Now(), slack)
+						lag, problem := k.check(key, err, begin, time.Now(), slack)
 						assert.Empty(t, problem, "at node %d", n)
 						mu.Lock()
 						switch {
@@ -193,17 +191,17 @@ func TestTwoCachesOnOneDatabase(t *testing.T) {
 			}
 		}
 		all.Wait()
-		count["from memory"] = int(nodes[0].cache.Stats().Hits + nodes[1].cache.Stats().Hits)
-		t.Logf("%v, by %v at most", count, behind)
-		for _, what := range []string{"accepted", "unknown", "revoked or expired", "behind", "from memory", "create", "update", "revoke", "expire", "replace"} {
-			assert.Positive(t, count[what], "%s: the history tests little", what)
+		count["hits"] = int(nodes[0].cache.Stats().Hits + nodes[1].cache.Stats().Hits)
+		t.Logf("%v, at most %v behind", count, behind)
+		for _, what := range []string{"accepted", "unknown", "revoked or expired", "behind", "hits", "create", "update", "revoke", "expire", "replace"} {
+			assert.Positive(t, count[what], "%s in the history", what)
 		}
-		requireSoundRevisions(t, nodes[0].db)
+		requireConsistentRevisions(t, nodes[0].db)
 	})
 }
 
-// writeSomething makes one write to one of the keys.
-func writeSomething(t *testing.T, d *dice, node *cacheNode, own []*tracked, names *atomic.Int64, recent *atomic.Pointer[tracked]) (what string, err error) {
+// writeSomething makes one random write to one of the keys.
+func writeSomething(t *testing.T, d *lockedRand, node *cacheNode, own []*tracked, names *atomic.Int64, recent *atomic.Pointer[tracked]) (what string, err error) {
 	ctx := t.Context()
 	var alive, fresh []*tracked
 	for _, k := range own {
@@ -220,7 +218,7 @@ func writeSomething(t *testing.T, d *dice, node *cacheNode, own []*tracked, name
 	if len(alive) < 2 || d.intn(4) == 0 {
 		k := fresh[d.intn(len(fresh))]
 		return "create", k.write(name, false, func() error {
-			key, err := node.issuer.Import(ctx, k.secret, apikey.Key{Name: name})
+			key, err := node.issuer.Import(ctx, apikey.ImportedKey{Secret: k.secret, Name: name})
 			k.mu.Lock()
 			k.id = key.ID
 			k.mu.Unlock()
@@ -234,16 +232,16 @@ func writeSomething(t *testing.T, d *dice, node *cacheNode, own []*tracked, name
 	last, _ := k.last()
 	recent.Store(k)
 	past := time.Now().Add(-time.Hour)
-	switch dice := d.intn(10); {
-	case dice < 4:
+	switch n := d.intn(10); {
+	case n < 4:
 		return "update", k.write(name, false, func() error { return errorOf(node.store.Update(ctx, k.id, apikey.Patch{Name: &name})) })
-	case dice < 6:
+	case n < 6:
 		return "revoke", k.write("", true, func() error { return errorOf(node.store.Revoke(ctx, k.id)) })
-	case dice < 8:
+	case n < 8:
 		return "expire", k.write("", true, func() error { return errorOf(node.store.Update(ctx, k.id, apikey.Patch{ExpiresAt: &past})) })
 	}
 	successor := fresh[d.intn(len(fresh))]
-	digest, err := foreign.Digest(successor.secret)
+	digest, err := imported.Digest(successor.secret)
 	if err != nil {
 		return "digest", err
 	}
@@ -258,11 +256,11 @@ func writeSomething(t *testing.T, d *dice, node *cacheNode, own []*tracked, name
 	})
 }
 
-// A key that is created is valid elsewhere with the next poll, although it is remembered there
-// that nobody had it.
-func TestAKeyThatWasUnknownElsewhereIsValidWithinAPoll(t *testing.T) {
+// A new key is valid on another node after its next poll, even if this node has cached that the key
+// is unknown.
+func TestNewKeyIsValidEverywhereWithinAPoll(t *testing.T) {
 	t.Parallel()
-	atOnce(t, func(t *testing.T, e engine) {
+	inParallel(t, func(t *testing.T, e engine) {
 		o := quick
 		o.Poll, o.QueryTimeout, o.Lease = 300*time.Millisecond, time.Second, 3*time.Second
 		dsn := e.openTables(t)
@@ -271,15 +269,15 @@ func TestAKeyThatWasUnknownElsewhereIsValidWithinAPoll(t *testing.T) {
 		there.awaitLease(t)
 		for i := range 5 {
 			hits := there.cache.Stats().UnknownHits
-			eventually(t, 10*time.Second, "it is remembered that nobody has the key", func() bool {
-				require.ErrorIs(t, errorOf(here.verify(foreignSecret(i))), apikey.ErrNotFound)
-				require.ErrorIs(t, errorOf(there.verify(foreignSecret(i))), apikey.ErrNotFound)
+			eventually(t, 10*time.Second, "the cache remembers that the key is unknown", func() bool {
+				require.ErrorIs(t, errorOf(here.verify(importedSecret(i))), apikey.ErrNotFound)
+				require.ErrorIs(t, errorOf(there.verify(importedSecret(i))), apikey.ErrNotFound)
 				return there.cache.Stats().UnknownHits > hits
 			})
 			here.issue(t, i)
-			require.NoError(t, errorOf(here.verify(foreignSecret(i))), "at once where it was created")
-			eventually(t, o.Poll+o.QueryTimeout, "the key is valid elsewhere", func() bool {
-				return errorOf(there.verify(foreignSecret(i))) == nil
+			require.NoError(t, errorOf(here.verify(importedSecret(i))), "on the node that created the key")
+			eventually(t, o.Poll+o.QueryTimeout, "the key is valid on the other node", func() bool {
+				return errorOf(there.verify(importedSecret(i))) == nil
 			})
 		}
 	})

@@ -27,20 +27,22 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A privateServer is a database server of the test's own, to be stopped and started.
+// A privateServer is a database server for one test, which can stop and start it.
 type privateServer struct {
 	t       *testing.T
 	e       engine
 	dsn     string
-	account *user.User // that it runs as; nil: the test's own
+	dir     string     // of its data and temporary files
+	account *user.User // the account that it runs as; nil for the account of the test
 	command []string
-	log     bytes.Buffer // of one process at a time
+	log     bytes.Buffer // of the current process
 
 	process *exec.Cmd
 	ended   chan struct{}
 }
 
-// newServer makes a server where its programs are installed. It is not started yet.
+// newServer returns a server that is not started yet. It skips the test if the server's programs are
+// not installed.
 func newServer(t *testing.T, e engine) *privateServer {
 	s := &privateServer{t: t, e: e}
 	var programs, account string
@@ -59,7 +61,7 @@ func newServer(t *testing.T, e engine) *privateServer {
 		}
 	}
 	if programs == "" {
-		skip(t, "the programs of a server of its own are not installed")
+		skip(t, "the server's programs are not installed")
 	}
 	if os.Getuid() == 0 {
 		var err error
@@ -67,9 +69,10 @@ func newServer(t *testing.T, e engine) *privateServer {
 			skip(t, err.Error())
 		}
 	}
-	// Not t.TempDir, which other accounts cannot get into.
+	// t.TempDir does not work, because other accounts cannot enter it.
 	dir := must(os.MkdirTemp("", "apikey"))
 	t.Cleanup(func() { os.RemoveAll(dir) })
+	s.dir = dir
 	if s.account != nil {
 		uid, gid := s.ids()
 		require.NoError(t, os.Chown(dir, int(uid), int(gid)))
@@ -79,7 +82,7 @@ func newServer(t *testing.T, e engine) *privateServer {
 		s.run(programs+"/initdb", "-D", data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--locale=C", "--no-sync")
 		s.command = []string{programs + "/postgres", "-D", data, "-p", port, "-c", "listen_addresses=127.0.0.1",
 			"-c", "unix_socket_directories=" + dir, "-c", "shared_buffers=16MB",
-			"-c", "synchronous_commit=off"} // which the store must not rely on
+			"-c", "synchronous_commit=off"} // which the store must override
 		s.dsn = "postgres://postgres@127.0.0.1:" + port + "/postgres?sslmode=disable"
 	} else {
 		s.run("mariadb-install-db", "--no-defaults", "--datadir="+data, "--auth-root-authentication-method=normal", "--skip-test-db",
@@ -91,7 +94,7 @@ func newServer(t *testing.T, e engine) *privateServer {
 	return s
 }
 
-// freePort returns a port that is free, and none of those that clients are given.
+// freePort returns a free port outside the range of ephemeral ports.
 func freePort(t testing.TB) string {
 	for range 1000 {
 		port := strconv.Itoa(15000 + rand.IntN(15000))
@@ -111,6 +114,8 @@ func (s *privateServer) ids() (uid, gid uint32) {
 func (s *privateServer) cmd(command ...string) *exec.Cmd {
 	cmd := exec.Command(command[0], command[1:]...)
 	cmd.Dir = "/"
+	// MariaDB deletes the temporary tables of every server in its temporary directory when it starts.
+	cmd.Env = append(os.Environ(), "TMPDIR="+s.dir)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if s.account != nil {
 		uid, gid := s.ids()
@@ -124,7 +129,7 @@ func (s *privateServer) run(command ...string) {
 	require.NoError(s.t, err, "%v: %s", command, output)
 }
 
-// start starts the server, and returns when it accepts connections.
+// start starts the server and waits until it accepts connections.
 func (s *privateServer) start() {
 	s.t.Helper()
 	db := must(s.e.open(s.dsn))
@@ -132,7 +137,7 @@ func (s *privateServer) start() {
 	s.launch()
 	eventually(s.t, time.Minute, "the server accepts connections", func() bool {
 		select {
-		case <-s.ended: // what is left of the one before may have been in its way
+		case <-s.ended: // the previous process may still have held the port or the data
 			s.launch()
 		default:
 		}
@@ -154,15 +159,15 @@ func (s *privateServer) launch() {
 	s.t.Cleanup(func() { s.signal(syscall.SIGKILL) })
 }
 
-// signal ends the server, and returns when it has ended.
+// signal sends the server a signal and waits until it has ended.
 func (s *privateServer) signal(how syscall.Signal) {
 	s.process.Process.Signal(how)
 	<-s.ended
 }
 
-// The database server is stopped and started under load. Nobody who has a good key gets a 401,
-// a revocation that was acknowledged is kept, and all is well as soon as the server is back.
-func TestTheServerIsStoppedAndStarted(t *testing.T) {
+// The database server is stopped and started under load. No valid key gets 401, no acknowledged
+// revocation is lost, and requests succeed as soon as the server is back.
+func TestServerRestart(t *testing.T) {
 	if testing.Short() {
 		t.Skip("skipped: it starts servers")
 	}
@@ -183,11 +188,11 @@ func testStoppedServer(t *testing.T, e engine) {
 	s.start()
 	if e.name == "MySQL" {
 		db := must(e.open(s.dsn))
-		run(t, db, "CREATE DATABASE apikey_test")
+		execute(t, db, "CREATE DATABASE apikey_test")
 		db.Close()
 		s.dsn = s.dsn[:len(s.dsn)-len("mysql")] + "apikey_test"
 	}
-	t.Logf("the server is there after %v", time.Since(begin))
+	t.Logf("the server started after %v", time.Since(begin))
 	o := cachestore.Options{Poll: 200 * time.Millisecond, QueryTimeout: 500 * time.Millisecond, Lease: time.Second}
 	node := e.openNode(t, s.dsn, sqlstore.Options{}, o)
 	writer := e.openNode(t, s.dsn, sqlstore.Options{}, o) // another process
@@ -195,7 +200,7 @@ func testStoppedServer(t *testing.T, e engine) {
 	var good []apikey.Secret
 	for i := range keys {
 		writer.issue(t, i)
-		good = append(good, foreignSecret(i))
+		good = append(good, importedSecret(i))
 	}
 
 	var down outage
@@ -233,7 +238,7 @@ func testStoppedServer(t *testing.T, e engine) {
 					counts[status].Add(1)
 					switch {
 					case status != http.StatusOK && status != http.StatusServiceUnavailable:
-						t.Errorf("a good key got the status %d", status)
+						t.Errorf("a valid key got status %d", status)
 					case status == http.StatusOK && !since.IsZero() && since.Equal(down.started()) && begin.After(since.Add(o.Lease)):
 						t.Errorf("a key was accepted %v after the server had ended", begin.Sub(since))
 					}
@@ -241,9 +246,9 @@ func testStoppedServer(t *testing.T, e engine) {
 			})
 		}
 	})
-	wellAgain := func() {
+	awaitRecovery := func() {
 		t.Helper()
-		eventually(t, 2*time.Second, "good keys are accepted", func() bool {
+		eventually(t, 2*time.Second, "valid keys are accepted", func() bool {
 			for _, secret := range good {
 				if get(secret) != http.StatusOK {
 					return false
@@ -252,56 +257,55 @@ func testStoppedServer(t *testing.T, e engine) {
 			return true
 		})
 	}
-	eventually(t, 30*time.Second, "the first poll", func() bool { return node.cache.Stats().LeaseRemaining > 0 })
-	wellAgain()
-	// The first is immediate, or what the service manager does; the others are without warning.
-	orderly := syscall.SIGTERM
+	eventually(t, 30*time.Second, "the first poll succeeds", func() bool { return node.cache.Stats().LeaseRemaining > 0 })
+	awaitRecovery()
+	shutdown := syscall.SIGTERM // of a service manager
 	if e.name == "PostgreSQL" {
-		orderly = syscall.SIGQUIT
+		shutdown = syscall.SIGQUIT // an immediate shutdown, because SIGTERM waits for clients
 	}
-	for i, how := range []syscall.Signal{orderly, syscall.SIGKILL, syscall.SIGKILL} {
+	for i, how := range []syscall.Signal{shutdown, syscall.SIGKILL, syscall.SIGKILL} {
 		n := keys + i
 		id := writer.issue(t, n).ID
-		eventually(t, 10*time.Second, "the key is accepted", func() bool { return get(foreignSecret(n)) == http.StatusOK })
+		eventually(t, 10*time.Second, "the key is accepted", func() bool { return get(importedSecret(n)) == http.StatusOK })
 		_, err := writer.store.Revoke(t.Context(), id)
 		require.NoError(t, err)
 		acknowledged := time.Now()
 		s.signal(how)
 		down.begin()
 		refusals := counts[http.StatusServiceUnavailable].Load()
-		eventually(t, 30*time.Second, "good keys get 503", func() bool {
+		eventually(t, 30*time.Second, "valid keys get 503", func() bool {
 			begin := time.Now()
-			if status := get(foreignSecret(n)); status == http.StatusOK && begin.After(acknowledged.Add(o.Lease)) {
-				t.Fatalf("a revoked key was accepted %v after", begin.Sub(acknowledged))
+			if status := get(importedSecret(n)); status == http.StatusOK && begin.After(acknowledged.Add(o.Lease)) {
+				t.Fatalf("a revoked key was accepted %v after its revocation", begin.Sub(acknowledged))
 			}
 			return counts[http.StatusServiceUnavailable].Load() > refusals+50
 		})
-		assert.Error(t, errorOf(writer.store.Revoke(t.Context(), id)), "nobody can know")
+		assert.Error(t, errorOf(writer.store.Revoke(t.Context(), id)), "a write without a server")
 		down.end()
 		begin := time.Now()
 		s.start()
 		t.Logf("%v: the server is back after %v", how, time.Since(begin))
-		wellAgain()
-		fresh := e.openNode(t, s.dsn, sqlstore.Options{}, o) // a process that has just begun
-		_, err = fresh.verify(foreignSecret(n))
-		require.ErrorIs(t, err, apikey.ErrRevoked, "it was acknowledged before %v", how)
+		awaitRecovery()
+		fresh := e.openNode(t, s.dsn, sqlstore.Options{}, o)
+		_, err = fresh.verify(importedSecret(n))
+		require.ErrorIs(t, err, apikey.ErrRevoked, "acknowledged before %v", how)
 		require.NoError(t, fresh.close())
-		require.Equal(t, http.StatusUnauthorized, get(foreignSecret(n)))
+		require.Equal(t, http.StatusUnauthorized, get(importedSecret(n)))
 	}
-	requireSoundRevisions(t, node.db)
+	requireConsistentRevisions(t, node.db)
 	close(stop)
 	load.Wait()
 	client.CloseIdleConnections()
 	web.Close()
 	t.Logf("%d times 200, %d times 503", counts[200].Load(), counts[503].Load())
 	require.NoError(t, node.close())
-	node.requireNothingLeft(t)
+	node.requireNoLeak(t)
 	require.NoError(t, writer.close())
-	writer.requireNothingLeft(t)
+	writer.requireNoLeak(t)
 	requireNoClients(t, s)
 }
 
-// requireNoClients holds when all pools are closed.
+// requireNoClients requires that the server has no clients after all pools are closed.
 func requireNoClients(t testing.TB, s *privateServer) {
 	t.Helper()
 	query := "SELECT COUNT(*) FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
@@ -310,5 +314,5 @@ func requireNoClients(t testing.TB, s *privateServer) {
 	}
 	db := must(s.e.open(s.dsn))
 	defer db.Close()
-	eventually(t, 10*time.Second, "the server has no other clients", func() bool { return number(t, db, query) == 0 })
+	eventually(t, 10*time.Second, "the server has no other clients", func() bool { return queryInt(t, db, query) == 0 })
 }

@@ -19,22 +19,22 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// The pool is small, and a thousand callers look keys up that are not in memory, through the
-// cache and past it, while the database answers no lookup. They hold all connections but two,
-// so that polls and writes go on all the same.
-func TestLookupsDoNotStarveThePoll(t *testing.T) {
+// A thousand callers look up keys that are not cached, through the cache and directly, while the
+// database answers no lookup. They occupy all connections of a small pool except two, so polls and
+// writes continue.
+func TestLookupsDoNotStarvePolls(t *testing.T) {
 	t.Parallel()
-	atOnce(t, func(t *testing.T, e engine) {
+	inParallel(t, func(t *testing.T, e engine) {
 		const callers, connections, spare = 1000, 4, 2
 		dsn := e.openTables(t)
-		var holding atomic.Bool
+		var blocking atomic.Bool
 		var running, most atomic.Int64
 		gate := make(chan struct{})
 		var once sync.Once
 		open := func() { once.Do(func() { close(gate) }) }
 		defer open()
 		db := e.openHooked(t, dsn, func(_ context.Context, query string, _ []driver.NamedValue, do func() error) error {
-			if !holding.Load() || !strings.Contains(query, "k.digest = ") {
+			if !blocking.Load() || !strings.Contains(query, "k.digest = ") {
 				return do()
 			}
 			n := running.Add(1)
@@ -46,13 +46,13 @@ func TestLookupsDoNotStarveThePoll(t *testing.T) {
 		})
 		db.SetMaxOpenConns(connections)
 		store := e.newStore(t, db, sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute})
-		cache, err := cachestore.New(store, store, cachestore.Options{
+		cache, err := cachestore.New(store, cachestore.Options{
 			Poll: 50 * time.Millisecond, QueryTimeout: time.Minute, Lease: 2 * time.Minute, Logger: silent})
 		require.NoError(t, err)
 		defer cache.Close()
-		eventually(t, 30*time.Second, "a poll is answered", func() bool { return cache.Stats().LeaseRemaining > 0 })
+		eventually(t, 30*time.Second, "the first poll succeeds", func() bool { return cache.Stats().LeaseRemaining > 0 })
 
-		holding.Store(true)
+		blocking.Store(true)
 		var all sync.WaitGroup
 		defer all.Wait()
 		defer open()
@@ -65,13 +65,13 @@ func TestLookupsDoNotStarveThePoll(t *testing.T) {
 				assert.ErrorIs(t, errorOf(lookup(t.Context(), digestOf(caller))), apikey.ErrNotFound)
 			})
 		}
-		eventually(t, 30*time.Second, "lookups hold their connections", func() bool { return running.Load() == connections-spare })
+		eventually(t, 30*time.Second, "lookups occupy their connections", func() bool { return running.Load() == connections-spare })
 		before := cache.Stats()
 		require.NoError(t, store.Create(t.Context(), digestOf(callers), keyOf(callers)))
-		eventually(t, 30*time.Second, "polls are answered", func() bool { return cache.Stats().Polls >= before.Polls+3 })
+		eventually(t, 30*time.Second, "polls succeed", func() bool { return cache.Stats().Polls >= before.Polls+3 })
 		assert.Zero(t, cache.Stats().PollFailures)
 		open()
 		all.Wait()
-		assert.EqualValues(t, connections-spare, most.Load(), "lookups at once")
+		assert.EqualValues(t, connections-spare, most.Load(), "concurrent lookups")
 	})
 }

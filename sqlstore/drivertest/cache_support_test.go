@@ -24,21 +24,14 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-var cacheSeed = flag.Uint64("cache-seed", 0, "of the random histories of caches; 0 is another one each time")
+var cacheSeed = flag.Uint64("cache-seed", 0, "seed of the random histories of caches; 0 means a random seed")
 
-// quick makes a cache whose promises take no long time to test.
+// quick has short timeouts, so that tests of the lease are short. These tests are not parallel,
+// because on a busy machine the database would not answer within the timeouts.
 var quick = cachestore.Options{
 	Poll: 100 * time.Millisecond, QueryTimeout: 200 * time.Millisecond, Lease: 500 * time.Millisecond, Logger: silent}
 
-// foreign is a format in which tests choose their keys themselves, so that they can be looked
-// up before they exist.
-var foreign = must(apikey.NewFormat("ak", apikey.FormatOptions{AllowForeign: true}))
-
-func foreignSecret(n int) apikey.Secret {
-	return apikey.NewSecret(fmt.Sprintf("a-key-of-the-test-%06d", n))
-}
-
-// A cacheNode is what one process of a fleet has.
+// A cacheNode is one process of a cluster.
 type cacheNode struct {
 	name   string
 	db     *sql.DB
@@ -48,7 +41,8 @@ type cacheNode struct {
 	issuer *apikey.Issuer
 }
 
-// openNode opens a node on a database that has its tables. What it starts carries its name.
+// openNode opens a node on a database with tables. The goroutines that it starts are labelled with
+// its name.
 func (e engine) openNode(t testing.TB, dsn string, so sqlstore.Options, co cachestore.Options) (n *cacheNode) {
 	t.Helper()
 	n = &cacheNode{name: fmt.Sprintf("node-%x", rand.Uint64())}
@@ -61,7 +55,7 @@ func (e engine) openNode(t testing.TB, dsn string, so sqlstore.Options, co cache
 	return n
 }
 
-// open makes all that is behind the pool.
+// open creates the store, the cache, the middleware and the issuer of a node.
 func (n *cacheNode) open(t testing.TB, e engine, so sqlstore.Options, co cachestore.Options) {
 	t.Helper()
 	so.Logger, co.Logger = silent, silent
@@ -69,23 +63,24 @@ func (n *cacheNode) open(t testing.TB, e engine, so sqlstore.Options, co cachest
 		var err error
 		n.store, err = sqlstore.New(n.db, e.dialect, so)
 		require.NoError(t, err)
-		n.cache, err = cachestore.New(n.store, n.store, co)
+		n.cache, err = cachestore.New(n.store, co)
 		require.NoError(t, err)
-		n.auth, err = apikey.New(n.cache, apikey.Options{Format: foreign, Logger: silent})
+		n.auth, err = apikey.New(n.cache, apikey.Options{Format: imported, Logger: silent})
 		require.NoError(t, err)
-		n.issuer, err = apikey.NewIssuer(n.store, foreign)
+		n.issuer, err = apikey.NewIssuer(n.store, apikey.IssuerOptions{Format: imported})
 		require.NoError(t, err)
 	})
 	t.Cleanup(func() { n.close() })
 }
 
-// labelled runs f so that every goroutine that comes of it can be told from others.
+// labelled runs f with the node's name as a label of every goroutine that f starts.
 func (n *cacheNode) labelled(f func()) {
 	pprof.Do(context.Background(), pprof.Labels("node", n.name), func(context.Context) { f() })
 }
 
-// leftovers returns the stacks of the goroutines that the node has started.
-func (n *cacheNode) leftovers() (left []string) {
+// goroutines returns the stacks of the node's goroutines. It ignores those in which pgx closes
+// broken connections, for at most 15 s.
+func (n *cacheNode) goroutines() (left []string) {
 	var all bytes.Buffer
 	pprof.Lookup("goroutine").WriteTo(&all, 1)
 	for stack := range strings.SplitSeq(all.String(), "\n\n") {
@@ -96,7 +91,7 @@ func (n *cacheNode) leftovers() (left []string) {
 	return left
 }
 
-// close ends the node as a service would.
+// close shuts the node down as a service would.
 func (n *cacheNode) close() error {
 	n.cache.Close()
 	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
@@ -106,26 +101,25 @@ func (n *cacheNode) close() error {
 	return err
 }
 
-// requireNothingLeft holds after close: neither goroutines nor connections. It does not count
-// the goroutines in which pgx takes leave, for 15 s at most, of connections that were broken off.
-func (n *cacheNode) requireNothingLeft(t testing.TB) {
+// requireNoLeak requires that a closed node has no goroutines and no connections.
+func (n *cacheNode) requireNoLeak(t testing.TB) {
 	t.Helper()
 	eventually(t, 10*time.Second, "no connection is left", func() bool { return n.db.Stats().OpenConnections == 0 })
 	var left []string
 	for deadline := time.Now().Add(10 * time.Second); time.Now().Before(deadline); <-time.After(5 * time.Millisecond) {
-		if left = n.leftovers(); len(left) == 0 {
+		if left = n.goroutines(); len(left) == 0 {
 			return
 		}
 	}
-	t.Fatalf("goroutines are left:\n%s", strings.Join(left, "\n\n"))
+	t.Fatalf("leaked goroutines:\n%s", strings.Join(left, "\n\n"))
 }
 
-// verify asks the node's middleware, without HTTP.
+// verify checks a key with the node's middleware, without HTTP.
 func (n *cacheNode) verify(secret apikey.Secret) (*apikey.Key, error) {
 	return n.auth.Verify(context.Background(), secret)
 }
 
-// status is what a request with that key gets over HTTP.
+// status returns the HTTP status of a request with this key.
 func (n *cacheNode) status(t testing.TB, secret apikey.Secret) int {
 	r := httptest.NewRequest("GET", "/", nil)
 	r.Header.Set("X-API-Key", secret.Reveal())
@@ -137,27 +131,61 @@ func (n *cacheNode) status(t testing.TB, secret apikey.Secret) int {
 	return w.Code
 }
 
-// issue makes a key whose secret is foreignSecret(i).
+// issue creates a key with the secret importedSecret(i).
 func (n *cacheNode) issue(t testing.TB, i int) apikey.Key {
 	t.Helper()
-	key, err := n.issuer.Import(t.Context(), foreignSecret(i), apikey.Key{Name: fmt.Sprintf("System %d", i)})
+	key, err := n.issuer.Import(t.Context(), apikey.ImportedKey{Secret: importedSecret(i), Name: fmt.Sprintf("System %d", i)})
 	require.NoError(t, err)
 	return key
 }
 
-// awaitLease waits for the node's first poll.
+// awaitLease waits for the node's first successful poll.
 func (n *cacheNode) awaitLease(t testing.TB) {
 	t.Helper()
-	eventually(t, 30*time.Second, "a poll is answered", func() bool { return n.cache.Stats().LeaseRemaining > 0 })
+	eventually(t, 30*time.Second, "the first poll succeeds", func() bool { return n.cache.Stats().LeaseRemaining > 0 })
 }
 
-// atOnce runs a test that mostly waits against every engine at the same time.
-func atOnce(t *testing.T, test func(t *testing.T, e engine)) {
+// A lockedRand is a source of random numbers that is safe for concurrent use.
+type lockedRand struct {
+	mu     sync.Mutex
+	random *rand.Rand
+}
+
+// newLockedRand returns a source with the seed of the flag -cache-seed, and logs the seed.
+
+func newLockedRand(t testing.TB) *lockedRand {
+	seed := *cacheSeed
+	if seed == 0 {
+		seed = rand.Uint64()
+	}
+	t.Logf("-cache-seed=%d", seed)
+	return &lockedRand{random: rand.New(rand.NewPCG(seed, 0))}
+}
+
+func (r *lockedRand) intn(n int) int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.IntN(n)
+}
+
+func (r *lockedRand) delay(longest time.Duration) time.Duration {
+	return time.Duration(r.intn(int(longest)))
+}
+
+func (r *lockedRand) perm(n int) []int {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.random.Perm(n)
+}
+
+// inParallel runs a test that mostly waits against all engines at the same time. Unlike parallel
+// subtests, these do not count against the -parallel flag.
+func inParallel(t *testing.T, test func(t *testing.T, e engine)) {
 	var all sync.WaitGroup
 	for _, e := range engines {
 		all.Go(func() {
 			t.Run(e.name, func(t *testing.T) {
-				e.mustBeThere(t)
+				e.requireServer(t)
 				test(t, e)
 			})
 		})
@@ -165,40 +193,11 @@ func atOnce(t *testing.T, test func(t *testing.T, e engine)) {
 	all.Wait()
 }
 
-// atOnceOverNetwork leaves out the engine that is a file.
-func atOnceOverNetwork(t *testing.T, test func(t *testing.T, e engine)) {
-	atOnce(t, func(t *testing.T, e engine) {
+// inParallelOnServers is inParallel without SQLite.
+func inParallelOnServers(t *testing.T, test func(t *testing.T, e engine)) {
+	inParallel(t, func(t *testing.T, e engine) {
 		if e.name != "SQLite" {
 			test(t, e)
 		}
 	})
-}
-
-// A dice is a source of randomness for many goroutines, from a seed that is logged.
-type dice struct {
-	mu     sync.Mutex
-	random *rand.Rand
-}
-
-func newDice(t testing.TB) *dice {
-	seed := *cacheSeed
-	if seed == 0 {
-		seed = rand.Uint64()
-	}
-	t.Logf("-cache-seed=%d", seed)
-	return &dice{random: rand.New(rand.NewPCG(seed, 0))}
-}
-
-func (d *dice) intn(n int) int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.random.IntN(n)
-}
-
-func (d *dice) delay(most time.Duration) time.Duration { return time.Duration(d.intn(int(most))) }
-
-func (d *dice) perm(n int) []int {
-	d.mu.Lock()
-	defer d.mu.Unlock()
-	return d.random.Perm(n)
 }

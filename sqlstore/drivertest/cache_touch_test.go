@@ -16,20 +16,19 @@ import (
 	"github.com/latchkey-dev/apikey/storetest"
 )
 
-// Requests that are answered from memory are uses of the key. They reach the database when the
-// interval is over or the store is closed, and not before.
-func TestHitsAreUses(t *testing.T) {
+// A cache hit counts as a use of the key. The store writes it at Flush or Close and not before.
+func TestCacheHitsUpdateLastUse(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		const keys, requests = 3, 300
 		dsn := e.openTables(t)
 		reader := e.openStore(t, dsn, sqlstore.Options{})
 		n := e.openNode(t, dsn, sqlstore.Options{TouchInterval: time.Hour}, cachestore.Options{})
 		var ids []string
-		for i := range keys + 1 { // of which the last is not used
+		for i := range keys + 1 { // the last key is not used
 			ids = append(ids, n.issue(t, i).ID)
 		}
-		// uses returns when the database has them, and none for keys that are not used.
+		// uses returns the last uses in the database and requires that the unused key has none.
 		uses := func() (all []time.Time) {
 			t.Helper()
 			for i, id := range ids {
@@ -45,17 +44,17 @@ func TestHitsAreUses(t *testing.T) {
 		}
 		before := uses()
 		for _, end := range []func() error{func() error { return n.store.Flush(t.Context()) }, n.close} {
-			// In another second than the uses that are there.
+			// Last uses have a resolution of a second.
 			second := time.Now().Truncate(time.Second)
-			eventually(t, 10*time.Second, "a second is over", func() bool { return time.Now().Truncate(time.Second).After(second) })
+			eventually(t, 10*time.Second, "the next second begins", func() bool { return time.Now().Truncate(time.Second).After(second) })
 			begin, hits := time.Now().Truncate(time.Second), n.cache.Stats().Hits
 			for range requests {
 				for i := range keys {
-					require.Equal(t, http.StatusOK, n.status(t, foreignSecret(i)))
+					require.Equal(t, http.StatusOK, n.status(t, importedSecret(i)))
 				}
 			}
 			require.GreaterOrEqual(t, n.cache.Stats().Hits-hits, uint64(keys*requests/2), "hits")
-			require.Equal(t, before, uses(), "before the interval is over")
+			require.Equal(t, before, uses(), "last uses before the write")
 			require.NoError(t, end())
 			before = uses()
 			for _, at := range before {
@@ -65,12 +64,13 @@ func TestHitsAreUses(t *testing.T) {
 	})
 }
 
-// A cache on a database is as good a store as the database itself.
-func TestConformanceOfTheCache(t *testing.T) {
+// A cache on a database conforms to the rules of a KeyStore.
+func TestCacheConformance(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
+		tables := tablePool{t: t, e: e}
 		storetest.RunLookup(t, func(t *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore {
-			n := e.openNode(t, e.openTables(t), sqlstore.Options{}, cachestore.Options{})
+			n := e.openNode(t, tables.take(t), sqlstore.Options{}, cachestore.Options{})
 			for d, key := range keys {
 				require.NoError(t, n.store.Create(t.Context(), d, key))
 			}

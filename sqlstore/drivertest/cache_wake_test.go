@@ -19,16 +19,16 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// With Listen a revocation comes much sooner than the poll. Without it, however it was lost,
-// it comes with the poll.
-func TestListenWakesTheCache(t *testing.T) {
+// With Listen, a revocation reaches the cache much sooner than by the regular poll. Whenever the
+// notification is lost, it arrives by that poll.
+func TestListenWakesCache(t *testing.T) {
 	t.Parallel()
 	e := engineNamed("PostgreSQL")
-	e.mustBeThere(t)
+	e.requireServer(t)
 	o := cachestore.Options{Poll: 2 * time.Second, QueryTimeout: time.Second, Lease: 5 * time.Second}
-	// Notifications are for a whole database, so the writes of others would wake this cache, too.
+	// Notifications reach the whole database, so this test needs one of its own.
 	name := randomName()
-	admin(t, "pgx", os.Getenv(e.env), "CREATE DATABASE "+name, "DROP DATABASE "+name+" WITH (FORCE)")
+	administer(t, "pgx", os.Getenv(e.env), "CREATE DATABASE "+name, "DROP DATABASE "+name+" WITH (FORCE)")
 	u, err := url.Parse(os.Getenv(e.env))
 	require.NoError(t, err)
 	u.Path = "/" + name
@@ -50,40 +50,41 @@ func TestListenWakesTheCache(t *testing.T) {
 			ended <- sqlstore.Listen(ctx, pgx.Connect, withParameter(t, e, proxied, "application_name", name), wake)
 		}()
 	})
-	heard := func() {
+	awaitListening := func() {
 		t.Helper()
-		eventually(t, 30*time.Second, "it listens", func() bool {
-			return number(t, here.db, "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'idle' AND query = 'LISTEN apikey' AND application_name = '"+name+"'") == 1
+		eventually(t, 30*time.Second, "Listen listens", func() bool {
+			return queryInt(t, here.db, "SELECT COUNT(*) FROM pg_stat_activity WHERE state = 'idle' AND query = 'LISTEN \"apikey\"' AND application_name = '"+name+"'") == 1
 		})
 	}
 	n := 0
-	// refusedWithin revokes a key that the other has in memory.
+	// refusedWithin revokes a key that the other node has cached and requires that it refuses the key
+	// within bound.
 	refusedWithin := func(bound time.Duration) {
 		t.Helper()
 		n++
 		key := here.issue(t, n)
-		eventually(t, 30*time.Second, "the key is in memory", func() bool {
+		eventually(t, 30*time.Second, "the key is cached", func() bool {
 			hits := there.cache.Stats().Hits
-			return errorOf(there.verify(foreignSecret(n))) == nil && there.cache.Stats().Hits > hits
+			return errorOf(there.verify(importedSecret(n))) == nil && there.cache.Stats().Hits > hits
 		})
 		require.NoError(t, errorOf(here.store.Revoke(t.Context(), key.ID)))
 		begin := time.Now()
 		eventually(t, bound, "the key is refused", func() bool {
-			err := errorOf(there.verify(foreignSecret(n)))
+			err := errorOf(there.verify(importedSecret(n)))
 			return errors.Is(err, apikey.ErrRevoked)
 		})
 		t.Logf("refused %v after its revocation", time.Since(begin))
 	}
-	heard()
+	awaitListening()
 	for range 5 {
 		refusedWithin(time.Second)
 	}
 	require.Positive(t, woken.Load())
 
-	// The server ends the connection that listens; it comes back.
-	require.EqualValues(t, 1, number(t, here.db, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
+	// Listen connects again after the server has ended its connection.
+	require.EqualValues(t, 1, queryInt(t, here.db, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
 	refusedWithin(o.Lease)
-	heard()
+	awaitListening()
 	refusedWithin(time.Second)
 
 	p.freeze()
@@ -93,5 +94,5 @@ func TestListenWakesTheCache(t *testing.T) {
 	cancel()
 	require.ErrorIs(t, <-ended, context.Canceled)
 	require.NoError(t, there.close())
-	there.requireNothingLeft(t)
+	there.requireNoLeak(t)
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// The whole of it: a database, the store, the cache and the middleware.
+// A service uses a database, the store, a cache and the middleware.
 func Example() {
 	ctx := context.Background()
 	dir, err := os.MkdirTemp("", "apikey")
@@ -36,7 +36,7 @@ func Example() {
 	if err := store.Migrate(ctx); err != nil {
 		log.Fatal(err)
 	}
-	cache, err := cachestore.New(store, store, cachestore.Options{})
+	cache, err := cachestore.New(store, cachestore.Options{})
 	if err != nil {
 		log.Fatal(err)
 	}
@@ -46,27 +46,27 @@ func Example() {
 		log.Fatal(err)
 	}
 
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret, key, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+	secret, key, err := issuer.Issue(ctx, apikey.NewKey{Name: "Backup job"})
 	if err != nil {
 		log.Fatal(err)
 	}
 	h := auth.Handler(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
-	ask := func() {
+	request := func() {
 		r := httptest.NewRequest("GET", "/", nil)
 		r.Header.Set("X-API-Key", secret.Reveal())
 		w := httptest.NewRecorder()
 		h.ServeHTTP(w, r)
 		fmt.Println(w.Code)
 	}
-	ask()
+	request()
 	if _, err := store.Revoke(ctx, key.ID); err != nil {
 		log.Fatal(err)
 	}
-	ask()
+	request()
 	// Output:
 	// 200
 	// 401

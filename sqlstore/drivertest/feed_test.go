@@ -16,27 +16,27 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// changes asks for what changed since a state.
-func changes(t testing.TB, store *sqlstore.Store, since apikey.Cursor) apikey.Changes {
+// changes returns the changes since a Version.
+func changes(t testing.TB, store *sqlstore.Store, since apikey.Version) apikey.Changes {
 	t.Helper()
 	c, err := store.Changes(context.Background(), since)
 	require.NoError(t, err)
 	return c
 }
 
-// A backup that was restored and then written to differently has other keys under revisions
-// that were seen before; the tag tells.
-func TestARestoredBackupIsAReset(t *testing.T) {
+// A restored backup that was written to afterwards has other keys under known revisions. The tag
+// distinguishes it.
+func TestRestoredBackupCausesReset(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		for _, test := range []struct {
 			name            string
-			before, instead int // writes that are lost, and those in their place
+			before, instead int // lost writes, and writes after the restoration
 		}{
-			{"that has come to the same revision", 3, 3},
-			{"that has come further", 3, 5},
-			{"that has not come as far", 3, 1},
-			{"that nothing was written to", 3, 0},
+			{"same revision", 3, 3},
+			{"later revision", 3, 5},
+			{"earlier revision", 3, 1},
+			{"without writes", 3, 0},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				dsn := e.create(t)
@@ -57,18 +57,18 @@ func TestARestoredBackupIsAReset(t *testing.T) {
 				assert.True(t, c.Reset)
 				assert.Empty(t, c.Digests)
 				assert.Equal(t, head(t, store), c.Head)
-				assert.False(t, changes(t, store, c.Head).Reset, "the next one")
+				assert.False(t, changes(t, store, c.Head).Reset, "the next poll")
 			})
 		}
 	})
 }
 
-// backup copies a database, and returns what brings it back.
+// backup copies a database and returns a function that restores the copy.
 func (e engine) backup(t *testing.T, dsn string) (restore func()) {
 	db := e.openDB(t, dsn)
 	if e.name == "SQLite" {
 		copied := dsn + ".backup"
-		run(t, db, "VACUUM INTO ?", copied)
+		execute(t, db, "VACUUM INTO ?", copied)
 		return func() {
 			for _, suffix := range []string{"", "-wal", "-shm"} {
 				if err := os.Remove(dsn + suffix); suffix == "" {
@@ -80,31 +80,31 @@ func (e engine) backup(t *testing.T, dsn string) (restore func()) {
 	}
 	tables := []string{"meta", "keys", "used", "audit"}
 	for _, table := range tables {
-		run(t, db, fmt.Sprintf("CREATE TABLE copy_%s AS SELECT * FROM apikey_%s", table, table))
+		execute(t, db, fmt.Sprintf("CREATE TABLE copy_%s AS SELECT * FROM apikey_%s", table, table))
 	}
 	return func() {
 		for _, table := range tables {
-			run(t, db, "DELETE FROM apikey_"+table)
-			run(t, db, fmt.Sprintf("INSERT INTO apikey_%s SELECT * FROM copy_%s", table, table))
+			execute(t, db, "DELETE FROM apikey_"+table)
+			execute(t, db, fmt.Sprintf("INSERT INTO apikey_%s SELECT * FROM copy_%s", table, table))
 		}
 	}
 }
 
-func TestAnotherEpochIsAReset(t *testing.T) {
+func TestNewEpochCausesReset(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
 		addKeys(t, store, 0, 1)
 		seen := head(t, store)
-		run(t, e.openDB(t, dsn), "UPDATE apikey_meta SET epoch = epoch + 1")
+		execute(t, e.openDB(t, dsn), "UPDATE apikey_meta SET epoch = epoch + 1")
 		assert.True(t, changes(t, store, seen).Reset)
 	})
 }
 
-func TestDeletingOldEntriesCostsOneResetAtMost(t *testing.T) {
+func TestDeletedAuditEntriesCauseOneReset(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
 		addKeys(t, store, 0, 6)
@@ -112,7 +112,7 @@ func TestDeletingOldEntriesCostsOneResetAtMost(t *testing.T) {
 		db := e.openDB(t, dsn)
 		for n := range 6 {
 			if n == 2 {
-				run(t, db, "DELETE FROM apikey_audit")
+				execute(t, db, "DELETE FROM apikey_audit")
 			}
 			require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(n).ID)))
 			c := changes(t, store, seen)
@@ -127,37 +127,36 @@ func TestDeletingOldEntriesCostsOneResetAtMost(t *testing.T) {
 	})
 }
 
-func TestAnAnswerNamesTenThousandChangesAtMost(t *testing.T) {
+func TestTooManyChangesCauseReset(t *testing.T) {
 	t.Parallel()
 	if raceDetector {
-		t.Skip("skipped: nothing happens at once here, and without the race detector it runs")
+		t.Skip("skipped: it has no concurrency, and the race detector makes it slow")
 	}
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		const most = 10_000
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: time.Minute})
 		db := e.openDB(t, dsn)
 		e.fill(t, db, most+1, "0")
 		seen := head(t, store)
-		// As so many updates would leave it.
-		run(t, db, fmt.Sprintf("UPDATE apikey_keys SET changed = seq + %d", most+1))
-		run(t, db, fmt.Sprintf("UPDATE apikey_meta SET rev = rev + %d, tag = 1", most+1))
+		// The state after one update of each key.
+		execute(t, db, fmt.Sprintf("UPDATE apikey_keys SET changed = seq + %d", most+1))
+		execute(t, db, fmt.Sprintf("UPDATE apikey_meta SET rev = rev + %d, tag = 1", most+1))
 		c := changes(t, store, seen)
 		assert.True(t, c.Reset)
 		assert.Empty(t, c.Digests)
 
-		run(t, db, "UPDATE apikey_keys SET changed = 0 WHERE seq = 1")
+		execute(t, db, "UPDATE apikey_keys SET changed = 0 WHERE seq = 1")
 		c = changes(t, store, seen)
 		assert.False(t, c.Reset)
 		assert.Len(t, c.Digests, most)
 	})
 }
 
-// What is one statement is one state of the database. A second one would see a commit that
-// came in between.
-func TestAPollIsOneStatementOnAConnectionOfItsOwn(t *testing.T) {
+// One statement reads one snapshot. A second statement could see a commit in between.
+func TestPollIsOneStatementOnTheFeed(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		var statements atomic.Int32
 		feed := e.openHooked(t, dsn, func(_ context.Context, _ string, _ []driver.NamedValue, do func() error) error {

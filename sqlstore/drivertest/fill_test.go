@@ -12,11 +12,11 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// filledDigest returns the digest of the filled key number i.
+// filledDigest returns the digest of the filled key i.
 func filledDigest(i int) apikey.Digest { return sha256.Sum256(fmt.Append(nil, i)) }
 
-// fill puts n keys, filled-000001 and so on, all named "Same" and expiring at the same
-// microsecond, into empty tables, as n creations would have left them. It is much faster.
+// fill inserts n keys into empty tables and leaves the state of n creations, but is much faster. The
+// keys have the IDs filled-000001 and so on, the name "Same" and the same expiry.
 func (e engine) fill(t testing.TB, db *sql.DB, n int, expires string) {
 	t.Helper()
 	const chunk = 1000
@@ -26,7 +26,8 @@ func (e engine) fill(t testing.TB, db *sql.DB, n int, expires string) {
 	for from := 1; from <= n; from += chunk {
 		var keys, audit []string
 		for i := from; i < from+chunk && i <= n; i++ {
-			digest := fmt.Sprintf("X'%x'", filledDigest(i))
+			d := filledDigest(i)
+			digest := fmt.Sprintf("X'%x'", d[:])
 			if e.name == "PostgreSQL" {
 				digest = `'\x` + digest[2:]
 			}

@@ -10,22 +10,22 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A hook surrounds every statement of a connection: it calls do, or it does not.
+// A hook intercepts every statement of a connection. It calls do to execute the statement.
 type hook func(ctx context.Context, query string, args []driver.NamedValue, do func() error) error
 
-// openHooked opens a database whose statements go through a hook.
+// openHooked opens a database with a hook.
 func (e engine) openHooked(t testing.TB, dsn string, h hook) *sql.DB {
 	return e.openRewritten(t, dsn, h, func(query string) string { return query })
 }
 
-// openRewritten does so with other statements in the place of some that are executed.
+// openRewritten opens a database with a hook, and rewrites the statements of ExecContext.
 func (e engine) openRewritten(t testing.TB, dsn string, h hook, rewrite func(query string) string) *sql.DB {
 	plain := e.openDB(t, dsn)
 	if e.name == "SQLite" {
 		dsn = "file:" + (&url.URL{Path: dsn}).EscapedPath() + "?_pragma=busy_timeout(10000)&_pragma=synchronous(FULL)&_txlock=immediate"
 	}
 	if e.name == "MySQL" {
-		// Else its driver says that it would rather prepare them first.
+		// Otherwise the driver returns driver.ErrSkip to prepare a statement with arguments first.
 		dsn = withParameter(t, e, dsn, "interpolateParams", "true")
 	}
 	db := sql.OpenDB(hookedConnector{plain.Driver(), dsn, h, rewrite})
@@ -52,7 +52,8 @@ func (c hookedConnector) Connect(context.Context) (driver.Conn, error) {
 	return &hookedConn{conn, c.hook, c.rewrite}, nil
 }
 
-// A hookedConn is a driver's connection. The drivers here all have what it asks of them.
+// A hookedConn is a driver's connection with a hook. It requires the optional interfaces that all
+// drivers of these tests implement.
 type hookedConn struct {
 	driver.Conn
 	hook    hook
@@ -79,7 +80,7 @@ func (c *hookedConn) QueryContext(ctx context.Context, query string, args []driv
 	return r, err
 }
 
-// PrepareContext returns a statement that goes through the hook when it is carried out.
+// PrepareContext returns a statement that calls the hook when it is executed.
 func (c *hookedConn) PrepareContext(ctx context.Context, query string) (driver.Stmt, error) {
 	stmt, err := c.Conn.(driver.ConnPrepareContext).PrepareContext(ctx, query)
 	if err != nil {

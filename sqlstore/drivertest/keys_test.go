@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// keyOf returns key n of a test, which never expires.
+// keyOf returns key n of a test. It does not expire.
 func keyOf(n int) apikey.Key {
 	return apikey.Key{
 		ID:        fmt.Sprintf("key-%06d", n),
@@ -26,10 +26,10 @@ func keyOf(n int) apikey.Key {
 	}
 }
 
-// digestOf returns the digest that key n has.
+// digestOf returns the digest of key n.
 func digestOf(n int) apikey.Digest { return sha256.Sum256(fmt.Appendf(nil, "drivertest %d", n)) }
 
-// addKeys creates the keys from, from+1 … to-1.
+// addKeys creates every key n with from <= n < to.
 func addKeys(t testing.TB, store *sqlstore.Store, from, to int) {
 	t.Helper()
 	for n := from; n < to; n++ {
@@ -37,7 +37,7 @@ func addKeys(t testing.TB, store *sqlstore.Store, from, to int) {
 	}
 }
 
-// newStore makes a store that has no tables yet.
+// newStore returns a store without creating its tables.
 func (e engine) newStore(t testing.TB, db *sql.DB, o sqlstore.Options) *sqlstore.Store {
 	t.Helper()
 	store, err := sqlstore.New(db, e.dialect, o)
@@ -46,30 +46,30 @@ func (e engine) newStore(t testing.TB, db *sql.DB, o sqlstore.Options) *sqlstore
 	return store
 }
 
-// head returns the state of a store.
-func head(t testing.TB, store *sqlstore.Store) apikey.Cursor {
+// head returns the current Version of a store.
+func head(t testing.TB, store *sqlstore.Store) apikey.Version {
 	t.Helper()
-	c, err := store.Changes(context.Background(), apikey.Cursor{})
+	c, err := store.Changes(context.Background(), apikey.Version{})
 	require.NoError(t, err)
 	return c.Head
 }
 
-// number returns the one number that a query asks for.
-func number(t testing.TB, db *sql.DB, query string) (n int64) {
+// queryInt returns the number that a query selects.
+func queryInt(t testing.TB, db *sql.DB, query string) (n int64) {
 	t.Helper()
 	require.NoError(t, db.QueryRow(query).Scan(&n), query)
 	return n
 }
 
-// run carries out a statement.
-func run(t testing.TB, db *sql.DB, statement string, args ...any) {
+// execute executes a statement.
+func execute(t testing.TB, db *sql.DB, statement string, args ...any) {
 	t.Helper()
 	_, err := db.Exec(statement, args...)
 	require.NoError(t, err, statement)
 }
 
-// patience multiplies the time that a promise gives. On a machine that does other things at
-// the same time a test can be late though the store is not.
+// patience multiplies the time that tests allow. On a busy machine a test can be late although the
+// store is not.
 var patience = func() time.Duration {
 	n, err := strconv.Atoi(os.Getenv("APIKEY_TEST_PATIENCE"))
 	if err != nil || n < 1 {
@@ -78,13 +78,13 @@ var patience = func() time.Duration {
 	return time.Duration(n)
 }()
 
-// eventually waits until something is so, which it must be within a bound that was promised.
-func eventually(t testing.TB, within time.Duration, what string, so func() bool) {
+// eventually waits until condition is true, and fails the test after a time.
+func eventually(t testing.TB, within time.Duration, what string, condition func() bool) {
 	t.Helper()
 	within *= patience
 	deadline := time.After(within)
 	for tick := time.NewTicker(5 * time.Millisecond); ; {
-		if so() {
+		if condition() {
 			tick.Stop()
 			return
 		}
@@ -92,23 +92,35 @@ func eventually(t testing.TB, within time.Duration, what string, so func() bool)
 		case <-tick.C:
 		case <-deadline:
 			tick.Stop()
-			t.Fatalf("not within %v: %s", within, what)
+			t.Fatalf("timeout after %v: %s", within, what)
 		}
 	}
 }
 
-// requireSoundRevisions holds what must be so after any history: a row of the audit trail for
-// every revision, without gaps, and no key changed in a revision that is not there.
-func requireSoundRevisions(t testing.TB, db *sql.DB) {
+// requireConsistentRevisions requires the invariants of revisions: every revision has one audit
+// entry, without gaps, and every key was created and last changed in a revision of its own.
+func requireConsistentRevisions(t testing.TB, db *sql.DB) {
 	t.Helper()
-	rev := number(t, db, "SELECT rev FROM apikey_meta")
-	require.Equal(t, rev, number(t, db, "SELECT COUNT(*) FROM apikey_audit"), "entries of the audit trail, one a revision")
-	require.Equal(t, rev, number(t, db, "SELECT COALESCE(MAX(rev), 0) FROM apikey_audit"), "the last revision of the audit trail")
-	require.LessOrEqual(t, number(t, db, "SELECT COALESCE(MAX(changed), 0) FROM apikey_keys"), rev, "changed")
-	require.Zero(t, number(t, db, "SELECT COUNT(*) FROM apikey_keys k WHERE NOT EXISTS "+
+	rev := queryInt(t, db, "SELECT rev FROM apikey_meta")
+	require.Equal(t, rev, queryInt(t, db, "SELECT COUNT(*) FROM apikey_audit"), "audit entries, one per revision")
+	require.Equal(t, rev, queryInt(t, db, "SELECT COALESCE(MAX(rev), 0) FROM apikey_audit"), "revision of the last audit entry")
+	require.LessOrEqual(t, queryInt(t, db, "SELECT COALESCE(MAX(changed), 0) FROM apikey_keys"), rev, "changed")
+	require.Zero(t, queryInt(t, db, "SELECT COUNT(*) FROM apikey_keys k WHERE NOT EXISTS "+
 		"(SELECT 1 FROM apikey_audit a WHERE a.rev = k.seq AND a.action = 'create' AND a.key_id = k.id AND a.key_seq = k.seq)"),
 		"keys whose seq is not the revision of their creation")
-	require.Zero(t, number(t, db, "SELECT COUNT(*) FROM apikey_keys k WHERE k.changed > 0 AND NOT EXISTS "+
+	require.Zero(t, queryInt(t, db, "SELECT COUNT(*) FROM apikey_keys k WHERE k.changed > 0 AND NOT EXISTS "+
 		"(SELECT 1 FROM apikey_audit a WHERE a.rev = k.changed AND a.key_id = k.id)"),
-		"keys changed in a revision of another key")
+		"keys whose changed is a revision of another key")
+}
+
+// withTimeout returns a context with a timeout.
+func withTimeout(t testing.TB, d time.Duration) (context.Context, context.CancelFunc) {
+	return context.WithTimeout(t.Context(), d*patience)
+}
+
+// imported is a format whose keys tests choose, so that a test can look up a key before it exists.
+var imported = must(apikey.NewFormat("ak", apikey.FormatOptions{AllowImported: true}))
+
+func importedSecret(n int) apikey.Secret {
+	return apikey.NewSecret(fmt.Sprintf("a-key-of-the-test-%06d", n))
 }

@@ -22,17 +22,17 @@ import (
 
 var killCycles = flag.Int("kill-cycles", 3, "how many times a writer is killed on each database")
 
-// What names the database of a child process; see TestMain.
+// The environment variables that make this program a child process; see TestMain.
 const (
 	childEngine = "APIKEY_TEST_CHILD_ENGINE"
 	childDSN    = "APIKEY_TEST_CHILD_DSN"
 	childTask   = "APIKEY_TEST_CHILD_TASK" // a key of tasks
 )
 
-// tasks are what a child process may have to do.
+// tasks are the tasks of child processes.
 var tasks = map[string]func(e engine, dsn string) error{"revoke": revokeUntilKilled, "migrate": migrateOnce}
 
-// child returns this program as a process that does a task, and nothing else.
+// child returns a command that runs this program as a child process with a task.
 func (e engine) child(t testing.TB, dsn, task string) *exec.Cmd {
 	cmd := exec.CommandContext(t.Context(), must(os.Executable()))
 	cmd.Env = append(os.Environ(), childEngine+"="+e.name, childDSN+"="+dsn, childTask+"="+task)
@@ -40,7 +40,7 @@ func (e engine) child(t testing.TB, dsn, task string) *exec.Cmd {
 }
 
 func TestMain(m *testing.M) {
-	mysql.SetLogger(&mysql.NopLogger{}) // tests cut its connections
+	mysql.SetLogger(&mysql.NopLogger{}) // because tests break connections
 	for _, e := range engines {
 		if e.name == os.Getenv(childEngine) {
 			if err := tasks[os.Getenv(childTask)](e, os.Getenv(childDSN)); err != nil {
@@ -50,18 +50,21 @@ func TestMain(m *testing.M) {
 			os.Exit(0)
 		}
 	}
-	flag.Set("rapid.checks", "20") // unless the command line says otherwise
+	// The defaults, which the command line overrides. Most tests wait for disks and networks, so more of
+	// them than processors run at the same time.
+	flag.Set("rapid.checks", "20")
+	flag.Set("test.parallel", "6")
 	os.Exit(m.Run())
 }
 
-// revokeUntilKilled creates keys and revokes them, and prints the ID of each when Revoke has
+// revokeUntilKilled creates and revokes keys, and prints the number of each key after Revoke has
 // returned.
 func revokeUntilKilled(e engine, dsn string) error {
 	db, err := e.open(dsn)
 	if err != nil {
 		return err
 	}
-	// What the child before has left open may hold it up.
+	// A transaction of the previous child can delay this one.
 	store, err := sqlstore.New(db, e.dialect, sqlstore.Options{WriteTimeout: time.Minute})
 	if err != nil {
 		return err
@@ -80,7 +83,7 @@ func revokeUntilKilled(e engine, dsn string) error {
 
 func TestRevocationsSurviveKill(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute})
 		acknowledged := 0
@@ -91,7 +94,6 @@ func TestRevocationsSurviveKill(t *testing.T) {
 			stdout, err := child.StdoutPipe()
 			require.NoError(t, err)
 			require.NoError(t, child.Start())
-			// At a random moment after the first.
 			lines := bufio.NewScanner(stdout)
 			require.True(t, lines.Scan(), "the child revoked nothing: %s", &complaint)
 			killer := time.AfterFunc(rand.N(50*time.Millisecond), func() { child.Process.Kill() })
@@ -112,14 +114,14 @@ func TestRevocationsSurviveKill(t *testing.T) {
 				require.ErrorIs(t, key.Check(time.Now()), apikey.ErrRevoked, "%s was acknowledged", key.ID)
 			}
 			acknowledged += len(revoked)
-			addKeys(t, store, acknowledged, acknowledged+1) // it can be written to
+			addKeys(t, store, acknowledged, acknowledged+1) // the database accepts writes
 		}
 		assert.Positive(t, acknowledged)
-		t.Logf("%d revocations were acknowledged, none was lost", acknowledged)
-		eventually(t, 10*time.Second, "the server has ended what was begun", func() bool {
+		t.Logf("none of %d acknowledged revocations was lost", acknowledged)
+		eventually(t, 10*time.Second, "the server has ended the child's transaction", func() bool {
 			db := e.openDB(t, dsn)
-			return number(t, db, "SELECT COUNT(*) FROM apikey_audit") == number(t, db, "SELECT rev FROM apikey_meta")
+			return queryInt(t, db, "SELECT COUNT(*) FROM apikey_audit") == queryInt(t, db, "SELECT rev FROM apikey_meta")
 		})
-		requireSoundRevisions(t, e.openDB(t, dsn))
+		requireConsistentRevisions(t, e.openDB(t, dsn))
 	})
 }

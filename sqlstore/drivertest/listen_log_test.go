@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A quietConn hears nothing until it is lost.
+// A quietConn receives no notification until it is lost.
 type quietConn struct{ lost chan error }
 
 func (c quietConn) Exec(context.Context, string, ...any) (int, error) { return 0, nil }
@@ -29,8 +29,8 @@ func (c quietConn) WaitForNotification(ctx context.Context) (any, error) {
 	}
 }
 
-// It is not parallel, since the default Logger is everybody's.
-func TestListenTellsOnceThatItCannot(t *testing.T) {
+// The test is not parallel, because it replaces the default Logger.
+func TestListenLogsEachFailureOnce(t *testing.T) {
 	var log bytes.Buffer
 	defer slog.SetDefault(slog.Default())
 	slog.SetDefault(slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{ReplaceAttr: func(_ []string, a slog.Attr) slog.Attr {
@@ -57,9 +57,9 @@ func TestListenTellsOnceThatItCannot(t *testing.T) {
 		cancel()
 		require.ErrorIs(t, <-ended, context.Canceled)
 	})
-	assert.Equal(t, `level=WARN msg="sqlstore: cannot listen for changes; polls find them later" error=refused
+	assert.Equal(t, `level=WARN msg="sqlstore: cannot listen for changes; regular polls find them" error=refused
 level=INFO msg="sqlstore: listening for changes again"
-level=WARN msg="sqlstore: cannot listen for changes; polls find them later" error=reset
+level=WARN msg="sqlstore: cannot listen for changes; regular polls find them" error=reset
 level=INFO msg="sqlstore: listening for changes again"
 `, log.String())
 }

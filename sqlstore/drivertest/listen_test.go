@@ -17,10 +17,10 @@ import (
 func TestListen(t *testing.T) {
 	t.Parallel()
 	e := engineNamed("PostgreSQL")
-	e.mustBeThere(t)
-	// Notifications are for a whole database, so the others would wake this test, too.
+	e.requireServer(t)
+	// Notifications reach the whole database, so this test needs one of its own.
 	name := randomName()
-	admin(t, "pgx", os.Getenv(e.env), "CREATE DATABASE "+name, "DROP DATABASE "+name+" WITH (FORCE)")
+	administer(t, "pgx", os.Getenv(e.env), "CREATE DATABASE "+name, "DROP DATABASE "+name+" WITH (FORCE)")
 	u, err := url.Parse(os.Getenv(e.env))
 	require.NoError(t, err)
 	u.Path = "/" + name
@@ -35,15 +35,15 @@ func TestListen(t *testing.T) {
 	go func() {
 		ended <- sqlstore.Listen(ctx, pgx.Connect, withParameter(t, e, dsn, "application_name", name), func() { wakes <- struct{}{} })
 	}()
-	woken := func(what string) {
+	requireWake := func(when string) {
 		t.Helper()
 		select {
 		case <-wakes:
 		case <-time.After(30 * time.Second):
-			t.Fatal("not woken " + what)
+			t.Fatal("no wake " + when)
 		}
 	}
-	woken("when it has connected")
+	requireWake("after connecting")
 	for _, write := range []struct {
 		name string
 		do   func() error
@@ -56,14 +56,14 @@ func TestListen(t *testing.T) {
 	} {
 		require.Empty(t, wakes)
 		require.NoError(t, write.do())
-		woken("by " + write.name)
+		requireWake("after " + write.name)
 	}
 
 	db := e.openDB(t, dsn)
-	require.EqualValues(t, 1, number(t, db, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
-	woken("when it has connected again")
+	require.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(pg_terminate_backend(pid)) FROM pg_stat_activity WHERE application_name = '"+name+"'"))
+	requireWake("after reconnecting")
 	require.NoError(t, store.Create(t.Context(), digestOf(3), keyOf(3)))
-	woken("by a write after it has connected again")
+	requireWake("after a write after reconnecting")
 
 	cancel()
 	select {
@@ -72,7 +72,7 @@ func TestListen(t *testing.T) {
 	case <-time.After(30 * time.Second):
 		t.Fatal("Listen does not end with its context")
 	}
-	eventually(t, 10*time.Second, "its connection is closed", func() bool {
-		return number(t, db, "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = '"+name+"'") == 0
+	eventually(t, 10*time.Second, "the connection of Listen is closed", func() bool {
+		return queryInt(t, db, "SELECT COUNT(*) FROM pg_stat_activity WHERE application_name = '"+name+"'") == 0
 	})
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// migrateOnce makes the tables, as a service does when it starts.
+// migrateOnce creates the tables, as a service does when it starts.
 func migrateOnce(e engine, dsn string) error {
 	db, err := e.open(dsn)
 	if err != nil {
@@ -25,24 +25,24 @@ func migrateOnce(e engine, dsn string) error {
 	return store.Migrate(context.Background())
 }
 
-// Pools of one process share more than processes do, above all with a database that is a file.
-func TestManyProcessesMigrateAtOnce(t *testing.T) {
+// Pools of one process share more state than processes, especially with SQLite.
+func TestConcurrentMigrateByProcesses(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		var children [4]*exec.Cmd
-		var complaints [len(children)]strings.Builder
+		var stderr [len(children)]strings.Builder
 		for i := range children {
 			children[i] = e.child(t, dsn, "migrate")
-			children[i].Stderr = &complaints[i]
+			children[i].Stderr = &stderr[i]
 			require.NoError(t, children[i].Start())
 		}
 		for i, child := range children {
-			assert.NoError(t, child.Wait(), &complaints[i])
+			assert.NoError(t, child.Wait(), &stderr[i])
 		}
 		db := e.openDB(t, dsn)
-		assert.EqualValues(t, 1, number(t, db, "SELECT COUNT(*) FROM apikey_meta"))
-		assert.EqualValues(t, 1, number(t, db, "SELECT COUNT(*) FROM apikey_schema WHERE step = 1"))
+		assert.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(*) FROM apikey_meta"))
+		assert.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(*) FROM apikey_schema WHERE version = 2 AND step = 1"))
 		addKeys(t, e.openStore(t, dsn, sqlstore.Options{}), 0, 1)
 	})
 }

@@ -17,14 +17,14 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-func TestManyMigrateAtOnce(t *testing.T) {
+func TestConcurrentMigrate(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		for _, test := range []struct{ name, parameter, value, only string }{
-			{name: "with usual settings"},
-			// A snapshot from before the lock would not show what others did meanwhile.
-			{"in transactions that are serializable", "default_transaction_isolation", "serializable", "PostgreSQL"},
-			{"in transactions that are read-only", "default_transaction_read_only", "on", "PostgreSQL"},
+			{name: "default settings"},
+			// A snapshot from before the lock would not contain the steps of other processes.
+			{"serializable transactions", "default_transaction_isolation", "serializable", "PostgreSQL"},
+			{"read-only transactions", "default_transaction_read_only", "on", "PostgreSQL"},
 		} {
 			if test.only != "" && test.only != e.name {
 				continue
@@ -48,23 +48,23 @@ func TestManyMigrateAtOnce(t *testing.T) {
 				close(start)
 				all.Wait()
 				db := e.openDB(t, dsn)
-				epoch := uint64(number(t, db, "SELECT epoch FROM apikey_meta")) // and not several
+				epoch := uint64(queryInt(t, db, "SELECT epoch FROM apikey_meta"))
 				require.NotZero(t, epoch)
 				for i := range stores {
 					require.NoError(t, errs[i])
 					_, at, err := stores[i].LookupAt(t.Context(), digestOf(1))
 					require.ErrorIs(t, err, apikey.ErrNotFound)
-					assert.Equal(t, apikey.Cursor{Epoch: epoch}, at)
+					assert.Equal(t, apikey.Version{Epoch: epoch}, at)
 				}
-				assert.EqualValues(t, 1, number(t, db, "SELECT COUNT(*) FROM apikey_schema WHERE step = 1"))
+				assert.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(*) FROM apikey_schema WHERE version = 2 AND step = 1"))
 			})
 		}
 	})
 }
 
-func TestMigrateAgainChangesNothing(t *testing.T) {
+func TestRepeatedMigrateChangesNothing(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
 		addKeys(t, store, 0, 3)
@@ -77,82 +77,85 @@ func TestMigrateAgainChangesNothing(t *testing.T) {
 	})
 }
 
-// So that a user of the database who may not make tables can call it.
-func TestMigrateWithNothingToDoOnlyReads(t *testing.T) {
+// A database user without the privilege to create tables can therefore call Migrate.
+func TestMigrateOfCurrentTablesOnlyReads(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		e.openStore(t, dsn, sqlstore.Options{})
-		var record record
+		var record recorder
 		store := e.newStore(t, e.openHooked(t, dsn, record.hook), sqlstore.Options{})
-		statements, err := record.of(func() error { return store.Migrate(t.Context()) })
+		statements, err := record.during(func() error { return store.Migrate(t.Context()) })
 		require.NoError(t, err)
 		require.NotEmpty(t, statements)
 		for _, s := range statements {
-			assert.True(t, strings.HasPrefix(s.query, "SELECT "), s.query)
+			assert.Regexp(t, "^(SELECT|EXPLAIN|WITH) ", s.query)
 		}
 	})
 }
 
-func TestTablesOfALaterVersionAreRefused(t *testing.T) {
+func TestMigrateRejectsLaterVersion(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		e.openStore(t, dsn, sqlstore.Options{})
 		db := e.openDB(t, dsn)
-		run(t, db, "INSERT INTO apikey_schema (version, step) VALUES (4711, 1)")
+		execute(t, db, "INSERT INTO apikey_schema (version, step) VALUES (4711, 1)")
 		err := e.newStore(t, db, sqlstore.Options{}).Migrate(t.Context())
 		require.ErrorContains(t, err, "version 4711")
-		require.ErrorContains(t, err, "knows 1")
+		require.ErrorContains(t, err, "knows 2")
 	})
 }
 
-// The connection is lost when any statement of a migration has been carried out; the next one
-// goes on from there.
-func TestAMigrationThatWasInterruptedIsFinished(t *testing.T) {
+// A migration loses its connection after any of its statements. The next Migrate continues there.
+func TestInterruptedMigrationResumes(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
-		for at := 1; ; at++ {
-			dsn := e.create(t)
-			n, last := 0, ""
-			db := e.openHooked(t, dsn, func(_ context.Context, query string, _ []driver.NamedValue, do func() error) error {
-				if n++; n <= at {
-					if err := do(); err != nil || n < at {
-						return err
+	forEachEngine(t, func(t *testing.T, e engine) {
+		statements := 0 // statements of an uninterrupted migration
+		db := e.openHooked(t, e.create(t), func(_ context.Context, _ string, _ []driver.NamedValue, do func() error) error {
+			statements++
+			return do()
+		})
+		require.NoError(t, e.newStore(t, db, sqlstore.Options{}).Migrate(t.Context()))
+		require.Greater(t, statements, 10)
+		for last := 1; last <= statements; last++ {
+			t.Run(fmt.Sprintf("after statement %d", last), func(t *testing.T) {
+				t.Parallel()
+				dsn := e.create(t)
+				n, query := 0, ""
+				db := e.openHooked(t, dsn, func(_ context.Context, q string, _ []driver.NamedValue, do func() error) error {
+					if n++; n <= last {
+						if err := do(); err != nil || n < last {
+							return err
+						}
+						query = q
 					}
-					last = query
-				}
-				return driver.ErrBadConn
+					return driver.ErrBadConn
+				})
+				require.Error(t, e.newStore(t, db, sqlstore.Options{}).Migrate(t.Context()))
+				store := e.newStore(t, e.openDB(t, dsn), sqlstore.Options{})
+				require.NoError(t, store.Migrate(t.Context()), "lost after %.60q", query)
+				addKeys(t, store, 0, 1)
+				require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
 			})
-			err := e.newStore(t, db, sqlstore.Options{}).Migrate(t.Context())
-			if n < at {
-				require.NoError(t, err)
-				require.Greater(t, at, 10)
-				return
-			}
-			require.Error(t, err)
-			store := e.newStore(t, e.openDB(t, dsn), sqlstore.Options{})
-			require.NoError(t, store.Migrate(t.Context()), "lost after %.60q", last)
-			addKeys(t, store, 0, 1)
-			require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
 		}
 	})
 }
 
-// A migration that changes a table waits for whoever reads it. Lookups that come after it must
-// not wait as long, though databases put them in the line behind it.
-func TestAMigrationThatWaitsForAReaderStopsNoLookups(t *testing.T) {
+// A migration that changes a table waits for its readers. Later lookups must not wait as long,
+// although databases queue them behind the migration.
+func TestWaitingMigrateBlocksNoLookups(t *testing.T) {
 	t.Parallel()
-	for _, name := range []string{"PostgreSQL", "MySQL"} { // in SQLite readers stop nobody
+	for _, name := range []string{"PostgreSQL", "MySQL"} { // in SQLite readers block no writers
 		e := engineNamed(name)
 		t.Run(name, func(t *testing.T) {
-			e.mustBeThere(t)
+			e.requireServer(t)
 			dsn := e.create(t)
 			store := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: patience * 2 * time.Second})
 			addKeys(t, store, 0, 1)
 			db := e.openDB(t, dsn)
-			// The last step is to do, and is as one of a later version might be.
-			run(t, db, fmt.Sprintf("DELETE FROM apikey_schema WHERE step = %d", number(t, db, "SELECT MAX(step) FROM apikey_schema")))
+			// The last step is pending, and changes a table like a step of a later version.
+			execute(t, db, fmt.Sprintf("DELETE FROM apikey_schema WHERE version = 2 AND step = %d", queryInt(t, db, "SELECT MAX(step) FROM apikey_schema WHERE version = 2")))
 			const change = "ALTER TABLE apikey_keys ADD COLUMN extra INTEGER"
 			var tries atomic.Int32
 			migrating := e.newStore(t, e.openRewritten(t, dsn, func(_ context.Context, query string, _ []driver.NamedValue, do func() error) error {
@@ -161,7 +164,7 @@ func TestAMigrationThatWaitsForAReaderStopsNoLookups(t *testing.T) {
 				}
 				return do()
 			}, func(query string) string {
-				if strings.Contains(query, "apikey_audit_key") {
+				if strings.Contains(query, "CREATE") && strings.Contains(query, "apikey_notices") {
 					return change
 				}
 				return query
@@ -172,25 +175,25 @@ func TestAMigrationThatWaitsForAReaderStopsNoLookups(t *testing.T) {
 			require.NoError(t, reader.QueryRow("SELECT COUNT(*) FROM apikey_keys").Scan(new(int)))
 			ended := make(chan error, 1)
 			go func() { ended <- migrating.Migrate(t.Context()) }()
-			for tries.Load() < 3 { // it has given up twice
+			for tries.Load() < 3 { // the lock has timed out twice
 				require.NoError(t, errorOf(store.Lookup(t.Context(), digestOf(0))))
 				require.Empty(t, ended, "the migration did not wait")
 			}
 			require.NoError(t, reader.Rollback())
 			require.NoError(t, <-ended)
 			require.NoError(t, errorOf(store.Lookup(t.Context(), digestOf(0))))
-			assert.EqualValues(t, 1, number(t, db, "SELECT COUNT(*) FROM apikey_keys WHERE extra IS NULL"))
+			assert.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(*) FROM apikey_keys WHERE extra IS NULL"))
 		})
 	}
 }
 
-func TestAMigrationThatDoesNotGetTheLockEndsWithItsContext(t *testing.T) {
+func TestMigrateWithoutLockEndsWithContext(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
 		addKeys(t, store, 0, 1)
-		run(t, e.openDB(t, dsn), "DELETE FROM apikey_schema") // so that there is something to do
+		execute(t, e.openDB(t, dsn), "DELETE FROM apikey_schema") // makes all steps pending
 		conn, err := e.openDB(t, dsn).Conn(t.Context())
 		require.NoError(t, err)
 		defer conn.Close()
@@ -219,9 +222,9 @@ func TestAMigrationThatDoesNotGetTheLockEndsWithItsContext(t *testing.T) {
 	})
 }
 
-func TestWithoutTablesNothingIsSaidToBeUnknown(t *testing.T) {
+func TestMissingTablesAreNotErrNotFound(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		db := e.openDB(t, e.create(t))
 		store := e.newStore(t, db, sqlstore.Options{})
 		for _, test := range []struct {
@@ -231,7 +234,7 @@ func TestWithoutTablesNothingIsSaidToBeUnknown(t *testing.T) {
 			{"before Migrate", "apikey_", func() {}},
 			{"without the row of apikey_meta", "call Migrate", func() {
 				require.NoError(t, store.Migrate(t.Context()))
-				run(t, db, "DELETE FROM apikey_meta")
+				execute(t, db, "DELETE FROM apikey_meta")
 			}},
 		} {
 			t.Run(test.name, func(t *testing.T) {
@@ -239,7 +242,7 @@ func TestWithoutTablesNothingIsSaidToBeUnknown(t *testing.T) {
 				for name, err := range map[string]error{
 					"Lookup":   errorOf(store.Lookup(t.Context(), digestOf(1))),
 					"LookupAt": errorOf3(store.LookupAt(t.Context(), digestOf(1))),
-					"Changes":  errorOf(store.Changes(t.Context(), apikey.Cursor{})),
+					"Changes":  errorOf(store.Changes(t.Context(), apikey.Version{})),
 					"Create":   store.Create(t.Context(), digestOf(1), keyOf(1)),
 					"Revoke":   errorOf(store.Revoke(t.Context(), keyOf(1).ID)),
 				} {
@@ -253,6 +256,8 @@ func TestWithoutTablesNothingIsSaidToBeUnknown(t *testing.T) {
 	})
 }
 
-// errorOf and errorOf3 are the errors of calls that return more.
-func errorOf[T any](_ T, err error) error          { return err }
+// errorOf returns the error of a call with two results.
+func errorOf[T any](_ T, err error) error { return err }
+
+// errorOf3 returns the error of a call with three results.
 func errorOf3[T, U any](_ T, _ U, err error) error { return err }

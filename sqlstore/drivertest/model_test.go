@@ -15,16 +15,16 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A history is carried out on a database and in memory alike.
+// A history executes the same operations on a database and on a store in memory.
 type history struct {
 	store *sqlstore.Store
 	model *memstore.Store
-	run   int // all keys of a run have an owner of their own
+	run   int // determines the owner of all keys of a run
 }
 
-func TestRandomHistories(t *testing.T) {
+func TestStoreMatchesModel(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		store, run := e.openStore(t, e.create(t), sqlstore.Options{}), 0
 		rapid.Check(t, func(t *rapid.T) {
 			run++
@@ -49,10 +49,10 @@ func TestRandomHistories(t *testing.T) {
 				"Touch": func(t *rapid.T) {
 					d, at := h.digest(t), time.Unix(rapid.Int64Range(1, 1<<32).Draw(t, "used"), 0)
 					if _, err := h.model.Lookup(t.Context(), d); err != nil {
-						return // only keys that were accepted are touched
+						return // a middleware touches only known keys
 					}
-					h.store.Touch(d, at)
-					h.model.Touch(d, at)
+					h.store.Touch(d, apikey.Use{At: at})
+					h.model.Touch(d, apikey.Use{At: at})
 					require.NoError(t, h.store.Flush(t.Context()))
 				},
 				"Get": func(t *rapid.T) {
@@ -71,15 +71,18 @@ func TestRandomHistories(t *testing.T) {
 				},
 				"List": func(t *rapid.T) {
 					h.lists(t, apikey.ListOptions{
-						Sort:   rapid.SampledFrom([]string{"", apikey.SortName, apikey.SortExpires}).Draw(t, "sort"),
-						Status: rapid.SampledFrom([]string{"", apikey.StatusActive, apikey.StatusExpired, apikey.StatusRevoked}).Draw(t, "status"),
+						Sort:   rapid.SampledFrom([]apikey.Sort{"", apikey.SortName, apikey.SortExpires}).Draw(t, "sort"),
+						Status: rapid.SampledFrom([]apikey.Status{"", apikey.StatusActive, apikey.StatusExpired, apikey.StatusRevoked}).Draw(t, "status"),
 						Search: rapid.SampledFrom([]string{"", "a", "-1", "%", "É"}).Draw(t, "search"),
 						Limit:  rapid.IntRange(1, 5).Draw(t, "limit"),
 					})
 				},
 			})
-			for _, sort := range []string{apikey.SortNewest, apikey.SortName, apikey.SortExpires} {
+			for _, sort := range []apikey.Sort{apikey.SortNewest, apikey.SortName, apikey.SortExpires} {
 				h.lists(t, apikey.ListOptions{Sort: sort, Limit: 3})
+			}
+			for n := range 6 {
+				h.audits(t, fmt.Sprintf("run%d-%d", h.run, n))
 			}
 		})
 	})
@@ -100,7 +103,8 @@ func (h *history) key(t *rapid.T) apikey.Key {
 	}
 }
 
-// name, scopes, metadata and moment are values of a key, some of which are invalid.
+// The following functions draw values of a key, some of which are invalid.
+
 func name(t *rapid.T) string {
 	return rapid.SampledFrom([]string{"a", "A", "b_%", "École", "éa", "日本", "", "x\x00"}).Draw(t, "name")
 }
@@ -136,23 +140,41 @@ func patch(t *rapid.T) (p apikey.Patch) {
 
 func ptr[T any](value T) *T { return &value }
 
-// agree does the same on both sides, which must have the same outcome.
+// agree requires that do has the same result for both stores.
 func (h *history) agree(t *rapid.T, do func(apikey.KeyManager) (apikey.Key, error)) {
 	want, wantErr := do(h.model)
 	got, gotErr := do(h.store)
-	for _, err := range []error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrExpired} {
+	for _, err := range []error{apikey.ErrNotFound, apikey.ErrExists, apikey.ErrInvalid, apikey.ErrRevoked, apikey.ErrExpired, apikey.ErrReplaced} {
 		require.Equal(t, errors.Is(wantErr, err), errors.Is(gotErr, err), "want %v, got %v", wantErr, gotErr)
 	}
 	require.Equal(t, wantErr == nil, gotErr == nil, "want %v, got %v", wantErr, gotErr)
 	require.Equal(t, unrevoked(want), unrevoked(got))
 }
 
-// unrevoked is a key without its time of revocation, which is each side's own.
+// unrevoked replaces the time of a revocation, which differs between the stores.
 func unrevoked(key apikey.Key) apikey.Key {
 	if !key.RevokedAt.IsZero() {
 		key.RevokedAt = time.Unix(1, 0)
 	}
 	return key
+}
+
+// audits compares the audit trails of a key, except for times of revocation.
+func (h *history) audits(t *rapid.T, id string) {
+	all := func(m apikey.Auditor) (entries []string) {
+		page, err := m.Audit(t.Context(), apikey.AuditOptions{KeyID: id, Limit: 500})
+		require.NoError(t, err)
+		for _, e := range page.Entries {
+			for i, c := range e.Changes {
+				if c.Field == "revoked" && c.New != "" {
+					e.Changes[i].New = "now"
+				}
+			}
+			entries = append(entries, fmt.Sprint(e.Action, e.KeyID, e.Changes))
+		}
+		return entries
+	}
+	require.Equal(t, all(h.model), all(h.store))
 }
 
 // lists compares all pages of a list.

@@ -15,16 +15,13 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// onNetwork runs a test against every engine that is reached by one, with a store behind a
-// proxy and another one that reaches the same database without it.
+// onNetwork runs a test against every server. node reaches the database through a proxy and other
+// reaches it directly.
 func onNetwork(t *testing.T, o sqlstore.Options, test func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store)) {
-	onEach(t, func(t *testing.T, e engine) {
-		if e.name == "SQLite" {
-			return
-		}
+	o.Logger = silent
+	inParallelOnServers(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		p, proxied := throughProxy(t, e, dsn)
-		o.Logger = silent
 		node := e.newStore(t, e.openDB(t, proxied), o)
 		other := e.openStore(t, dsn, sqlstore.Options{ReadTimeout: patience * 2 * time.Second, WriteTimeout: patience * 5 * time.Second})
 		addKeys(t, other, 0, 1)
@@ -33,32 +30,33 @@ func onNetwork(t *testing.T, o sqlstore.Options, test func(t *testing.T, e engin
 	})
 }
 
-// The network freezes amid a write. That one returns in its time, and says nothing untrue;
-// another node's write is not kept waiting by what is left of it for more than 5 s.
-func TestFrozenAtEveryStepOfAWrite(t *testing.T) {
+// If the network freezes during a write, the write returns by its timeout. It does not return nil
+// for a write that did not happen. The abandoned transaction delays another node's write by at most
+// 5 s.
+func TestFreezeAtEveryStepOfAWrite(t *testing.T) {
 	t.Parallel()
-	const timeout = time.Second // of a write on a busy machine
+	const timeout = time.Second // enough for a write on a busy machine
 	var all sync.WaitGroup
-	places := make(chan struct{}, 8) // they only wait, so many may do it at once
+	places := make(chan struct{}, 8) // the subtests mostly wait, so several run at the same time
 	for _, passing := range []bool{false, true} {
 		for step := 1; step <= 15; step++ {
 			all.Go(func() {
 				places <- struct{}{}
 				defer func() { <-places }()
-				t.Run(fmt.Sprintf("request %d, which the server gets: %v", step, passing), func(t *testing.T) {
+				t.Run(fmt.Sprintf("request %d, delivered=%v", step, passing), func(t *testing.T) {
 					onNetwork(t, sqlstore.Options{WriteTimeout: timeout}, func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store) {
 						addKeys(t, other, 1, 3)
-						// So that the connection knows the statements, and only this write's
-						// own requests are counted. A busy machine may want more than one try.
-						eventually(t, 20*time.Second, "a write while nothing is wrong", func() bool {
+						// The first write opens the connection, so that the proxy counts the requests
+						// of the second one only. A busy machine may need more than one attempt.
+						eventually(t, 20*time.Second, "a write succeeds before the freeze", func() bool {
 							return errorOf(node.Revoke(t.Context(), keyOf(0).ID)) == nil
 						})
 						p.freezeAt(step, passing)
 						begin := time.Now()
 						_, err := node.Revoke(t.Context(), keyOf(1).ID)
-						assert.Less(t, time.Since(begin), timeout+patience*2*time.Second) // 1 s of it for the rollback
+						assert.Less(t, time.Since(begin), timeout+patience*2*time.Second) // includes the rollback
 						if !p.isFrozen() {
-							require.Greater(t, step, 5, "the requests of a write")
+							require.Greater(t, step, 5, "requests of a write")
 							require.NoError(t, err)
 							return
 						}
@@ -67,7 +65,7 @@ func TestFrozenAtEveryStepOfAWrite(t *testing.T) {
 						require.NoError(t, otherErr)
 						assert.Less(t, time.Since(before), patience*5*time.Second)
 						if err == nil {
-							require.True(t, again.RevokedAt.Before(before), "Revoke has returned nil, but the key was not revoked")
+							require.True(t, again.RevokedAt.Before(before), "Revoke returned nil, but the key was not revoked")
 						}
 					})
 				})
@@ -77,8 +75,8 @@ func TestFrozenAtEveryStepOfAWrite(t *testing.T) {
 	all.Wait()
 }
 
-// No answer is an error, and in time; it never reads as "no such key".
-func TestReadsThroughABrokenNetworkAreErrors(t *testing.T) {
+// Without an answer, a read returns an error by its timeout, and not ErrNotFound.
+func TestReadsFailDuringOutage(t *testing.T) {
 	t.Parallel()
 	const timeout = 300 * time.Millisecond
 	onNetwork(t, sqlstore.Options{ReadTimeout: timeout}, func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store) {
@@ -90,7 +88,7 @@ func TestReadsThroughABrokenNetworkAreErrors(t *testing.T) {
 			{"refused", p.refuse},
 		} {
 			t.Run(test.name, func(t *testing.T) {
-				eventually(t, 20*time.Second, "a read while nothing is wrong", func() bool {
+				eventually(t, 20*time.Second, "a read succeeds before the outage", func() bool {
 					return errorOf(node.Lookup(t.Context(), digestOf(0))) == nil
 				})
 				test.damage()
@@ -99,8 +97,8 @@ func TestReadsThroughABrokenNetworkAreErrors(t *testing.T) {
 					"LookupAt": func() error { return errorOf3(node.LookupAt(t.Context(), digestOf(0))) },
 					"Get":      func() error { return errorOf(node.Get(t.Context(), keyOf(0).ID)) },
 					"List":     func() error { return errorOf(node.List(t.Context(), apikey.ListOptions{})) },
-					"Audit":    func() error { return errorOf3(node.Audit(t.Context(), "", "", 0)) },
-					"Changes":  func() error { return errorOf(node.Changes(t.Context(), apikey.Cursor{})) },
+					"Audit":    func() error { return errorOf(node.Audit(t.Context(), apikey.AuditOptions{})) },
+					"Changes":  func() error { return errorOf(node.Changes(t.Context(), apikey.Version{})) },
 				} {
 					begin := time.Now()
 					err := read()
@@ -109,7 +107,7 @@ func TestReadsThroughABrokenNetworkAreErrors(t *testing.T) {
 					assert.Less(t, time.Since(begin), timeout+patience*2*time.Second, name)
 				}
 				p.heal()
-				eventually(t, 2*time.Second, "reads go on", func() bool {
+				eventually(t, 2*time.Second, "a read succeeds after the outage", func() bool {
 					return errorOf(node.Lookup(t.Context(), digestOf(0))) == nil
 				})
 			})
@@ -117,13 +115,13 @@ func TestReadsThroughABrokenNetworkAreErrors(t *testing.T) {
 	})
 }
 
-// A firewall, or a server that was restarted, closes what is idle.
+// A firewall or a restarted server closes idle connections.
 func TestDeadIdleConnections(t *testing.T) {
 	t.Parallel()
 	onNetwork(t, sqlstore.Options{}, func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store) {
 		for round := range 3 {
 			var all sync.WaitGroup
-			for range 8 { // as many connections as there can be
+			for range 8 { // the size of the pool
 				all.Go(func() { node.Lookup(t.Context(), digestOf(0)) })
 			}
 			all.Wait()
@@ -141,11 +139,11 @@ func TestDeadIdleConnections(t *testing.T) {
 	})
 }
 
-// While the server is away, writes fail; when it is back, the next one succeeds.
-func TestWritesWhileTheServerIsAway(t *testing.T) {
+// Writes fail while the server is unreachable and succeed afterwards.
+func TestWritesFailDuringOutage(t *testing.T) {
 	t.Parallel()
 	onNetwork(t, sqlstore.Options{WriteTimeout: 300 * time.Millisecond}, func(t *testing.T, e engine, p *proxy, node, other *sqlstore.Store) {
-		eventually(t, 20*time.Second, "a write while nothing is wrong", func() bool {
+		eventually(t, 20*time.Second, "a write succeeds before the outage", func() bool {
 			return errorOf(node.Update(t.Context(), keyOf(0).ID, apikey.Patch{})) == nil
 		})
 		p.refuse()

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-func TestNewRefusesNonsense(t *testing.T) {
+func TestNewRejectsInvalidOptions(t *testing.T) {
 	t.Parallel()
 	db := onSQLite.openDB(t, onSQLite.create(t))
 	for _, test := range []struct {
@@ -40,18 +40,18 @@ func TestNewRefusesNonsense(t *testing.T) {
 	}
 }
 
-// Were a zero taken as it is, every one of these would fail at once.
-func TestZeroOptionsAreFilledIn(t *testing.T) {
+// Each of these calls would fail with a timeout or a limit of 0.
+func TestZeroOptionsAreUsable(t *testing.T) {
 	t.Parallel()
 	store := onSQLite.openStore(t, onSQLite.create(t), sqlstore.Options{})
 	addKeys(t, store, 0, 1)
-	store.Touch(digestOf(0), time.Now())
+	store.Touch(digestOf(0), apikey.Use{At: time.Now()})
 	assert.Zero(t, store.Dropped())
 	require.NoError(t, store.Flush(context.Background()))
 	assert.False(t, lastUse(t, store, 0).IsZero())
 }
 
-func TestDialectsHaveNames(t *testing.T) {
+func TestDialectString(t *testing.T) {
 	t.Parallel()
 	for dialect, want := range map[sqlstore.Dialect]string{
 		sqlstore.SQLite: "SQLite", sqlstore.Postgres: "PostgreSQL", sqlstore.MySQL: "MySQL", 0: "Dialect(0)", 4: "Dialect(4)",

@@ -2,6 +2,6 @@
 
 package drivertest
 
-// raceDetector tells tests of size, in which little happens at once, to leave the field to those
-// that run without it: SQLite in Go is instrumented, too, and takes many times as long.
+// raceDetector makes tests with large tables and little concurrency skip. The race detector also
+// instruments SQLite in Go, which is then many times slower.
 const raceDetector = false

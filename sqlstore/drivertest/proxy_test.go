@@ -12,8 +12,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A proxy stands between a pool and its database and does what networks do. It is safe for
-// concurrent use.
+// A proxy forwards the connections between a pool and its database and simulates network failures.
+// It is safe for concurrent use.
 type proxy struct {
 	listener net.Listener
 	target   string
@@ -21,14 +21,14 @@ type proxy struct {
 	mu      sync.Mutex
 	links   map[*link]bool
 	refuses bool
-	frozen  chan struct{} // closed when it heals; nil while it forwards
-	// requests counts what clients have sent since freezeAt; with the one that makes it zero
-	// the proxy freezes, before or after passing that on.
+	frozen  chan struct{} // closed by heal; nil while the proxy forwards
+	// requests counts down the requests since freezeAt. The proxy freezes at 0, after forwarding
+	// this request if passing is true, otherwise before.
 	requests int
 	passing  bool
 }
 
-// A link is a connection of a client and its connection to the server.
+// A link is the connection of a client and the matching connection to the server.
 type link struct{ client, server net.Conn }
 
 func (l *link) close() {
@@ -93,13 +93,13 @@ func (p *proxy) forward(l *link, to, from net.Conn, request bool) {
 			}
 		}
 		if err != nil {
-			p.wait(false) // a frozen network does not tell that the other side has closed
+			p.wait(false) // a frozen network does not deliver the end of the connection
 			return
 		}
 	}
 }
 
-// wait returns when what was read may be passed on.
+// wait returns when the proxy may forward the data that it read.
 func (p *proxy) wait(request bool) {
 	p.mu.Lock()
 	frozen := p.frozen
@@ -126,14 +126,15 @@ func (p *proxy) freeze() {
 	}
 }
 
-// freezeAt freezes with the n-th request from now on, which still reaches the server if passing.
+// freezeAt freezes at the n-th request from now on. This request reaches the server if passing is
+// true.
 func (p *proxy) freezeAt(n int, passing bool) {
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.requests, p.passing = n, passing
 }
 
-// isFrozen reports whether freezeAt has come to pass.
+// isFrozen reports whether the proxy is frozen.
 func (p *proxy) isFrozen() bool {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -149,7 +150,7 @@ func (p *proxy) cut() {
 	}
 }
 
-// refuse closes all connections, and each new one.
+// refuse closes all connections and every new one.
 func (p *proxy) refuse() {
 	p.mu.Lock()
 	p.refuses = true
@@ -157,7 +158,7 @@ func (p *proxy) refuse() {
 	p.cut()
 }
 
-// heal forwards again.
+// heal makes the proxy forward again.
 func (p *proxy) heal() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
@@ -168,7 +169,7 @@ func (p *proxy) heal() {
 	}
 }
 
-// throughProxy returns the DSN by which a database is reached through a proxy.
+// throughProxy returns a proxy to a database and the DSN that leads through it.
 func throughProxy(t testing.TB, e engine, dsn string) (*proxy, string) {
 	if e.name == "MySQL" {
 		c, err := mysql.ParseDSN(dsn)

@@ -13,18 +13,18 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A client that goes away amid a read does not cost the pool a connection, which drivers close
-// to break off a query. One that has gone before does not cost a read.
-func TestAReadThatHasBegunIsNotCanceled(t *testing.T) {
+// Drivers close the connection of a canceled query. A client that goes away during a read must
+// therefore not cancel it. If the client has gone before, the store does not read.
+func TestCancelDoesNotInterruptRead(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.openTables(t)
 		var cancel context.CancelFunc
-		var asked []time.Time // the deadlines
+		var deadlines []time.Time // of the executed statements
 		db := e.openHooked(t, dsn, func(ctx context.Context, _ string, _ []driver.NamedValue, do func() error) error {
 			cancel()
 			deadline, _ := ctx.Deadline()
-			asked = append(asked, deadline)
+			deadlines = append(deadlines, deadline)
 			assert.NoError(t, ctx.Err())
 			return do()
 		})
@@ -36,25 +36,26 @@ func TestAReadThatHasBegunIsNotCanceled(t *testing.T) {
 			"List with a filter": func(ctx context.Context) error {
 				return errorOf(store.List(ctx, apikey.ListOptions{Search: "system"}))
 			},
-			"Audit": func(ctx context.Context) error { return errorOf3(store.Audit(ctx, "", "", 0)) },
+			"Audit": func(ctx context.Context) error { return errorOf(store.Audit(ctx, apikey.AuditOptions{})) },
 		} {
 			t.Run(name, func(t *testing.T) {
 				end := time.Now().Add(30 * time.Second) // before the ReadTimeout
 				ctx, stop := context.WithDeadline(t.Context(), end)
 				defer stop()
 				ctx, cancel = context.WithCancel(ctx)
-				asked = nil
+				deadlines = nil
 				if err := read(ctx); err != nil {
 					require.ErrorIs(t, err, apikey.ErrNotFound)
 				}
-				require.Error(t, ctx.Err(), "it was to be canceled amid the read")
-				require.NotEmpty(t, asked)
-				for _, deadline := range asked {
-					assert.WithinDuration(t, end, deadline, 0, "the deadline of the caller")
+				require.Error(t, ctx.Err(), "canceled during the read")
+				require.NotEmpty(t, deadlines)
+				for _, deadline := range deadlines {
+					// The caller's deadline, or that of an attempt that may continue without the caller.
+					assert.Contains(t, []time.Duration{0, 10 * time.Second}, deadline.Sub(end))
 				}
-				asked = nil
+				deadlines = nil
 				require.ErrorIs(t, read(ctx), context.Canceled)
-				assert.Empty(t, asked)
+				assert.Empty(t, deadlines)
 			})
 		}
 	})

@@ -14,9 +14,9 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-func TestEveryRevisionHasItsEntry(t *testing.T) {
+func TestEveryRevisionHasAnAuditEntry(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
 		db := e.openDB(t, dsn)
@@ -29,7 +29,7 @@ func TestEveryRevisionHasItsEntry(t *testing.T) {
 			id, name := keyOf(random.IntN(12)).ID, "Renamed"
 			var err error
 			switch random.IntN(6) {
-			case 0, 1: // also of keys that are there, by digest or by ID
+			case 0, 1: // also with an existing digest or ID
 				n := random.IntN(12)
 				err = store.Create(ctx, digestOf(n+random.IntN(2)), keyOf(n))
 			case 2:
@@ -43,25 +43,25 @@ func TestEveryRevisionHasItsEntry(t *testing.T) {
 				n := random.IntN(24)
 				_, err = store.Replace(ctx, id, time.Now().Add(time.Hour), digestOf(n), keyOf(n))
 			case 5:
-				store.Touch(digestOf(random.IntN(12)), time.Now())
+				store.Touch(digestOf(random.IntN(12)), apikey.Use{At: time.Now()})
 				err = store.Flush(ctx)
 			}
-			for _, ours := range []error{apikey.ErrExists, apikey.ErrInvalid, apikey.ErrNotFound, apikey.ErrRevoked, apikey.ErrExpired} {
-				if errors.Is(err, ours) {
-					fails[ours]++
+			for _, target := range []error{apikey.ErrExists, apikey.ErrInvalid, apikey.ErrNotFound, apikey.ErrRevoked, apikey.ErrExpired, apikey.ErrReplaced} {
+				if errors.Is(err, target) {
+					fails[target]++
 					err = nil
 				}
 			}
 			require.NoError(t, err)
 		}
-		requireSoundRevisions(t, db)
+		requireConsistentRevisions(t, db)
 		assert.Greater(t, len(fails), 3, "kinds of failures in the history: %v", fails)
 	})
 }
 
-func TestWhatChangesNothingCountsNoRevision(t *testing.T) {
+func TestNoRevisionWithoutChange(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		store := e.openStore(t, e.create(t), sqlstore.Options{})
 		ctx, later, name := t.Context(), time.Now().Add(time.Hour), ""
 		addKeys(t, store, 0, 2)
@@ -74,12 +74,12 @@ func TestWhatChangesNothingCountsNoRevision(t *testing.T) {
 			do   func() error
 		}{
 			{"revoking again", nil, func() error { return errorOf(store.Revoke(ctx, keyOf(0).ID)) }},
-			{"revoking what is not there", apikey.ErrNotFound, func() error { return errorOf(store.Revoke(ctx, "nobody")) }},
-			{"updating to what is invalid", apikey.ErrInvalid, func() error { return errorOf(store.Update(ctx, keyOf(1).ID, apikey.Patch{Name: &name})) }},
-			{"an ID that is taken", apikey.ErrExists, func() error { return store.Create(ctx, digestOf(9), keyOf(1)) }},
-			{"a digest that is taken", apikey.ErrExists, func() error { return store.Create(ctx, digestOf(1), keyOf(9)) }},
+			{"revoking an unknown key", apikey.ErrNotFound, func() error { return errorOf(store.Revoke(ctx, "unknown")) }},
+			{"an invalid update", apikey.ErrInvalid, func() error { return errorOf(store.Update(ctx, keyOf(1).ID, apikey.Patch{Name: &name})) }},
+			{"an existing ID", apikey.ErrExists, func() error { return store.Create(ctx, digestOf(9), keyOf(1)) }},
+			{"an existing digest", apikey.ErrExists, func() error { return store.Create(ctx, digestOf(1), keyOf(9)) }},
 			{"replacing a revoked key", apikey.ErrRevoked, func() error { return errorOf(store.Replace(ctx, keyOf(0).ID, later, digestOf(9), keyOf(9))) }},
-			{"a successor that is there", apikey.ErrExists, func() error { return errorOf(store.Replace(ctx, keyOf(1).ID, later, digestOf(0), keyOf(9))) }},
+			{"a successor with an existing digest", apikey.ErrExists, func() error { return errorOf(store.Replace(ctx, keyOf(1).ID, later, digestOf(0), keyOf(9))) }},
 		} {
 			t.Run(test.name, func(t *testing.T) {
 				if err := test.do(); test.want == nil {
@@ -93,12 +93,12 @@ func TestWhatChangesNothingCountsNoRevision(t *testing.T) {
 	})
 }
 
-// Two processes write while a third polls: after each poll, whatever was changed up to its
-// state has been named, and once only. Keys that were read before the state they are said to
-// be of, or revisions that are committed out of order, would be missed.
-func TestThePollMissesNoChange(t *testing.T) {
+// Two processes write while a third polls. After each poll, every change up to its Version has been
+// listed exactly once. A poll would miss changes if it read the keys before the Version, or if
+// revisions were committed out of order.
+func TestPollMissesNoChange(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		const writers, each = 4, 25
 		dsn := e.create(t)
 		nodes := []*sqlstore.Store{e.openStore(t, dsn, sqlstore.Options{}), e.openStore(t, dsn, sqlstore.Options{})}
@@ -106,9 +106,9 @@ func TestThePollMissesNoChange(t *testing.T) {
 		addKeys(t, nodes[0], 0, writers*each)
 
 		var mu sync.Mutex
-		revisions := map[apikey.Digest]uint64{} // of each key's one change
+		revisions := map[apikey.Digest]uint64{} // of the only change of each key
 		for _, node := range nodes {
-			defer node.Subscribe(func(d apikey.Digest, at apikey.Cursor) {
+			defer node.Subscribe(func(d apikey.Digest, at apikey.Version) {
 				mu.Lock()
 				defer mu.Unlock()
 				revisions[d] = at.Revision
@@ -126,7 +126,7 @@ func TestThePollMissesNoChange(t *testing.T) {
 		}
 		go func() { all.Wait(); close(written) }()
 
-		named := map[apikey.Digest]uint64{} // the state that each was named in
+		listed := map[apikey.Digest]uint64{} // the revision of the poll that listed each key
 		for last := false; !last; {
 			select {
 			case <-written:
@@ -138,26 +138,26 @@ func TestThePollMissesNoChange(t *testing.T) {
 			require.False(t, c.Reset)
 			require.GreaterOrEqual(t, c.Head.Revision, at.Revision)
 			for _, d := range c.Digests {
-				require.Zero(t, named[d], "named twice")
-				named[d] = c.Head.Revision
+				require.Zero(t, listed[d], "listed twice")
+				listed[d] = c.Head.Revision
 			}
 			at = c.Head
 		}
-		require.Len(t, named, writers*each)
-		requireSoundRevisions(t, e.openDB(t, dsn))
-		// No change was named by a poll of a later state than the first that it was in.
-		states := map[uint64]bool{}
-		for _, state := range named {
-			states[state] = true
+		require.Len(t, listed, writers*each)
+		requireConsistentRevisions(t, e.openDB(t, dsn))
+		// The first poll at or after the revision of a change listed it.
+		polls := map[uint64]bool{}
+		for _, poll := range listed {
+			polls[poll] = true
 		}
 		mu.Lock()
 		defer mu.Unlock()
 		require.Len(t, revisions, writers*each)
 		for d, revision := range revisions {
-			require.GreaterOrEqual(t, named[d], revision)
-			for state := range states {
-				if state >= revision {
-					require.LessOrEqual(t, named[d], state, "the poll of state %d did not name the change of revision %d", state, revision)
+			require.GreaterOrEqual(t, listed[d], revision)
+			for poll := range polls {
+				if poll >= revision {
+					require.LessOrEqual(t, listed[d], poll, "the poll at revision %d did not list the change of revision %d", poll, revision)
 				}
 			}
 		}

@@ -17,17 +17,17 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// Whatever is done with a key, neither it nor its random part gets into the database, be it
-// into a table or, with SQLite, a free page or the log.
-func TestNoSecretIsInTheDatabase(t *testing.T) {
+// No operation writes a secret or its random part to the database. With SQLite, free pages and the
+// log do not contain it either.
+func TestDatabaseContainsNoSecret(t *testing.T) {
 	t.Parallel()
-	onEach(t, func(t *testing.T, e engine) {
+	forEachEngine(t, func(t *testing.T, e engine) {
 		dsn := e.create(t)
 		store := e.openStore(t, dsn, sqlstore.Options{})
 		ctx := t.Context()
-		format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowForeign: true})
+		format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowImported: true})
 		require.NoError(t, err)
-		issuer, err := apikey.NewIssuer(store, format)
+		issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{Format: format})
 		require.NoError(t, err)
 		var secrets []string
 		issued := func(secret apikey.Secret, key apikey.Key, err error) apikey.Key {
@@ -35,21 +35,21 @@ func TestNoSecretIsInTheDatabase(t *testing.T) {
 			secrets = append(secrets, secret.Reveal())
 			return key
 		}
-		first := issued(issuer.Issue(ctx, apikey.Key{Name: "Backup", Metadata: map[string]string{"room": "4"}}))
-		second := issued(issuer.Issue(ctx, apikey.Key{Name: "Partner"}))
+		first := issued(issuer.Issue(ctx, apikey.NewKey{Name: "Backup", Metadata: map[string]string{"room": "4"}}))
+		second := issued(issuer.Issue(ctx, apikey.NewKey{Name: "Partner"}))
 		third := issued(issuer.Rotate(ctx, second.ID, time.Hour))
 		imported := apikey.NewSecret("123456789987654321-imported")
-		_, err = issuer.Import(ctx, imported, apikey.Key{Name: "Old hub"})
+		_, err = issuer.Import(ctx, apikey.ImportedKey{Secret: imported, Name: "Old hub"})
 		require.NoError(t, err)
 		secrets = append(secrets, imported.Reveal())
-		canary := issued(issuer.Issue(ctx, apikey.Key{Name: "canary-in-a-name"}))
+		canary := issued(issuer.Issue(ctx, apikey.NewKey{Name: "canary-in-a-name"}))
 
 		auth, err := apikey.New(store, apikey.Options{Format: format})
 		require.NoError(t, err)
 		for _, secret := range secrets {
 			_, err := auth.Verify(ctx, apikey.NewSecret(secret))
 			require.NoError(t, err)
-			store.Touch(must(format.Digest(apikey.NewSecret(secret))), time.Now())
+			store.Touch(must(format.Digest(apikey.NewSecret(secret))), apikey.Use{At: time.Now()})
 		}
 		require.NoError(t, store.Flush(ctx))
 		renamed := "Renamed"
@@ -57,7 +57,7 @@ func TestNoSecretIsInTheDatabase(t *testing.T) {
 		require.NoError(t, errorOf(store.Revoke(ctx, first.ID)))
 
 		dump := e.dump(t, dsn)
-		require.Contains(t, dump, strings.ToLower(canary.Name), "the search finds what is there")
+		require.Contains(t, dump, strings.ToLower(canary.Name), "the dump contains the keys")
 		for _, secret := range secrets {
 			parts := []string{secret}
 			if random, ok := strings.CutPrefix(secret, "ak_"); ok {
@@ -73,8 +73,8 @@ func TestNoSecretIsInTheDatabase(t *testing.T) {
 	})
 }
 
-// dump returns all that a database holds, as bytes of its files or as texts of its columns,
-// in lower case.
+// dump returns the contents of a database in lower case: the bytes of its files, and the texts of
+// its columns.
 func (e engine) dump(t testing.TB, dsn string) string {
 	var all bytes.Buffer
 	if e.name == "SQLite" {

@@ -11,12 +11,11 @@ import (
 	"github.com/latchkey-dev/apikey/storetest"
 )
 
-// What people set in a DSN changes how drivers and databases answer, but not the store.
+// Settings in a DSN change the behaviour of drivers and databases, but not that of the store.
 func TestConformanceWithOtherSettings(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ engine, name, parameters string }{
-		// Rows count as affected when they were found; parameters are put into the text by
-		// the driver; times are parsed.
+		// UPDATE reports found rows as affected, the driver interpolates arguments and parses times.
 		{"MySQL", "clientFoundRows interpolateParams parseTime", "clientFoundRows=true&interpolateParams=true&parseTime=true&loc=Local"},
 		// As behind PgBouncer.
 		{"PostgreSQL", "exec", "default_query_exec_mode=exec"},
@@ -24,9 +23,12 @@ func TestConformanceWithOtherSettings(t *testing.T) {
 	} {
 		e := engineNamed(test.engine)
 		t.Run(test.engine+" "+test.name, func(t *testing.T) {
-			e.mustBeThere(t)
+			t.Parallel()
+			e.requireServer(t)
+			tables := tablePool{t: t, e: e}
 			storetest.Run(t, func(t *testing.T) apikey.KeyManager {
-				dsn := e.create(t)
+				skipLargeRule(t)
+				dsn := tables.take(t)
 				for parameter := range strings.SplitSeq(test.parameters, "&") {
 					name, value, _ := strings.Cut(parameter, "=")
 					dsn = withParameter(t, e, dsn, name, value)

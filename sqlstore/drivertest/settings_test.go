@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"database/sql"
 	"net/url"
 	"os"
 	"strings"
@@ -15,7 +16,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// withParameter returns a DSN with one more parameter, or as it is for the parameter "".
+// withParameter returns a DSN with one more parameter, or the same DSN if the parameter is "".
 func withParameter(t testing.TB, e engine, dsn, parameter, value string) string {
 	switch {
 	case parameter == "":
@@ -31,13 +32,13 @@ func withParameter(t testing.TB, e engine, dsn, parameter, value string) string 
 		require.NoError(t, err)
 		q := u.Query()
 		q.Set(parameter, value)
-		u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx does not take a + for a blank
+		u.RawQuery = strings.ReplaceAll(q.Encode(), "+", "%20") // pgx does not decode + as a space
 		return u.String()
 	}
 }
 
-// Two nodes write and read at once, whatever transactions are by default.
-func TestWritesUnderAnyIsolation(t *testing.T) {
+// Two nodes write and read concurrently, regardless of the default isolation level.
+func TestWritesUnderAnyIsolationLevel(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ engine, parameter, value string }{
 		{"PostgreSQL", "default_transaction_isolation", "serializable"},
@@ -48,12 +49,13 @@ func TestWritesUnderAnyIsolation(t *testing.T) {
 	} {
 		e := engineNamed(test.engine)
 		t.Run(test.engine+" "+test.value, func(t *testing.T) {
-			e.mustBeThere(t)
+			t.Parallel()
+			e.requireServer(t)
 			if e.name == "MySQL" {
 				test.parameter = isolationVariable(t)
 			}
 			dsn := withParameter(t, e, e.create(t), test.parameter, test.value)
-			o := sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute} // it is about what happens, not when
+			o := sqlstore.Options{ReadTimeout: time.Minute, WriteTimeout: time.Minute}
 			nodes := []*sqlstore.Store{e.openStore(t, dsn, o), e.openStore(t, dsn, o)}
 			const keys = 20
 			addKeys(t, nodes[0], 0, keys)
@@ -67,18 +69,19 @@ func TestWritesUnderAnyIsolation(t *testing.T) {
 						}
 						assert.NoError(t, errorOf(node.Revoke(t.Context(), keyOf(n).ID)))
 						assert.NoError(t, errorOf(node.Lookup(t.Context(), digestOf(n))))
-						node.Touch(digestOf(n), time.Now())
+						node.Touch(digestOf(n), apikey.Use{At: time.Now()})
 						assert.NoError(t, node.Flush(t.Context()))
 					}
 				})
 			}
 			all.Wait()
-			requireSoundRevisions(t, e.openDB(t, dsn))
+			requireConsistentRevisions(t, e.openDB(t, dsn))
 		})
 	}
 }
 
-// isolationVariable is the name of that setting, which MariaDB had another one for.
+// isolationVariable returns the name of the variable with the isolation level. It differs between
+// MySQL and versions of MariaDB.
 func isolationVariable(t testing.TB) string {
 	var name, value string
 	require.NoError(t, engineNamed("MySQL").openDB(t, os.Getenv("APIKEY_TEST_MYSQL")).
@@ -86,33 +89,99 @@ func isolationVariable(t testing.TB) string {
 	return name
 }
 
-// Where writes could be lost or reads be old, caches must not be told that all is well.
-func TestUnfitSettingsAreRefused(t *testing.T) {
+// Migrate, polls, writes and last uses use the same check that the database is a writable primary.
+func TestEveryOperationRequiresThePrimary(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		engine, parameter, value string
-		migrates                 bool
+		engine, name string
+		settings     func(t *testing.T, e engine, dsn string) string // returns the DSN to use
+		fault        string                                          // "" if the store can write
 	}{
-		{"PostgreSQL", "default_transaction_read_only", "on", true}, // its own transactions say otherwise
-		{"MySQL", "autocommit", "0", false},
-		{"MySQL", "charset", "latin1", false},
-		{"MySQL", "isolation", "'READ-UNCOMMITTED'", false},
+		{"PostgreSQL", "read-only by default in the DSN", with("default_transaction_read_only", "on"), ""},
+		{"PostgreSQL", "read-only by default for the role", postgresRole("SET default_transaction_read_only = on"), ""},
+		{"PostgreSQL", "read-only by default for the role in the database", postgresRole("IN DATABASE test SET default_transaction_read_only = on"), ""},
+		{"MySQL", "read-only by default in the DSN", withReadOnlyTransactions, ""},
+		{"MySQL", "autocommit", with("autocommit", "0"), "autocommit is off"},
+		{"MySQL", "charset", with("charset", "latin1"), "character_set_client"},
+		{"MySQL", "isolation", withDirtyReads, "READ UNCOMMITTED"},
+		{"SQLite", "query_only", readOnlySQLite, "query_only"},
 	} {
 		e := engineNamed(test.engine)
-		t.Run(test.engine+" "+test.parameter, func(t *testing.T) {
-			e.mustBeThere(t)
-			if test.parameter == "isolation" {
-				test.parameter = isolationVariable(t)
-			}
-			dsn := e.openTables(t)
-			store := e.newStore(t, e.openDB(t, withParameter(t, e, dsn, test.parameter, test.value)), sqlstore.Options{})
-			_, err := store.Changes(t.Context(), apikey.Cursor{})
-			require.ErrorContains(t, err, "want the primary")
-			if err := store.Migrate(t.Context()); test.migrates {
-				require.NoError(t, err)
-			} else {
-				require.ErrorContains(t, err, "want the primary")
+		t.Run(test.engine+" "+test.name, func(t *testing.T) {
+			t.Parallel()
+			e.requireServer(t)
+			requireAgreement(t, e, test.settings(t, e, e.openTables(t)), test.fault)
+			if test.fault == "" {
+				fresh := test.settings(t, e, e.create(t))
+				require.NoError(t, e.newStore(t, e.openSettings(t, fresh), sqlstore.Options{}).Migrate(t.Context()), "on a new database")
 			}
 		})
+	}
+}
+
+// requireAgreement requires that every operation reports the fault of a database, or succeeds if
+// fault is "". The tables must exist.
+func requireAgreement(t *testing.T, e engine, dsn, fault string) {
+	t.Helper()
+	store := e.newStore(t, e.openSettings(t, dsn), sqlstore.Options{WriteTimeout: time.Minute, ReadTimeout: time.Minute})
+	store.Touch(digestOf(0), apikey.Use{At: time.Now()})
+	for _, use := range []struct {
+		name string
+		do   func() error
+	}{
+		{"Migrate", func() error { return store.Migrate(t.Context()) }},
+		{"a poll", func() error { return errorOf(store.Changes(t.Context(), apikey.Version{})) }},
+		{"a write", func() error { return store.Create(t.Context(), digestOf(0), keyOf(0)) }},
+		{"last uses", func() error { return store.Flush(t.Context()) }},
+	} {
+		err := use.do()
+		if fault == "" {
+			require.NoError(t, err, use.name)
+			continue
+		}
+		require.ErrorContains(t, err, "want the writable primary", use.name)
+		require.ErrorContains(t, err, fault, use.name)
+	}
+}
+
+// openSettings opens a DSN, for SQLite a URI. OpenSQLite would replace the settings of a URI.
+func (e engine) openSettings(t *testing.T, dsn string) *sql.DB {
+	if e.name == "SQLite" {
+		db := must(sql.Open("sqlite", dsn))
+		t.Cleanup(func() { db.Close() })
+		return db
+	}
+	return e.openDB(t, dsn)
+}
+
+func with(parameter, value string) func(*testing.T, engine, string) string {
+	return func(t *testing.T, e engine, dsn string) string { return withParameter(t, e, dsn, parameter, value) }
+}
+
+func withDirtyReads(t *testing.T, e engine, dsn string) string {
+	return withParameter(t, e, dsn, isolationVariable(t), "'READ-UNCOMMITTED'")
+}
+
+func withReadOnlyTransactions(t *testing.T, e engine, dsn string) string {
+	return withParameter(t, e, dsn, strings.Replace(isolationVariable(t), "isolation", "read_only", 1), "1")
+}
+
+func readOnlySQLite(t *testing.T, e engine, file string) string {
+	return "file:" + file + "?_pragma=query_only(1)"
+}
+
+// postgresRole returns a function that changes a DSN to a new role with a setting.
+func postgresRole(setting string) func(*testing.T, engine, string) string {
+	return func(t *testing.T, e engine, dsn string) string {
+		u := must(url.Parse(dsn))
+		if !strings.HasSuffix(u.Path, "/test") {
+			setting = strings.Replace(setting, "DATABASE test", "DATABASE "+strings.TrimPrefix(u.Path, "/"), 1)
+		}
+		role := randomName()
+		server := os.Getenv("APIKEY_TEST_POSTGRES")
+		administer(t, "pgx", server, "CREATE ROLE "+role+" SUPERUSER LOGIN", "DROP OWNED BY "+role+"; DROP ROLE "+role)
+		administer(t, "pgx", server, "ALTER ROLE "+role+" "+setting, "SELECT 1")
+		u.User = url.User(role)
+		return u.String()
 	}
 }

@@ -2,6 +2,7 @@ package drivertest
 
 import (
 	"database/sql"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -16,16 +17,15 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// onSQLite are the tests of what only SQLite does.
+// onSQLite is the engine of tests for SQLite only.
 var onSQLite = engineNamed("SQLite")
 
-func TestAThousandCallersSeeNoBusyDatabase(t *testing.T) {
-	t.Parallel()
+func TestThousandCallersGetNoBusyError(t *testing.T) { // not parallel, because it needs every processor
 	e := onSQLite
 	dsn := e.create(t)
-	// The usual ones, but that last uses are written often.
+	// The default timeouts, and frequent writes of last uses.
 	options := sqlstore.Options{ReadTimeout: patience * 2 * time.Second, WriteTimeout: patience * 5 * time.Second, TouchInterval: 20 * time.Millisecond}
-	// Two pools are like two processes.
+	// Two pools, as of two processes.
 	nodes := []*sqlstore.Store{e.openStore(t, dsn, options), e.openStore(t, dsn, options)}
 	const keys, callers = 50, 1000
 	addKeys(t, nodes[0], 0, keys)
@@ -43,11 +43,11 @@ func TestAThousandCallersSeeNoBusyDatabase(t *testing.T) {
 			case i%25 == 2:
 				assert.NoError(t, errorOf(node.List(t.Context(), apikey.ListOptions{Search: "system"})))
 			case i%25 == 3:
-				assert.NoError(t, errorOf(node.Changes(t.Context(), apikey.Cursor{})))
+				assert.NoError(t, errorOf(node.Changes(t.Context(), apikey.Version{})))
 			default:
 				for range 5 {
 					assert.NoError(t, errorOf(node.Lookup(t.Context(), digestOf(n))))
-					node.Touch(digestOf(n), time.Now())
+					node.Touch(digestOf(n), apikey.Use{At: time.Now()})
 				}
 			}
 		})
@@ -57,22 +57,22 @@ func TestAThousandCallersSeeNoBusyDatabase(t *testing.T) {
 	for _, node := range nodes {
 		require.NoError(t, node.Flush(t.Context()))
 	}
-	requireSoundRevisions(t, e.openDB(t, dsn))
+	requireConsistentRevisions(t, e.openDB(t, dsn))
 }
 
-// A transaction that reads first and then finds that another process has written may not go on
-// to write; so a transaction that will write says so when it begins.
-func TestAWriteSaysSoWhenItBegins(t *testing.T) {
+// SQLite does not let a transaction write that has read before another process wrote. A transaction
+// that writes must therefore begin with BEGIN IMMEDIATE.
+func TestWritesBeginImmediate(t *testing.T) {
 	t.Parallel()
 	e := onSQLite
 	dsn := e.openTables(t)
-	var record record
+	var record recorder
 	store := e.newStore(t, e.openHooked(t, dsn, record.hook), sqlstore.Options{})
 	for name, write := range map[string]func() error{
 		"Create": func() error { return store.Create(t.Context(), digestOf(0), keyOf(0)) },
-		"Flush":  func() error { store.Touch(digestOf(0), time.Now()); return store.Flush(t.Context()) },
+		"Flush":  func() error { store.Touch(digestOf(0), apikey.Use{At: time.Now()}); return store.Flush(t.Context()) },
 	} {
-		statements, err := record.of(write)
+		statements, err := record.during(write)
 		require.NoError(t, err)
 		var queries []string
 		for _, s := range statements {
@@ -85,18 +85,18 @@ func TestAWriteSaysSoWhenItBegins(t *testing.T) {
 	}
 }
 
-func TestAWriteFollowsAForeignOne(t *testing.T) {
+func TestWriteWaitsForOtherProcess(t *testing.T) {
 	t.Parallel()
 	e := onSQLite
 	dsn := e.create(t)
 	a, b := e.openStore(t, dsn, sqlstore.Options{}), e.openStore(t, dsn, sqlstore.Options{})
 	addKeys(t, a, 0, 2)
-	foreign, err := e.openDB(t, dsn).Conn(t.Context())
+	other, err := e.openDB(t, dsn).Conn(t.Context())
 	require.NoError(t, err)
-	defer foreign.Close()
-	_, err = foreign.ExecContext(t.Context(), "BEGIN IMMEDIATE")
+	defer other.Close()
+	_, err = other.ExecContext(t.Context(), "BEGIN IMMEDIATE")
 	require.NoError(t, err)
-	_, err = foreign.ExecContext(t.Context(), "UPDATE apikey_keys SET owner = owner")
+	_, err = other.ExecContext(t.Context(), "UPDATE apikey_keys SET owner = owner")
 	require.NoError(t, err)
 	ended := make(chan error, 2)
 	for _, write := range []func() error{
@@ -109,16 +109,16 @@ func TestAWriteFollowsAForeignOne(t *testing.T) {
 	require.NoError(t, err)
 	select {
 	case err := <-ended:
-		t.Fatalf("a write ended amid another one: %v", err)
+		t.Fatalf("a write ended during another one: %v", err)
 	default:
 	}
-	_, err = foreign.ExecContext(t.Context(), "COMMIT")
+	_, err = other.ExecContext(t.Context(), "COMMIT")
 	require.NoError(t, err)
 	assert.NoError(t, <-ended)
 	assert.NoError(t, <-ended)
 }
 
-func TestEveryConnectionHasTheSettingsOfOpenSQLite(t *testing.T) {
+func TestOpenSQLiteSettings(t *testing.T) {
 	t.Parallel()
 	e := onSQLite
 	dsn := e.create(t)
@@ -141,13 +141,13 @@ func TestEveryConnectionHasTheSettingsOfOpenSQLite(t *testing.T) {
 	}
 }
 
-// In the tests of a user's own, say.
-func TestADatabaseInMemory(t *testing.T) {
+// A service's own tests may use a database in memory.
+func TestInMemoryDatabase(t *testing.T) {
 	t.Parallel()
 	db, err := sql.Open("sqlite", ":memory:")
 	require.NoError(t, err)
 	t.Cleanup(func() { db.Close() })
-	db.SetMaxOpenConns(1) // each connection would have a database of its own
+	db.SetMaxOpenConns(1) // because each connection opens a database of its own
 	store := onSQLite.newStore(t, db, sqlstore.Options{})
 	require.NoError(t, store.Migrate(t.Context()))
 	require.NoError(t, store.Migrate(t.Context()), "again")
@@ -161,14 +161,14 @@ func TestADatabaseInMemory(t *testing.T) {
 	assert.Len(t, page.Keys, 1)
 }
 
-// What VACUUM INTO or a dump makes is not in WAL mode, and there readers stop writers.
-func TestARestoredCopyReturnsToWAL(t *testing.T) {
+// A database from VACUUM INTO or a dump is not in WAL mode, so readers would block writers.
+func TestMigrateEnablesWAL(t *testing.T) {
 	t.Parallel()
 	e := onSQLite
 	dsn := e.create(t)
 	addKeys(t, e.openStore(t, dsn, sqlstore.Options{}), 0, 1)
 	restored := e.create(t)
-	run(t, e.openDB(t, dsn), "VACUUM INTO ?", restored)
+	execute(t, e.openDB(t, dsn), "VACUUM INTO ?", restored)
 	mode := func(db *sql.DB) (mode string) {
 		require.NoError(t, db.QueryRow("PRAGMA journal_mode").Scan(&mode))
 		return mode
@@ -181,9 +181,9 @@ func TestARestoredCopyReturnsToWAL(t *testing.T) {
 	require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
 }
 
-func TestADatabaseThatWillNotGoIntoWALIsRefused(t *testing.T) {
+func TestMigrateRequiresWAL(t *testing.T) {
 	t.Parallel()
-	// Without shared memory there is no WAL, as on a file system of a network.
+	// This VFS has no shared memory, which WAL mode needs, as on a network file system.
 	db := must(sql.Open("sqlite", "file:"+filepath.Join(t.TempDir(), "keys.db")+"?vfs=unix-dotfile"))
 	defer db.Close()
 	err := onSQLite.newStore(t, db, sqlstore.Options{}).Migrate(t.Context())
@@ -191,7 +191,7 @@ func TestADatabaseThatWillNotGoIntoWALIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "local disk")
 }
 
-func TestOpenSQLiteTakesAnyFileName(t *testing.T) {
+func TestOpenSQLiteFileNames(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{
 		"keys.db", "two words.db", "what?.db", "what?mode=memory", "a#b.db", "100%.db", "%41.db", "a&b=c;d+e.db", "ключи.db", "file:x.db",
@@ -214,9 +214,8 @@ func TestOpenSQLiteTakesAnyFileName(t *testing.T) {
 		_, err = os.Stat(relative)
 		require.NoError(t, err)
 	})
-	// A database in memory is another one for each connection of a pool.
 	for _, name := range []string{"", ":memory:"} {
-		t.Run("but not "+name, func(t *testing.T) {
+		t.Run(fmt.Sprintf("rejects %q", name), func(t *testing.T) {
 			_, err := sqlstore.OpenSQLite("sqlite", name)
 			require.ErrorIs(t, err, apikey.ErrInvalid)
 			require.ErrorContains(t, err, "file")
@@ -224,6 +223,7 @@ func TestOpenSQLiteTakesAnyFileName(t *testing.T) {
 	}
 }
 
+// must returns value and panics if err is not nil.
 func must[T any](value T, err error) T {
 	if err != nil {
 		panic(err)

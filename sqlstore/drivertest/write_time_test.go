@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A write that has waited long for the one before it has the rest of its time, and no more.
-func TestAWriteThatWaitsForItsTurnEndsByItsTimeout(t *testing.T) {
+// The WriteTimeout includes the time that a write waits for the previous one.
+func TestWriteTimeoutIncludesWaiting(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		dsn := onSQLite.openTables(t)
