@@ -6,6 +6,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -20,11 +21,11 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// How the tests find what they need, and where they leave what they made.
+// Environment variables of the tests.
 const (
 	axeVariable         = "APIKEY_TEST_AXE"         // the file axe.min.js of axe-core
-	screenshotsVariable = "APIKEY_TEST_SCREENSHOTS" // a folder; no pictures are kept without
-	allVariable         = "APIKEY_TEST_ALL"         // set: what cannot run fails
+	screenshotsVariable = "APIKEY_TEST_SCREENSHOTS" // a folder for pictures; without it none are kept
+	allVariable         = "APIKEY_TEST_ALL"         // if set, a test that cannot run fails
 )
 
 func skip(t *testing.T, why string) {
@@ -35,9 +36,13 @@ func skip(t *testing.T, why string) {
 	t.Skipf("skipped: %s", why)
 }
 
-// startBrowser returns a context in which tabs can be opened.
+// startBrowser returns a context that can open tabs. It skips the test under the race detector, which
+// would slow the browser down. The tests of package admin look for races.
 func startBrowser(t *testing.T) context.Context {
 	t.Helper()
+	if raceDetector {
+		t.Skip("skipped: run it without the race detector")
+	}
 	var binary string
 	for _, name := range []string{"chromium", "chromium-browser", "google-chrome", "chrome"} {
 		if found, err := exec.LookPath(name); err == nil {
@@ -52,7 +57,7 @@ func startBrowser(t *testing.T) context.Context {
 		chromedp.ExecPath(binary), chromedp.UserDataDir(t.TempDir()),
 		chromedp.Headless, chromedp.NoSandbox, chromedp.DisableGPU, chromedp.NoFirstRun, chromedp.NoDefaultBrowserCheck,
 	}
-	// None of what a browser does on its own.
+	// The browser must not do anything on its own.
 	for _, flag := range []string{"disable-background-networking", "disable-component-update", "disable-sync", "disable-quic", "disable-dev-shm-usage"} {
 		options = append(options, chromedp.Flag(flag, true))
 	}
@@ -64,12 +69,12 @@ func startBrowser(t *testing.T) context.Context {
 	return ctx
 }
 
-// A look is how an administrator's browser is set up.
+// A look is the setup of an administrator's browser.
 type look struct {
 	width  int64
 	dark   bool
 	script bool
-	rtl    bool // the texts go from right to left
+	rtl    bool // the pages run from right to left
 }
 
 func (l look) String() string {
@@ -86,7 +91,7 @@ func (l look) String() string {
 	return name
 }
 
-// A tab is one page of the browser. What it complains of fails the test.
+// A tab is one page of the browser. requireQuiet reports its complaints.
 type tab struct {
 	t    *testing.T
 	ctx  context.Context
@@ -129,7 +134,7 @@ func (b *tab) allowScript(allow bool) {
 	require.NoError(b.t, err)
 }
 
-// hear notes what a developer would see in red.
+// hear records the warnings and errors of the developer tools.
 func (b *tab) hear(event any) {
 	complaint := ""
 	switch e := event.(type) {
@@ -155,22 +160,19 @@ func (b *tab) hear(event any) {
 	}
 }
 
-// requireQuiet holds that nothing was complained of, but for what is expected.
-func (b *tab) requireQuiet(but ...string) {
+// requireQuiet fails the test if the tab has a complaint that contains none of the expected texts.
+func (b *tab) requireQuiet(expected ...string) {
 	b.t.Helper()
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	for _, complaint := range b.complaints {
-		expected := false
-		for _, part := range but {
-			expected = expected || strings.Contains(complaint, part)
-		}
-		require.True(b.t, expected, complaint)
+		isExpected := func(text string) bool { return strings.Contains(complaint, text) }
+		require.True(b.t, slices.ContainsFunc(expected, isExpected), complaint)
 	}
 	b.complaints = nil
 }
 
-// answered is what the browser logs of a response with an error's status.
+// answered returns the log entry of the browser for a response with an error status.
 func answered(status int) string { return fmt.Sprintf("responded with a status of %d ", status) }
 
 func (b *tab) do(steps ...chromedp.Action[chromedp.Void]) {
@@ -189,7 +191,7 @@ func value[T any](b *tab, action chromedp.Action[T]) T {
 	return v
 }
 
-// inspect holds what must be so on every page, and takes its picture.
+// inspect checks the rules for every page and takes a picture.
 func (b *tab) inspect(name string) {
 	b.t.Helper()
 	if folder := os.Getenv(screenshotsVariable); folder != "" {
@@ -198,17 +200,17 @@ func (b *tab) inspect(name string) {
 		require.NoError(b.t, os.WriteFile(filepath.Join(folder, name+"-"+b.look.String()+".png"), picture, 0o644))
 	}
 	require.LessOrEqual(b.t, value(b, chromedp.Evaluate[int]("document.documentElement.scrollWidth")), int(b.look.width), "%s scrolls sideways", name)
-	if b.look.script { // which axe is; the markup is the same without
+	if b.look.script { // axe is a script; the markup is the same without it
 		require.Empty(b.t, b.axe(), "accessibility of %s", name)
 	}
 }
 
-// axe returns what axe-core finds wrong with the page: WCAG 2.2 A and AA, and good practice.
+// axe returns the violations that axe-core finds on the page: WCAG 2.2 A and AA, and best practice.
 func (b *tab) axe() []string {
 	b.t.Helper()
 	file := os.Getenv(axeVariable)
 	if file == "" {
-		return nil // TestAccessibility says so
+		return nil // TestAccessibility reports that
 	}
 	source, err := os.ReadFile(file)
 	require.NoError(b.t, err)
@@ -218,7 +220,7 @@ func (b *tab) axe() []string {
 	return value(b, chromedp.Evaluate[[]string](run, chromedp.EvalAwaitPromise))
 }
 
-// stays is for press: no other page comes.
+// stays tells press that the page stays.
 const stays = false
 
 func (b *tab) open(url string) {
@@ -226,10 +228,10 @@ func (b *tab) open(url string) {
 	b.do(chromedp.Navigate(url), chromedp.WaitReady(chromedp.CSS("main")))
 }
 
-// press clicks on something and waits for the page that comes then.
-func (b *tab) press(selector string, comes ...bool) {
+// press clicks an element and waits for the next page.
+func (b *tab) press(selector string, leaves ...bool) {
 	b.t.Helper()
-	if len(comes) > 0 {
+	if len(leaves) > 0 {
 		b.do(chromedp.ScrollIntoView(chromedp.CSS(selector)), chromedp.Click(chromedp.CSS(selector)))
 		return
 	}
@@ -250,8 +252,8 @@ func (b *tab) text(selector string) string {
 	return value(b, chromedp.Text(chromedp.CSS(selector)))
 }
 
-// back goes back to a page that may not be kept: the browser then asks whether to send its form
-// again, which nobody answers.
+// back goes back to a page that the browser must not cache. The browser then asks whether to send the
+// form again, and gets no answer.
 func (b *tab) back() {
 	b.t.Helper()
 	ctx, cancel := context.WithTimeout(b.ctx, 30*time.Second)

@@ -1,2 +1,2 @@
-// Package browsertest has the tests of the dashboard in a real browser.
+// Package browsertest tests the dashboard in a real browser.
 package browsertest

@@ -2,6 +2,7 @@ package browsertest
 
 import (
 	"net/http"
+	"net/http/httptest"
 	"testing"
 	"time"
 
@@ -10,13 +11,16 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/admin"
+	"github.com/latchkey-dev/apikey/manage"
+	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// atHome is a tab in which somebody has logged in, and the first page.
+// atHome returns a tab after the login, and the URL of the first page.
 func atHome(t *testing.T) (b *tab, s *service, first string) {
 	t.Helper()
 	browser := startBrowser(t)
-	s = startService(t, nil)
+	s = startService(t, "ltr")
 	first = s.url + "/some/where/"
 	b = openTab(t, browser, look{width: 1280, script: true})
 	b.open(first)
@@ -25,13 +29,13 @@ func atHome(t *testing.T) (b *tab, s *service, first string) {
 	return b, s, first
 }
 
-func TestCopyingWorksWithoutAClipboard(t *testing.T) {
+func TestCopyWorksWithoutTheClipboardAPI(t *testing.T) {
 	b, _, first := atHome(t)
 	b.open(first + "add")
 	b.fill("#name", "Backup job")
 	b.press("form.card .primary")
 	secret := value(b, chromedp.Value(chromedp.CSS("#key")))
-	// As on a page that came by plain HTTP; what was copied is seen in the event.
+	// A page over plain HTTP has no navigator.clipboard. The copy event tells the copied text.
 	b.do(chromedp.Evaluate[chromedp.Void](`Object.defineProperty(navigator, "clipboard", { value: undefined });
 		document.addEventListener("copy", () => { const a = document.activeElement;
 			window.copied = a.id === "key" ? a.value : String(getSelection()); })`))
@@ -44,9 +48,9 @@ func TestCopyingWorksWithoutAClipboard(t *testing.T) {
 	b.requireQuiet()
 }
 
-func TestADialogIsOpenedOnce(t *testing.T) {
+func TestDialogOpensOnce(t *testing.T) {
 	b, s, first := atHome(t)
-	_, key, err := s.issuer.Issue(t.Context(), apikey.Key{Name: "Backup job"})
+	_, key, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
 	require.NoError(t, err)
 	b.open(first + "?search=backup&sort=name")
 	b.do(chromedp.Evaluate[chromedp.Void](`for (const _ of [1, 2, 3]) document.querySelector("[data-dialog]").click()`))
@@ -56,7 +60,7 @@ func TestADialogIsOpenedOnce(t *testing.T) {
 	b.press("dialog [data-close]", stays)
 	b.do(chromedp.WaitNotPresent(chromedp.CSS("dialog")))
 
-	// It was revoked meanwhile: then the dialog leads to its page, and does not only close.
+	// Another administrator revokes the key. The button of the dialog then leads to the page of the key.
 	_, err = s.store.Revoke(t.Context(), key.ID)
 	require.NoError(t, err)
 	b.press("[data-dialog]", stays)
@@ -66,9 +70,9 @@ func TestADialogIsOpenedOnce(t *testing.T) {
 	b.requireQuiet()
 }
 
-func TestARevocationLeadsBackToTheListAsItWas(t *testing.T) {
+func TestRevokeReturnsToTheListInItsState(t *testing.T) {
 	b, s, first := atHome(t)
-	_, key, err := s.issuer.Issue(t.Context(), apikey.Key{Name: "Backup job"})
+	_, key, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
 	require.NoError(t, err)
 	b.open(first + "?search=backup&sort=name")
 	b.press("[data-dialog]", stays)
@@ -80,7 +84,7 @@ func TestARevocationLeadsBackToTheListAsItWas(t *testing.T) {
 	b.requireQuiet()
 }
 
-func TestAFormThatGotNoAnswerMayBeSentAgain(t *testing.T) {
+func TestUnansweredFormMayBeSentAgain(t *testing.T) {
 	b, _, first := atHome(t)
 	b.open(first + "add")
 	b.do(chromedp.Evaluate[chromedp.Void](`window.timers = []; window.setTimeout = (f, _, ...args) => timers.push(() => f(...args));
@@ -95,7 +99,7 @@ func TestAFormThatGotNoAnswerMayBeSentAgain(t *testing.T) {
 	b.requireQuiet()
 }
 
-func TestADayIsSentOnlyIfItIsChosen(t *testing.T) {
+func TestDayIsSentOnlyIfItIsChosen(t *testing.T) {
 	for _, script := range []bool{true, false} {
 		b, _, first := atHome(t)
 		b.allowScript(script)
@@ -112,9 +116,34 @@ func TestADayIsSentOnlyIfItIsChosen(t *testing.T) {
 			b.requireQuiet()
 			continue
 		}
-		assert.Contains(t, b.text("#problems"), "A day was given")
+		assert.Contains(t, b.text("#problems"), "You entered a day")
 		b.press("form.card .primary")
 		assert.Contains(t, b.text("main"), "Key created")
 		b.requireQuiet(answered(http.StatusUnprocessableEntity))
 	}
+}
+
+// A key that has lived its MaxLifetime can only keep its expiry.
+func TestEditWithoutAChoiceOfDays(t *testing.T) {
+	b := openTab(t, startBrowser(t), look{width: 1280, script: true})
+	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{MaxLifetime: time.Hour})
+	require.NoError(t, err)
+	_, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
+	require.NoError(t, err)
+	desk, err := manage.New(issuer)
+	require.NoError(t, err)
+	dashboard, err := admin.New(desk, admin.Options{Authorize: func(*http.Request) (manage.Access, error) {
+		return manage.Access{Actor: "ann", AllOwners: true, AnyScope: true}, nil
+	}})
+	require.NoError(t, err)
+	server := httptest.NewServer(dashboard)
+	t.Cleanup(server.Close)
+	b.open(server.URL + "/keys/" + key.ID + "/edit")
+	assert.Contains(t, b.text("#expiry"), "rotate it")
+	b.press(`[value="keep"]`, stays)
+	b.do(chromedp.WaitNotVisible(chromedp.CSS("#date")))
+	assert.True(t, value(b, chromedp.Evaluate[bool](`document.getElementById("date").disabled`)))
+	b.press("form.card .primary")
+	assert.Equal(t, server.URL+"/keys/"+key.ID, value(b, chromedp.Location()))
+	b.requireQuiet()
 }
