@@ -1,5 +1,5 @@
-// Command chi is a service whose routes are chi's: public and protected ones, scopes by route,
-// a rate for each key, and an access log without keys.
+// Command chi is a service with chi. It has public and protected routes, a scope for each
+// protected route, a rate limit for each key, and an access log without keys.
 package main
 
 import (
@@ -8,22 +8,20 @@ import (
 	"log"
 	"net/http"
 	"os"
-	"time"
 
 	"github.com/go-chi/chi/v5"
 	"github.com/go-chi/chi/v5/middleware"
-	"github.com/go-chi/httprate"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/examples/internal/demo"
 )
 
 func main() {
-	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 60, os.Stdout) })
+	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 600, os.Stdout) })
 }
 
-// newRouter returns the routes. Each key has so many requests a minute.
-func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Handler {
+// newRouter returns the routes. Each key may send perHour requests an hour.
+func newRouter(auth *apikey.Middleware, perHour int, accessLog io.Writer) http.Handler {
 	r := chi.NewRouter()
 	r.Use(auth.Conceal) // first, so that the logger sees no key
 	r.Use(middleware.RequestLogger(&middleware.DefaultLogFormatter{Logger: log.New(accessLog, "", log.LstdFlags), NoColor: true}))
@@ -32,17 +30,11 @@ func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Han
 	r.Get("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	r.Group(func(r chi.Router) {
 		r.Use(auth.Handler)
-		r.Use(httprate.LimitBy(limit, time.Minute, byKey))
-		r.With(apikey.Require("library:read")).Get("/library", read)
-		r.With(apikey.Require("library:write")).Post("/library", write)
+		limits := demo.PerHour(perHour) // behind Require, so that a refused request spends nothing
+		r.With(apikey.Require("library:read"), limits.Handler).Get("/library", read)
+		r.With(apikey.Require("library:write"), limits.Handler).Post("/library", write)
 	})
 	return r
-}
-
-// byKey tells a limiter whose request it is. A key has one rate, from wherever it is used.
-func byKey(r *http.Request) (string, error) {
-	key, _ := apikey.FromContext(r.Context())
-	return key.ID, nil
 }
 
 func read(w http.ResponseWriter, r *http.Request) {

@@ -14,7 +14,7 @@ func TestRouter(t *testing.T) {
 	routertest.Run(t, newRouter)
 }
 
-func TestTheCurlLinesItPrintsWork(t *testing.T) {
+func TestPrintedCommands(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, "-addr", "localhost:0")
 	assert.Equal(t, "Hello, Reading room!\n", program.Curl(t, p.Line("curl")))

@@ -1,5 +1,5 @@
-// Command echo is a service whose routes are Echo's: public and protected ones, scopes by route,
-// a rate for each key, and an access log without keys.
+// Command echo is a service with Echo. It has public and protected routes, a scope for each
+// protected route, a rate limit for each key, and an access log without keys.
 package main
 
 import (
@@ -16,32 +16,22 @@ import (
 )
 
 func main() {
-	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 1, 60, os.Stdout) })
+	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 600, os.Stdout) })
 }
 
-// newRouter returns the routes. Each key has a burst of requests at once, and then so many a second.
-func newRouter(auth *apikey.Middleware, rate float64, burst int, accessLog io.Writer) http.Handler {
+// newRouter returns the routes. Each key may send perHour requests an hour.
+func newRouter(auth *apikey.Middleware, perHour int, accessLog io.Writer) http.Handler {
 	e := echo.New()
 	e.Logger = slog.New(slog.NewTextHandler(accessLog, nil))
 	e.Use(middleware.RequestLogger(), middleware.Recover())
 
 	e.GET("/health", func(c *echo.Context) error { return c.String(http.StatusOK, "ok\n") })
-	protected := e.Group("", echo.WrapMiddleware(auth.Handler), limitRate(rate, burst))
-	protected.GET("/library", read, echo.WrapMiddleware(apikey.Require("library:read")))
-	protected.POST("/library", write, echo.WrapMiddleware(apikey.Require("library:write")))
+	protected := e.Group("", echo.WrapMiddleware(auth.Handler))
+	limited := echo.WrapMiddleware(demo.PerHour(perHour).Handler) // behind Require, so that a refused request spends nothing
+	protected.GET("/library", read, echo.WrapMiddleware(apikey.Require("library:read")), limited)
+	protected.POST("/library", write, echo.WrapMiddleware(apikey.Require("library:write")), limited)
 
 	return auth.Conceal(e) // around the router, so that its logger sees no key
-}
-
-// limitRate limits each key's rate, from wherever it is used.
-func limitRate(rate float64, burst int) echo.MiddlewareFunc {
-	return middleware.RateLimiterWithConfig(middleware.RateLimiterConfig{
-		Store: middleware.NewRateLimiterMemoryStoreWithConfig(middleware.RateLimiterMemoryStoreConfig{Rate: rate, Burst: burst}),
-		IdentifierExtractor: func(c *echo.Context) (string, error) {
-			key, _ := apikey.FromContext(c.Request().Context())
-			return key.ID, nil
-		},
-	})
 }
 
 func read(c *echo.Context) error {

@@ -16,15 +16,12 @@ import (
 
 func TestRouter(t *testing.T) {
 	t.Parallel()
-	const rate = 0.001 // so that no request is granted anew while the test runs
-	routertest.Run(t, func(auth *apikey.Middleware, limit int, log io.Writer) http.Handler {
-		return newRouter(auth, rate, limit, log)
-	})
+	routertest.Run(t, newRouter)
 }
 
-// A refusal has been answered when Echo hears of it; errors of handlers are for its own error
-// handler, which learns whose request it was.
-func TestTheErrorHandlerGetsErrorsOfHandlersAndNoRefusals(t *testing.T) {
+// The middleware writes refusals itself. Echo's error handler gets only errors of handlers, with the
+// identity of the caller in the context.
+func TestErrorHandlerGetsNoRefusals(t *testing.T) {
 	t.Parallel()
 	failed := errors.New("the shelf is broken")
 	var handled []string
@@ -40,7 +37,7 @@ func TestTheErrorHandlerGetsErrorsOfHandlersAndNoRefusals(t *testing.T) {
 		return e
 	})
 	reader, _ := s.Key("Reading room", "library:read")
-	other, _ := s.Key("Nobody")
+	other, _ := s.Key("No scope")
 	for _, test := range []struct {
 		name, key string
 		status    int
@@ -48,7 +45,7 @@ func TestTheErrorHandlerGetsErrorsOfHandlersAndNoRefusals(t *testing.T) {
 	}{
 		{"no key", "", http.StatusUnauthorized, nil},
 		{"a missing scope", other, http.StatusForbidden, nil},
-		{"a handler that fails", reader, http.StatusTeapot, []string{"Reading room: the shelf is broken"}},
+		{"a failing handler", reader, http.StatusTeapot, []string{"Reading room: the shelf is broken"}},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			handled = nil
@@ -59,7 +56,7 @@ func TestTheErrorHandlerGetsErrorsOfHandlersAndNoRefusals(t *testing.T) {
 	}
 }
 
-func TestTheCurlLinesItPrintsWork(t *testing.T) {
+func TestPrintedCommands(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, "-addr", "localhost:0")
 	assert.Equal(t, "Hello, Reading room!\n", program.Curl(t, p.Line("curl")))

@@ -1,5 +1,5 @@
-// Command gin is a service whose routes are Gin's: public and protected ones, scopes by route,
-// a rate for each key, and an access log without keys.
+// Command gin is a service with Gin. It has public and protected routes, a scope for each
+// protected route, a rate limit for each key, and an access log without keys.
 package main
 
 import (
@@ -8,10 +8,8 @@ import (
 	"net/http"
 	"os"
 	"runtime/debug"
-	"time"
 
 	"github.com/gin-gonic/gin"
-	"github.com/go-chi/httprate"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/examples/internal/demo"
@@ -19,25 +17,26 @@ import (
 
 func main() {
 	gin.SetMode(gin.ReleaseMode)
-	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 60, os.Stdout) })
+	demo.Serve(func(auth *apikey.Middleware) http.Handler { return newRouter(auth, 600, os.Stdout) })
 }
 
-// newRouter returns the routes. Each key has so many requests a minute.
-func newRouter(auth *apikey.Middleware, limit int, accessLog io.Writer) http.Handler {
+// newRouter returns the routes. Each key may send perHour requests an hour.
+func newRouter(auth *apikey.Middleware, perHour int, accessLog io.Writer) http.Handler {
 	router := gin.New()
-	router.ContextWithFallback = true // or FromContext finds nothing in a *gin.Context
-	// Without a writer, since what Gin writes of a panic has the request's header, and the key in it.
+	router.ContextWithFallback = true // otherwise FromContext finds no key in a *gin.Context
+	// Without a writer, because Gin would write the request header with the key to it.
 	router.Use(gin.LoggerWithWriter(accessLog), gin.CustomRecoveryWithWriter(nil, logPanic(accessLog)))
 
 	router.GET("/health", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
-	protected := router.Group("/", wrap(auth.Handler), wrap(httprate.LimitBy(limit, time.Minute, byKey)))
-	protected.GET("/library", wrap(apikey.Require("library:read")), read)
-	protected.POST("/library", wrap(apikey.Require("library:write")), write)
+	protected := router.Group("/", wrap(auth.Handler))
+	limited := wrap(demo.PerHour(perHour).Handler) // behind Require, so that a refused request spends nothing
+	protected.GET("/library", wrap(apikey.Require("library:read")), limited, read)
+	protected.POST("/library", wrap(apikey.Require("library:write")), limited, write)
 
 	return auth.Conceal(router) // around the router, so that its logger sees no key
 }
 
-// logPanic logs a panic, and nothing of the request.
+// logPanic logs a panic without the request.
 func logPanic(to io.Writer) gin.RecoveryFunc {
 	return func(c *gin.Context, value any) {
 		fmt.Fprintf(to, "panic: %v\n%s", value, debug.Stack())
@@ -45,8 +44,8 @@ func logPanic(to io.Writer) gin.RecoveryFunc {
 	}
 }
 
-// wrap makes middleware of net/http Gin's. What follows keeps Gin's ResponseWriter: one that the
-// middleware puts around it is dropped.
+// wrap adapts net/http middleware to Gin. The next handlers write to Gin's ResponseWriter, even if
+// the middleware wraps it.
 func wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 	return func(c *gin.Context) {
 		passed := false
@@ -56,12 +55,6 @@ func wrap(middleware func(http.Handler) http.Handler) gin.HandlerFunc {
 			c.Abort()
 		}
 	}
-}
-
-// byKey tells a limiter whose request it is. A key has one rate, from wherever it is used.
-func byKey(r *http.Request) (string, error) {
-	key, _ := apikey.FromContext(r.Context())
-	return key.ID, nil
 }
 
 func read(c *gin.Context) {

@@ -1,5 +1,5 @@
-// Package handlertest shows how handlers are tested that stand behind the middleware. Its tests
-// are the example.
+// Package handlertest shows how to test handlers that run behind the middleware. Its tests are the
+// example.
 package handlertest
 
 import (
@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// newLibrary is the service under test: everything but the middleware in front of it.
+// newLibrary returns the service under test without the middleware.
 func newLibrary() http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("GET /library", apikey.Require("library:read")(http.HandlerFunc(library)))
@@ -17,6 +17,6 @@ func newLibrary() http.Handler {
 }
 
 func library(w http.ResponseWriter, r *http.Request) {
-	key, _ := apikey.FromContext(r.Context()) // there is one, or Require had refused
+	key, _ := apikey.FromContext(r.Context()) // Require has checked that there is one
 	fmt.Fprintf(w, "The library, for %s.\n", key.Name)
 }

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// With an identity put straight into the context: the handler alone.
+// TestLibraryGreetsItsCaller puts an identity into the context and tests the handler alone.
 func TestLibraryGreetsItsCaller(t *testing.T) {
 	t.Parallel()
 	r := httptest.NewRequest("GET", "/library", nil)
@@ -22,17 +22,17 @@ func TestLibraryGreetsItsCaller(t *testing.T) {
 	assert.Equal(t, "The library, for Backup job.\n", w.Body.String())
 }
 
-// The same way shows what callers get who may not.
+// TestLibraryNeedsItsScope tests the responses to callers without the scope in the same way.
 func TestLibraryNeedsItsScope(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		key    *apikey.Key
 		status int
 	}{
-		"no key":           {nil, http.StatusUnauthorized},
-		"another scope":    {&apikey.Key{ID: "test", Scopes: []string{"library:write"}}, http.StatusForbidden},
-		"the scope":        {&apikey.Key{ID: "test", Scopes: []string{"library:read"}}, http.StatusOK},
-		"among two scopes": {&apikey.Key{ID: "test", Scopes: []string{"other", "library:read"}}, http.StatusOK},
+		"no key":        {nil, http.StatusUnauthorized},
+		"another scope": {&apikey.Key{ID: "test", Scopes: []string{"library:write"}}, http.StatusForbidden},
+		"the scope":     {&apikey.Key{ID: "test", Scopes: []string{"library:read"}}, http.StatusOK},
+		"two scopes":    {&apikey.Key{ID: "test", Scopes: []string{"other", "library:read"}}, http.StatusOK},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := httptest.NewRequest("GET", "/library", nil)
@@ -46,15 +46,15 @@ func TestLibraryNeedsItsScope(t *testing.T) {
 	}
 }
 
-// With a key in a memstore: the service as its callers meet it.
+// TestLibraryBehindTheMiddleware tests the whole service with a key in a memstore.
 func TestLibraryBehindTheMiddleware(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{})
 	require.NoError(t, err)
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	require.NoError(t, err)
-	secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "Backup job", Scopes: []string{"library:read"}})
+	secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read"}})
 	require.NoError(t, err)
 	get := func() int {
 		r := httptest.NewRequest("GET", "/library", nil)

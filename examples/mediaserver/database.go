@@ -16,15 +16,15 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A database is where keys are kept.
+// A database stores the keys.
 type database struct {
-	name   string // for people to read: without a password
+	name   string // to print, without a password
 	pool   *sql.DB
 	store  *sqlstore.Store
-	listen func(ctx context.Context, wake func()) // nil: nobody tells of changes early
+	listen func(ctx context.Context, wake func()) // nil if the database cannot notify of changes
 }
 
-// openDatabase opens what -db names and makes its tables.
+// openDatabase opens the database that -db names and creates its tables.
 func openDatabase(ctx context.Context, dsn string) (*database, error) {
 	db := &database{}
 	dialect, err := db.connect(dsn)
@@ -64,14 +64,14 @@ func (db *database) connect(dsn string) (dialect sqlstore.Dialect, err error) {
 	return dialect, nil
 }
 
-// Limits of what database/sql waits for without one: that a server answers to a new
-// connection, and then to a statement, which may have to wait for a lock for four seconds.
+// Timeouts for the drivers, which by default wait without limit. A statement may wait up to four
+// seconds for a lock.
 const (
 	connectTimeout = time.Second
 	readTimeout    = 5 * time.Second
 )
 
-// openPostgres takes a URL, or words such as "host=h dbname=d".
+// openPostgres opens a URL, or a DSN such as "host=h dbname=d".
 func (db *database) openPostgres(dsn string) error {
 	c, err := pgx.ParseConfig(dsn)
 	if err != nil {
@@ -86,7 +86,7 @@ func (db *database) openPostgres(dsn string) error {
 	return nil
 }
 
-// openMySQL takes a URL, or a DSN as the driver has it.
+// openMySQL opens a URL, or a DSN of the driver.
 func (db *database) openMySQL(dsn string) error {
 	parse := mysql.ParseDSN
 	if strings.HasPrefix(dsn, "mysql://") {
@@ -111,7 +111,7 @@ func (db *database) openMySQL(dsn string) error {
 	return nil
 }
 
-// parseMySQL reads a URL. Its query has the driver's parameters, such as tls=true.
+// parseMySQL parses a URL. Its query contains parameters of the driver, such as tls=true.
 func parseMySQL(text string) (*mysql.Config, error) {
 	u, err := url.Parse(text)
 	if err != nil {
@@ -121,8 +121,8 @@ func parseMySQL(text string) (*mysql.Config, error) {
 	if u.Port() == "" {
 		addr += ":3306"
 	}
-	// With the address, since the name in the server's certificate is made of it; and with no
-	// slash in the query, as in loc=Europe/Berlin, since the driver looks for the last one.
+	// The driver needs the address, because it derives the name in the server's certificate from it.
+	// It cuts at the last slash, so a slash in the query (loc=Europe/Berlin) must be escaped.
 	c, err := mysql.ParseDSN("tcp(" + addr + ")/?" + strings.ReplaceAll(u.RawQuery, "/", "%2F"))
 	if err != nil {
 		return nil, err

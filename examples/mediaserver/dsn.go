@@ -6,12 +6,12 @@ import (
 	"strings"
 )
 
-// errDSN stands for every error about a text of -db that is not a file. Those of the drivers may
-// show the password in it.
+// errDSN replaces every error about a -db that is not a file, because errors of the drivers may show
+// the password.
 var errDSN = errors.New("-db: want a file, postgres://user:password@host/database, " +
 	"\"host=… dbname=…\", mysql://user:password@host/database or user:password@tcp(host)/database")
 
-// A dsnKind is what a text of -db names.
+// A dsnKind is the kind of database that -db names.
 type dsnKind int
 
 const (
@@ -22,15 +22,16 @@ const (
 )
 
 var (
-	// keywords begin a DSN of libpq's words, or follow another.
+	// keywords matches a parameter in a keyword/value DSN of libpq.
 	keywords = regexp.MustCompile(`(^|\s)(host|hostaddr|port|dbname|user|password|passfile|service|sslmode)\s*=`)
-	// driverDSN is that of go-sql-driver: user:password@net(address)/database.
+	// driverDSN matches a DSN of go-sql-driver: user:password@net(address)/database.
 	driverDSN = regexp.MustCompile(`@(tcp|unix)\(.*\)/|^[^/]*@/|^(tcp|unix)\(.*\)/`)
-	// login is what a file's name has not.
+	// login matches a user and a password.
 	login = regexp.MustCompile(`:.*@`)
 )
 
-// kindOf never takes what may have a password for a file, whose name is printed.
+// kindOf returns the kind of a DSN. A text that may contain a password is never a file, because the
+// program prints the names of files.
 func kindOf(dsn string) dsnKind {
 	scheme, _, isURL := strings.Cut(dsn, "://")
 	switch {

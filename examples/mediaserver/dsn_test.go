@@ -11,20 +11,20 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-func TestPasswordsAreNotShown(t *testing.T) {
+func TestNamesShowNoPassword(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, dsn, want string }{
 		{"a URL of PostgreSQL", "postgres://u:hidden@h/d", "postgres://h/d"},
-		{"its longer scheme", "postgresql://u:hidden@h:5433/d", "postgres://h/d"},
-		{"user and password in its query", "postgres://h/d?user=u&password=hidden", "postgres://h/d"},
-		{"a password in its query", "postgres://u@h/d?password=hidden", "postgres://h/d"},
-		{"words of libpq", "host=h user=u password=hidden dbname=d", "postgres://h/d"},
-		{"words in quotes", "user = u password = 'hid hidden' host=h dbname=d", "postgres://h/d"},
+		{"the scheme postgresql", "postgresql://u:hidden@h:5433/d", "postgres://h/d"},
+		{"user and password in the query of a URL", "postgres://h/d?user=u&password=hidden", "postgres://h/d"},
+		{"a password in the query of a URL", "postgres://u@h/d?password=hidden", "postgres://h/d"},
+		{"keywords and values of libpq", "host=h user=u password=hidden dbname=d", "postgres://h/d"},
+		{"quoted values of libpq", "user = u password = 'hid hidden' host=h dbname=d", "postgres://h/d"},
 		{"a URL of MySQL", "mysql://u:hidden@h/d", "mysql://h:3306/d"},
 		{"a URL of MySQL with a query", "mysql://u:hidden@h/d?tls=true", "mysql://h:3306/d"},
 		{"a DSN of the MySQL driver", "u:hidden@tcp(h)/d", "mysql://h:3306/d"},
-		{"one with an address that is implied", "u:hidden@/d", "mysql://127.0.0.1:3306/d"},
-		{"one with signs in the password", "u:p@ss:hidden/@unix(/run/mysql.sock)/d", "mysql:///run/mysql.sock/d"},
+		{"a DSN without an address", "u:hidden@/d", "mysql://127.0.0.1:3306/d"},
+		{"a DSN with special characters in the password", "u:p@ss:hidden/@unix(/run/mysql.sock)/d", "mysql:///run/mysql.sock/d"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
@@ -54,7 +54,7 @@ func TestPasswordsAreNotShown(t *testing.T) {
 	}
 }
 
-func TestFilesAreOpenedBySQLite(t *testing.T) {
+func TestSQLiteOpensFiles(t *testing.T) {
 	t.Parallel()
 	for _, name := range []string{"keys.db", "keys@home.db", "host.db", "a b=c.db"} {
 		file := filepath.Join(t.TempDir(), name)
@@ -67,7 +67,7 @@ func TestFilesAreOpenedBySQLite(t *testing.T) {
 	}
 }
 
-func TestTheQueryOfAMySQLURLIsTheDrivers(t *testing.T) {
+func TestParseMySQL(t *testing.T) {
 	t.Parallel()
 	c, err := parseMySQL("mysql://u%3Ax:p%40%2F@db.example/name%20d?tls=true&loc=Europe/Berlin&timeout=7s&sql_mode=%27ANSI%27")
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestTheQueryOfAMySQLURLIsTheDrivers(t *testing.T) {
 	assert.Equal(t, "name d", c.DBName)
 	assert.Equal(t, "true", c.TLSConfig)
 	require.NotNil(t, c.TLS)
-	assert.Equal(t, "db.example", c.TLS.ServerName, "whose certificate is asked for")
+	assert.Equal(t, "db.example", c.TLS.ServerName, "name in the certificate")
 	assert.Equal(t, "Europe/Berlin", c.Loc.String())
 	assert.Equal(t, 7*time.Second, c.Timeout)
 	assert.Equal(t, map[string]string{"sql_mode": "'ANSI'"}, c.Params)

@@ -6,10 +6,10 @@ import (
 	"net/http"
 )
 
-// maxUpdates is how much is read of what a client says was changed.
+// maxUpdates limits the body of an update, in bytes.
 const maxUpdates = 1 << 20
 
-// A mediaFolder is a library as Emby's clients ask for it.
+// A mediaFolder is a library, as clients of Emby expect it.
 type mediaFolder struct {
 	Name       string
 	ID         string `json:"Id"`
@@ -21,20 +21,20 @@ type subFolder struct {
 	ID         string `json:"Id"`
 }
 
-// A virtualFolder is the same as Jellyfin's clients ask for it.
+// A virtualFolder is a library, as clients of Jellyfin expect it.
 type virtualFolder struct {
 	Name      string
 	ItemID    string `json:"ItemId"`
 	Locations []string
 }
 
-// The one library of this server.
+// The server has one library.
 var (
 	mediaFolders   = []mediaFolder{{"Movies", "1", []subFolder{{"movies", "/media/movies", "2"}}}}
 	virtualFolders = []virtualFolder{{"Movies", "1", []string{"/media/movies"}}}
 )
 
-// updated takes note of files that were changed.
+// updated logs the changed files that a client reports.
 func updated(w http.ResponseWriter, r *http.Request) {
 	var body struct {
 		Updates []struct{ Path, UpdateType string }

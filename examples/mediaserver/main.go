@@ -1,14 +1,18 @@
-// Mediaserver is a small media server whose API is open to programs that have a key. It
-// answers what Emby's documentation asks with:
+// Mediaserver is a small media server whose API requires a key. It answers the request from Emby's
+// documentation:
 //
 //	curl 'http://localhost:8096/emby/System/Info?api_key=KEY'
 //
-// Keys are kept in a database: a file of SQLite, or a server that several processes share.
-// From the command line keys are issued and revoked, also while a server runs:
+// A database stores the keys: an SQLite file, or a server that several processes share. The first
+// command below serves the API. The others manage keys, also while servers run:
 //
-//	mediaserver [-addr HOST:PORT] [-db FILE|DSN]
+//	mediaserver [-addr HOST:PORT] [-db FILE|DSN] [-show-new-keys]
 //	mediaserver [-db FILE|DSN] -issue NAME [-scopes SCOPE,…]
-//	mediaserver [-db FILE|DSN] -revoke ID
+//	mediaserver [-db FILE|DSN] -list
+//	mediaserver [-db FILE|DSN] -revoke ID|KEY|-
+//	mediaserver -hash-password
+//
+// The exit status is 1 after an error, and 2 if the arguments are invalid.
 package main
 
 import (
@@ -19,65 +23,74 @@ import (
 	"io"
 	"os"
 	"os/signal"
-	"strings"
 	"syscall"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
-	"github.com/latchkey-dev/apikey/emby"
 )
 
 func main() {
-	addr := flag.String("addr", "localhost:8096", "address to listen on")
-	db := flag.String("db", "apikeys.db", "where keys are kept: a file of SQLite, postgres://…, mysql://…, or a DSN as libpq or the MySQL driver has it")
-	issue := flag.String("issue", "", "issue a key with this name, and exit")
-	scopes := flag.String("scopes", "", "what the issued key may do, separated by commas, such as "+emby.ScopeManage)
-	revoke := flag.String("revoke", "", "revoke the key with this ID, and exit")
-	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
-	defer stop()
-	if err := run(ctx, os.Stdout, *addr, *db, *issue, *scopes, *revoke); err != nil {
-		fmt.Fprintln(os.Stderr, "mediaserver:", err)
-		os.Exit(1)
-	}
+	status := run(ctx, os.Args[1:], streams{os.Stdin, os.Stdout, os.Stderr})
+	stop()
+	os.Exit(status)
 }
 
-func run(ctx context.Context, out io.Writer, addr, dsn, issue, scopes, revoke string) (err error) {
-	db, err := openDatabase(ctx, dsn)
+// streams are the standard streams of a command.
+type streams struct {
+	in       io.Reader
+	out, err io.Writer
+}
+
+// run runs the command in args and returns the exit status.
+func run(ctx context.Context, args []string, std streams) (status int) {
+	c, err := parse(args, std.err)
+	switch {
+	case errors.Is(err, flag.ErrHelp):
+		return 0
+	case err != nil:
+		fmt.Fprintf(std.err, "mediaserver: %v\nmediaserver -help lists the commands.\n", err)
+		return 2
+	}
+	if err := c.run(ctx, std); err != nil {
+		fmt.Fprintln(std.err, "mediaserver:", err)
+		return 1
+	}
+	return 0
+}
+
+func (c *command) run(ctx context.Context, std streams) (err error) {
+	if c.action == actionHashPassword {
+		return hashPassword(ctx, std)
+	}
+	revoked := apikey.NewSecret(c.revoke.value)
+	if c.revoke.value == "-" { // before slow operations, during which the terminal would echo
+		if revoked, err = readSecret(ctx, std, "Key or ID: "); err != nil {
+			return fmt.Errorf("-revoke: %w", err)
+		}
+	}
+	db, err := openDatabase(ctx, c.db.value)
 	if err != nil {
 		return err
 	}
 	defer func() {
-		// Not ctx, which may be done: the last uses of keys are still to be written.
+		// ctx may be done, but the store must still write the last uses of keys.
 		ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 		defer cancel()
 		err = errors.Join(err, db.close(ctx))
 	}()
-	issuer, err := apikey.NewIssuer(db.store, nil)
+	issuer, err := apikey.NewIssuer(db.store, apikey.IssuerOptions{})
 	if err != nil {
 		return err
 	}
 	ctx = apikey.WithActor(ctx, "command line")
-	switch {
-	case issue != "":
-		secret, key, err := issuer.Issue(ctx, apikey.Key{Name: issue, Scopes: scopesIn(scopes)})
-		if err != nil {
-			return err
-		}
-		fmt.Fprintf(out, "%s is the ID of %q. Its key, shown this once:\n\n  %s\n", key.ID, key.Name, secret.Reveal())
-		return nil
-	case revoke != "":
-		key, err := db.store.Revoke(ctx, revoke)
-		if err != nil {
-			return fmt.Errorf("key %s: %w", revoke, err)
-		}
-		fmt.Fprintf(out, "%s, %q, was revoked on %s\n", key.ID, key.Name, key.RevokedAt.Local().Format(time.DateTime))
-		return nil
+	switch c.action {
+	case actionIssue:
+		return issue(ctx, std, issuer, c.issue.value, c.scopes.value)
+	case actionList:
+		return list(ctx, std, issuer.Manager())
+	case actionRevoke:
+		return revoke(ctx, std, issuer, revoked)
 	}
-	return serve(ctx, out, addr, db, issuer)
-}
-
-// scopesIn returns what -scopes lists.
-func scopesIn(list string) []string {
-	return strings.FieldsFunc(list, func(r rune) bool { return r == ',' || r == ' ' })
+	return serve(ctx, std.out, db, issuer, c)
 }

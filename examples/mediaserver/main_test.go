@@ -3,6 +3,7 @@ package main
 import (
 	"encoding/json"
 	"io"
+	"net"
 	"net/http"
 	"path/filepath"
 	"regexp"
@@ -15,29 +16,31 @@ import (
 	"github.com/latchkey-dev/apikey/examples/internal/program"
 )
 
-// A server is a running mediaserver, and what it printed.
+func TestMain(m *testing.M) { program.Main(m) }
+
+// A server is a running mediaserver and the values that it printed.
 type server struct {
 	url, id, key, byHeader, byQuery string
 }
 
-// first starts a server on a database without keys.
-func first(t *testing.T, dsn string) server {
+// first starts a server with a database without keys.
+func first(t *testing.T, dsn string, flags ...string) server {
 	t.Helper()
-	p := program.Start(t, "-addr", "localhost:0", "-db", dsn)
+	p := program.Start(t, append([]string{"-addr", "localhost:0", "-db", dsn}, flags...)...)
 	s := server{url: urlOf(p)}
-	s.id = strings.TrimSuffix(strings.TrimPrefix(p.Line("with the ID"), "A key was issued, with the ID "), ". It is shown this once:")
+	s.id = strings.TrimSuffix(strings.TrimPrefix(p.Line("with the ID"), "A key was issued, with the ID "), ". It is shown only once:")
 	s.key = p.Line("ak_")
 	s.byHeader, s.byQuery = p.Line("X-Emby-Token"), p.Line("api_key")
 	require.Regexp(t, regexp.MustCompile(`^ak_[0-9A-Za-z]{36}$`), s.key)
 	return s
 }
 
-// another starts a server on a database with keys.
+// another starts a server with a database that has keys.
 func another(t *testing.T, dsn string) server {
 	t.Helper()
 	p := program.Start(t, "-addr", "localhost:0", "-db", dsn)
 	s := server{url: urlOf(p)}
-	p.Line("There are keys already")
+	p.Line("The database has keys already")
 	return s
 }
 
@@ -46,7 +49,7 @@ func urlOf(p *program.Program) string {
 	return url
 }
 
-// get asks for a path with a key in the header.
+// get sends a request with a key in the header.
 func (s server) get(t *testing.T, target, key string) (int, string) {
 	t.Helper()
 	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url+target, nil)
@@ -63,7 +66,7 @@ func (s server) get(t *testing.T, target, key string) (int, string) {
 func TestQuickstart(t *testing.T) {
 	t.Parallel()
 	s := first(t, filepath.Join(t.TempDir(), "keys.db"))
-	t.Run("the curl lines it prints work", func(t *testing.T) {
+	t.Run("the printed curl commands work", func(t *testing.T) {
 		for _, line := range []string{s.byHeader, s.byQuery} {
 			var info struct {
 				ServerName        string
@@ -80,13 +83,13 @@ func TestQuickstart(t *testing.T) {
 	}{
 		{"the key in the header", "/emby/System/Info", s.key, 200},
 		{"the key in the query", "/emby/System/Info?api_key=" + s.key, "", 200},
-		{"without the prefix", "/System/Info", s.key, 200},
+		{"a path without the prefix", "/System/Info", s.key, 200},
 		{"no key", "/emby/System/Info", "", 401},
 		{"a wrong key", "/emby/System/Info", "123456789987654321", 401},
-		{"a path that is not there, without a key", "/nothing", "", 401},
-		{"a path that is not there, with a key", "/nothing", s.key, 404},
-		{"what is public", "/System/Info/Public", "", 200},
-		{"what is public, with the prefix", "/emby/System/Info/Public", "", 200},
+		{"an unknown path without a key", "/nothing", "", 401},
+		{"an unknown path with a key", "/nothing", s.key, 404},
+		{"a public path", "/System/Info/Public", "", 200},
+		{"a public path with the prefix", "/emby/System/Info/Public", "", 200},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			status, body := s.get(t, test.target, test.key)
@@ -95,8 +98,44 @@ func TestQuickstart(t *testing.T) {
 	}
 }
 
-func TestAnAddressThatCannotBeListenedOnIsTold(t *testing.T) {
-	t.Parallel()
-	err := run(t.Context(), io.Discard, "localhost:99999", filepath.Join(t.TempDir(), "keys.db"), "", "", "")
-	assert.ErrorContains(t, err, "99999")
+// execute runs a command and returns its exit status and output.
+func execute(t *testing.T, stdin string, args ...string) (status int, out, errs string) {
+	t.Helper()
+	var stdout, stderr strings.Builder
+	status = run(t.Context(), args, streams{strings.NewReader(stdin), &stdout, &stderr})
+	return status, stdout.String(), stderr.String()
+}
+
+// mediaserver runs a command that must succeed and returns its output.
+func mediaserver(t *testing.T, args ...string) string {
+	t.Helper()
+	status, out, errs := execute(t, "", args...)
+	require.Zero(t, status, errs)
+	return out
+}
+
+func TestFailedStartPrintsOnlyTheError(t *testing.T) {
+	busy, err := net.Listen("tcp", "localhost:0")
+	require.NoError(t, err)
+	t.Cleanup(func() { busy.Close() })
+	for _, test := range []struct{ name, addr, variable, value, want string }{
+		{"an invalid port", "localhost:99999", "", "", "99999"},
+		{"a busy port", busy.Addr().String(), "", "", "address already in use"},
+		{"a short password", "localhost:0", passwordVariable, "short", passwordVariable + ": "},
+		{"a malformed hash", "localhost:0", hashVariable, "secret", "PasswordHash"},
+		{"a missing file", "localhost:0", hashFileVariable, filepath.Join(t.TempDir(), "missing"), hashFileVariable + ": open "},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			if test.variable != "" {
+				t.Setenv(test.variable, test.value)
+			}
+			dsn := filepath.Join(t.TempDir(), "keys.db")
+			status, out, errs := execute(t, "", "-addr", test.addr, "-db", dsn)
+			assert.Equal(t, 1, status)
+			assert.Empty(t, out)
+			assert.Contains(t, errs, test.want)
+			assert.NotContains(t, errs, "secret")
+			assert.Equal(t, 1, strings.Count(mediaserver(t, "-db", dsn, "-list"), "\n"), "a server that does not start issues no key")
+		})
+	}
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"net"
 	"net/http"
 	"sync"
@@ -14,11 +13,12 @@ import (
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cachestore"
 	"github.com/latchkey-dev/apikey/emby"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
-// serve answers requests until ctx is done.
-func serve(ctx context.Context, out io.Writer, addr string, db *database, issuer *apikey.Issuer) error {
-	cache, err := cachestore.New(db.store, db.store, cachestore.Options{})
+// serve serves requests until ctx is done. It prints nothing before it listens.
+func serve(ctx context.Context, out io.Writer, db *database, issuer *apikey.Issuer, c *command) error {
+	cache, err := cachestore.New(db.store, cachestore.Options{})
 	if err != nil {
 		return err
 	}
@@ -34,19 +34,30 @@ func serve(ctx context.Context, out io.Writer, addr string, db *database, issuer
 	if err != nil {
 		return err
 	}
-	listener, err := net.Listen("tcp", addr)
+	listener, err := net.Listen("tcp", c.addr.value)
 	if err != nil {
 		return err
 	}
-	base := "http://" + reachable(addr, listener)
-	fmt.Fprintf(out, "Listening on %s, with keys in %s\n\n", base, db.name)
-	handler, err := withDashboard(newAPI(auth, issuer, base), issuer, base, out)
+	base := "http://" + reachable(c.addr.value, listener)
+	dashboard, password, err := newDashboard(issuer, base)
 	if err != nil {
 		return errors.Join(err, listener.Close())
 	}
-	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
-	if err := welcome(ctx, out, base, issuer); err != nil {
+	keys, err := newKeys(issuer, c.showNewKeys)
+	if err != nil {
 		return errors.Join(err, listener.Close())
+	}
+	hello, err := welcome(ctx, base, issuer)
+	if err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	if _, err = fmt.Fprintf(out, "Listening on %s, with keys in %s\n\nThe dashboard is at %s/admin/, with %s\n\n%s\n\n",
+		base, db.name, base, password, hello); err != nil {
+		return errors.Join(err, listener.Close())
+	}
+	server := &http.Server{
+		Handler:           newHandler(auth, keys, dashboard, base),
+		ReadHeaderTimeout: 10 * time.Second,
 	}
 	done := make(chan error, 1)
 	stop := context.AfterFunc(ctx, func() {
@@ -58,40 +69,48 @@ func serve(ctx context.Context, out io.Writer, addr string, db *database, issuer
 		stop()
 		return err
 	}
-	return <-done // when the last request was answered
+	return <-done // after the last response
 }
 
-// welcome issues a key if there is none yet.
-func welcome(ctx context.Context, out io.Writer, base string, issuer *apikey.Issuer) error {
+// newKeys returns the endpoints at /Auth/Keys.
+func newKeys(issuer *apikey.Issuer, showOnceMore bool) (http.Handler, error) {
+	desk, err := manage.New(issuer)
+	if err != nil {
+		return nil, err
+	}
+	if showOnceMore {
+		return emby.Keys(desk, emby.ShowOnceMore())
+	}
+	return emby.Keys(desk)
+}
+
+// welcome issues a first key if the database has no keys, and returns a text for the user.
+func welcome(ctx context.Context, base string, issuer *apikey.Issuer) (text string, err error) {
 	page, err := issuer.Manager().List(ctx, apikey.ListOptions{Limit: 1})
 	if err != nil {
-		return err
+		return "", err
 	}
 	if len(page.Keys) > 0 {
-		fmt.Fprint(out, "There are keys already. To make another: -issue NAME\n\n")
-		return nil
+		return "The database has keys already. To issue another: -issue NAME", nil
 	}
-	secret, key, err := issuer.Issue(ctx, apikey.Key{Name: "Quickstart"})
+	secret, key, err := issuer.Issue(ctx, apikey.NewKey{Name: "Quickstart"})
 	if err != nil {
-		return err
+		return "", err
 	}
-	fmt.Fprintf(out, `A key was issued, with the ID %[3]s. It is shown this once:
+	return fmt.Sprintf(`A key was issued, with the ID %[3]s. It is shown only once:
 
   %[2]s
 
-Use it in either way:
+Use it in one of two ways:
 
   curl -H 'X-Emby-Token: %[2]s' %[1]s/emby/System/Info
   curl '%[1]s/emby/System/Info?api_key=%[2]s'
 
-It may do no more than that. To list, make and revoke keys at /Auth/Keys, make one with
--issue NAME -scopes %[4]s
-
-`, base, secret.Reveal(), key.ID, emby.ScopeManage)
-	return nil
+This key cannot manage keys. To list, create and revoke keys at /Auth/Keys, issue one with
+-issue NAME -scopes %[4]s`, base, secret.Reveal(), key.ID, manage.ScopeManage), nil
 }
 
-// reachable returns the host and port under which this machine reaches the listener.
+// reachable returns the host and port at which this machine reaches the listener.
 func reachable(addr string, listener net.Listener) string {
 	host, _, _ := net.SplitHostPort(addr)
 	if ip := net.ParseIP(host); host == "" || ip != nil && ip.IsUnspecified() {
@@ -100,26 +119,3 @@ func reachable(addr string, listener net.Listener) string {
 	_, port, _ := net.SplitHostPort(listener.Addr().String())
 	return net.JoinHostPort(host, port)
 }
-
-// accessLog logs each request. It stands inside Conceal and Paths, which take keys from where they
-// belong, and redacts what looks like one elsewhere.
-func accessLog(auth *apikey.Middleware, next http.Handler) http.Handler {
-	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
-		next.ServeHTTP(recorder, r)
-		slog.Info("request", "method", r.Method, "uri", auth.RedactURI(r.RequestURI), "status", recorder.status)
-	})
-}
-
-type statusRecorder struct {
-	http.ResponseWriter
-	status int
-}
-
-func (r *statusRecorder) WriteHeader(status int) {
-	r.status = status
-	r.ResponseWriter.WriteHeader(status)
-}
-
-// Unwrap lets http.ResponseController find what the server's own writer can do.
-func (r *statusRecorder) Unwrap() http.ResponseWriter { return r.ResponseWriter }

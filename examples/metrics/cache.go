@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-dev/apikey/cachestore"
 )
 
-// cacheMetrics reads a cache's statistics when it is scraped.
+// cacheMetrics is a prometheus.Collector for the statistics of a cache.
 type cacheMetrics struct {
 	stats                                 func() cachestore.Stats
 	lookups, evictions, failures, entries *prometheus.Desc
@@ -19,22 +19,22 @@ func newCacheMetrics(stats func() cachestore.Stats) *cacheMetrics {
 	}
 	return &cacheMetrics{
 		stats:     stats,
-		lookups:   desc("lookups_total", "Lookups by how they were answered.", "answer"),
-		evictions: desc("evictions_total", "Entries that made room for others.", "kind"),
-		failures:  desc("failures_total", "Questions to the database that were not answered.", "question"),
+		lookups:   desc("lookups_total", "Lookups by the kind of answer.", "answer"),
+		evictions: desc("evictions_total", "Entries evicted for other entries.", "kind"),
+		failures:  desc("failures_total", "Failed queries of the database.", "question"),
 		entries:   desc("entries", "Entries in memory.", "kind"),
-		lease:     desc("lease_seconds", "How long keys in memory are used if the database does not answer."),
+		lease:     desc("lease_seconds", "Time for which the cache answers without the database."),
 	}
 }
 
-// Describe is for prometheus.Collector.
+// Describe implements prometheus.Collector.
 func (m *cacheMetrics) Describe(to chan<- *prometheus.Desc) {
 	for _, d := range []*prometheus.Desc{m.lookups, m.evictions, m.failures, m.entries, m.lease} {
 		to <- d
 	}
 }
 
-// Collect is for prometheus.Collector.
+// Collect implements prometheus.Collector.
 func (m *cacheMetrics) Collect(to chan<- prometheus.Metric) {
 	s := m.stats()
 	count := func(d *prometheus.Desc, n uint64, label string) {

@@ -19,49 +19,49 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// exposed returns what Prometheus reads.
+// exposed returns the metrics of a registry as Prometheus reads them.
 func exposed(registry *prometheus.Registry) string {
 	w := httptest.NewRecorder()
 	promhttp.HandlerFor(registry, promhttp.HandlerOpts{}).ServeHTTP(w, httptest.NewRequest("GET", "/metrics", nil))
 	return w.Body.String()
 }
 
-// A slowStore takes its time, by the clock of the test.
+// A slowStore delays each lookup.
 type slowStore struct{ *memstore.Store }
 
-const slow = 250 * time.Millisecond
+const delay = 250 * time.Millisecond
 
 func (s slowStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
-	time.Sleep(slow)
+	time.Sleep(delay)
 	return s.Store.Lookup(ctx, d)
 }
 
-func TestADurationIsThatOfTheDecision(t *testing.T) {
+func TestDurations(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, spans := slowStore{memstore.New()}, prometheus.NewRegistry(), tracetest.NewInMemoryExporter()
 		decisions := newDecisions(registry, sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans)))
 		auth, err := apikey.New(store, apikey.Options{Observe: decisions.observe})
 		require.NoError(t, err)
-		issuer, err := apikey.NewIssuer(store, nil)
+		issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 		require.NoError(t, err)
-		secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "Backup job"})
+		secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
 		require.NoError(t, err)
 		_, err = auth.Verify(t.Context(), secret)
 		require.NoError(t, err)
 
 		assert.Contains(t, exposed(registry), `apikey_decision_seconds_sum{outcome="accepted"} 0.25`+"\n")
 		span := spans.GetSpans()[0]
-		assert.Equal(t, slow, span.EndTime.Sub(span.StartTime))
+		assert.Equal(t, delay, span.EndTime.Sub(span.StartTime))
 
-		// What Require decides takes no time, and would only make the others look fast.
+		// A decision of Require takes no time, so it does not count for the durations.
 		decisions.observe(t.Context(), apikey.Event{Err: apikey.ErrForbidden, Key: &key})
 		assert.NotContains(t, exposed(registry), `apikey_decision_seconds_sum{outcome="forbidden"}`)
 		assert.Contains(t, exposed(registry), `apikey_decisions_total{outcome="forbidden",source=""} 1`)
 	})
 }
 
-func TestEachStatisticOfTheCacheHasItsSeries(t *testing.T) {
+func TestCacheMetrics(t *testing.T) {
 	t.Parallel()
 	registry := prometheus.NewRegistry()
 	registry.MustRegister(newCacheMetrics(func() cachestore.Stats {

@@ -1,5 +1,5 @@
-// Command metrics tells Prometheus and OpenTelemetry of every decision about a key, and of the
-// cache: outcomes, durations, hits. It serves /metrics and writes its traces to standard error.
+// Command metrics reports every decision about a key to Prometheus and OpenTelemetry, and the
+// statistics of the cache to Prometheus. It serves /metrics and writes traces to standard error.
 package main
 
 import (
@@ -46,7 +46,7 @@ func run(ctx context.Context, out, traceOut io.Writer, addr string) (err error) 
 	defer func() { err = errors.Join(err, traces.Shutdown(context.Background())) }()
 
 	store := memstore.New()
-	cache, err := cachestore.New(store, store, cachestore.Options{})
+	cache, err := cachestore.New(store, cachestore.Options{})
 	if err != nil {
 		return err
 	}
@@ -55,11 +55,11 @@ func run(ctx context.Context, out, traceOut io.Writer, addr string) (err error) 
 	if err != nil {
 		return err
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		return err
 	}
-	secret, _, err := issuer.Issue(ctx, apikey.Key{Name: "Backup job"})
+	secret, _, err := issuer.Issue(ctx, apikey.NewKey{Name: "Backup job"})
 	if err != nil {
 		return err
 	}
@@ -72,7 +72,7 @@ func run(ctx context.Context, out, traceOut io.Writer, addr string) (err error) 
 	return serve(ctx, listener, handler)
 }
 
-// serve answers requests until ctx is done, and then those that have begun.
+// serve serves requests until ctx is done, and then finishes the requests that have started.
 func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	server := &http.Server{Handler: handler, ReadHeaderTimeout: 10 * time.Second}
 	done := make(chan error, 1)
@@ -88,8 +88,8 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 	return <-done
 }
 
-// newService returns a service that is observed. Whoever can reach /metrics needs no key: keep it
-// where only Prometheus can.
+// newService returns a service that reports its decisions. /metrics needs no key, so only Prometheus
+// should be able to reach it.
 func newService(cache *cachestore.Store, registry *prometheus.Registry, traces trace.TracerProvider) (http.Handler, error) {
 	auth, err := apikey.New(cache, apikey.Options{Observe: newDecisions(registry, traces).observe})
 	if err != nil {
@@ -104,5 +104,5 @@ func newService(cache *cachestore.Store, registry *prometheus.Registry, traces t
 	mux.Handle("GET /metrics", promhttp.HandlerFor(registry, promhttp.HandlerOpts{}))
 	mux.Handle("GET /library", auth.Handler(http.HandlerFunc(library)))
 	mux.Handle("DELETE /library", auth.Handler(apikey.Require("library:write")(http.HandlerFunc(library))))
-	return mux, nil
+	return auth.Conceal(mux), nil // outermost, so that redirects of the mux contain no key
 }

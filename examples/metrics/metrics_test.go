@@ -26,23 +26,23 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestDecisionsAndTheCacheAreMeasured(t *testing.T) {
+func TestMetricsAndTraces(t *testing.T) {
 	t.Parallel()
 	store := memstore.New()
-	cache, err := cachestore.New(store, store, cachestore.Options{})
+	cache, err := cachestore.New(store, cachestore.Options{})
 	require.NoError(t, err)
 	t.Cleanup(func() { cache.Close() })
-	// Before its first poll was answered the cache keeps nothing.
+	// The cache stores nothing before its first poll.
 	require.Eventually(t, func() bool { return cache.Stats().LeaseRemaining > 0 }, 10*time.Second, time.Millisecond)
 	spans := tracetest.NewInMemoryExporter()
 	traces := sdktrace.NewTracerProvider(sdktrace.WithSyncer(spans))
 	handler, err := newService(cache, prometheus.NewRegistry(), traces)
 	require.NoError(t, err)
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	require.NoError(t, err)
-	secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "Canary name"})
+	secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Canary name"})
 	require.NoError(t, err)
-	stranger, _, err := must(apikey.NewIssuer(memstore.New(), nil)).Issue(t.Context(), apikey.Key{Name: "Stranger"})
+	unknown, _, err := must(apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{})).Issue(t.Context(), apikey.NewKey{Name: "Unknown"})
 	require.NoError(t, err)
 
 	send := func(method, target, presented string) string {
@@ -59,10 +59,10 @@ func TestDecisionsAndTheCacheAreMeasured(t *testing.T) {
 	}
 	send("GET", "/library?api_key="+secret.Reveal(), "")
 	send("GET", "/library", "")
-	send("GET", "/library", "canary-misshapen")
-	send("GET", "/library", stranger.Reveal())  // a miss
-	send("GET", "/library", stranger.Reveal())  // and a hit, since it is known to be unknown
-	send("DELETE", "/library", secret.Reveal()) // accepted, and then refused by Require
+	send("GET", "/library", "canary-malformed")
+	send("GET", "/library", unknown.Reveal())   // a miss
+	send("GET", "/library", unknown.Reveal())   // a hit, because the cache remembers unknown keys
+	send("DELETE", "/library", secret.Reveal()) // accepted by the Middleware, refused by Require
 	_, err = store.Revoke(t.Context(), key.ID)
 	require.NoError(t, err)
 	send("GET", "/library", secret.Reveal())
@@ -98,8 +98,8 @@ func TestDecisionsAndTheCacheAreMeasured(t *testing.T) {
 			`apikey_decisions_total{outcome="unknown",source="header X-API-Key"} 2`,
 		}, series)
 	})
-	t.Run("no label tells of one key", func(t *testing.T) {
-		for _, private := range []string{secret.Reveal(), stranger.Reveal(), key.ID, key.Hint, key.Hint[len(key.Hint)-4:], key.Name, "canary"} {
+	t.Run("no label identifies a key", func(t *testing.T) {
+		for _, private := range []string{secret.Reveal(), unknown.Reveal(), key.ID, key.Hint, key.Hint[len(key.Hint)-4:], key.Name, "canary"} {
 			assert.NotContains(t, exposed, private)
 		}
 		values := map[string]bool{}
@@ -123,7 +123,7 @@ func TestDecisionsAndTheCacheAreMeasured(t *testing.T) {
 			`unknown by ""`, `unknown by ""`, `accepted by "ID"`, `forbidden by "ID"`, `revoked by "ID"`,
 		}, got)
 		all := fmt.Sprintf("%+v", spans.GetSpans())
-		for _, private := range []string{secret.Reveal(), stranger.Reveal(), key.Hint, "canary"} {
+		for _, private := range []string{secret.Reveal(), unknown.Reveal(), key.Hint, "canary"} {
 			assert.NotContains(t, all, private)
 		}
 	})
@@ -136,8 +136,8 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// Traces are written in batches, the last when the program ends.
-func TestTheLastTracesAreWritten(t *testing.T) {
+// The exporter writes traces in batches, and the last batch at the end of the program.
+func TestLastTracesAreWritten(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())
 	out, in := io.Pipe()
@@ -161,7 +161,7 @@ func TestTheLastTracesAreWritten(t *testing.T) {
 	assert.Contains(t, traces.String(), `"Value":"accepted"`)
 }
 
-func TestTheCurlLinesItPrintsWork(t *testing.T) {
+func TestPrintedCommands(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, "-addr", "localhost:0")
 	assert.Equal(t, "Hello, Backup job!\n", program.Curl(t, p.Line("/library")))

@@ -12,9 +12,9 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// decisions are what Options.Observe tells of, as metrics and traces. The labels are outcomes and
-// places that keys were found in, a handful of each: who calls is in the traces alone, where it
-// does not make a series for every key.
+// decisions reports the Events of Options.Observe as metrics and traces. The labels of the metrics
+// are outcomes and sources, which have few values. Only traces contain the ID of the key, because a
+// label with it would create a series for each key.
 type decisions struct {
 	total    *prometheus.CounterVec
 	duration *prometheus.HistogramVec
@@ -24,11 +24,11 @@ type decisions struct {
 func newDecisions(metrics prometheus.Registerer, traces trace.TracerProvider) *decisions {
 	d := &decisions{
 		total: prometheus.NewCounterVec(prometheus.CounterOpts{
-			Name: "apikey_decisions_total", Help: "Decisions about keys by their outcome, and where the key was.",
+			Name: "apikey_decisions_total", Help: "Decisions about keys by outcome and source of the key.",
 		}, []string{"outcome", "source"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
-			Name: "apikey_decision_seconds", Help: "How long the decision took, the store included.",
-			Buckets: prometheus.ExponentialBuckets(1e-6, 10, 7), // from memory to a database that is away
+			Name: "apikey_decision_seconds", Help: "Time for a decision, including the store.",
+			Buckets: prometheus.ExponentialBuckets(1e-6, 10, 7), // from memory to a database that does not respond
 		}, []string{"outcome"}),
 		tracer: traces.Tracer("github.com/latchkey-dev/apikey"),
 	}
@@ -36,11 +36,11 @@ func newDecisions(metrics prometheus.Registerer, traces trace.TracerProvider) *d
 	return d
 }
 
-// observe is for Options.Observe.
+// observe is an Options.Observe.
 func (d *decisions) observe(ctx context.Context, e apikey.Event) {
 	outcome := e.Outcome()
 	d.total.WithLabelValues(outcome, e.Source).Inc()
-	if e.Duration > 0 { // else it is Require that decided, of what it knew
+	if e.Duration > 0 { // 0 for decisions of Require
 		d.duration.WithLabelValues(outcome).Observe(e.Duration.Seconds())
 	}
 
@@ -51,7 +51,7 @@ func (d *decisions) observe(ctx context.Context, e apikey.Event) {
 		span.SetAttributes(attribute.String("apikey.id", e.Key.ID)) // not a secret
 	}
 	if outcome == "unavailable" {
-		span.SetStatus(codes.Error, "the key store could not answer")
+		span.SetStatus(codes.Error, "the key store failed")
 	}
 	span.End(trace.WithTimestamp(end))
 }

@@ -1,4 +1,4 @@
-// Nethttp is the smallest complete program: one handler behind API keys.
+// Nethttp is the smallest complete program: it protects one handler with API keys.
 package main
 
 import (
@@ -21,11 +21,11 @@ func main() {
 	if err != nil {
 		log.Fatal(err)
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)
 	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.Key{Name: "Backup job"})
+	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Backup job"})
 	if err != nil {
 		log.Fatal(err)
 	}

@@ -1,5 +1,5 @@
-// Command reverseproxy puts keys in front of a service that knows nothing of them. The service
-// never sees a key. It is told who calls by header fields that no client can set.
+// Command reverseproxy protects a service that does not know keys. The service never sees a key. It
+// gets the identity of the caller in header fields that no client can set.
 package main
 
 import (
@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	upstream := flag.String("upstream", "", "URL of the service behind; one that shows what it is told if empty")
+	upstream := flag.String("upstream", "", "URL of the protected service; if empty, a service that shows the identity it gets")
 	demo.Serve(func(auth *apikey.Middleware) http.Handler {
 		if *upstream == "" {
 			*upstream = serveUpstream()
@@ -29,8 +29,8 @@ func main() {
 	})
 }
 
-// serveUpstream serves show, and returns where. It believes whoever reaches it, so it is for this
-// machine alone; a real one is to be reached by the proxy alone.
+// serveUpstream serves show on localhost and returns its URL. An upstream trusts the header fields of
+// every client, so only the proxy should be able to reach a real one.
 func serveUpstream() (address string) {
 	listener, err := net.Listen("tcp", "localhost:0")
 	if err != nil {
@@ -41,8 +41,8 @@ func serveUpstream() (address string) {
 	return "http://" + listener.Addr().String()
 }
 
-// show shows what the upstream is told.
+// show responds with the identity that the upstream gets.
 func show(w http.ResponseWriter, r *http.Request) {
-	fmt.Fprintf(w, "%s %s by %s, %s, who may %s\n", r.Method, r.RequestURI,
+	fmt.Fprintf(w, "%s %s by %s, %s, with the scopes %s\n", r.Method, r.RequestURI,
 		r.Header.Get(idField), r.Header.Get(nameField), r.Header.Get(scopesField))
 }

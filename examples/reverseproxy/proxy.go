@@ -10,16 +10,16 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// The fields by which the upstream is told who calls.
+// Header fields with the identity of the caller, for the upstream.
 const (
 	idField     = "X-Caller-Id"
-	nameField   = "X-Caller-Name" // escaped as in a URL's path, since names may hold any character
+	nameField   = "X-Caller-Name" // escaped like a path segment, because a name may contain any character
 	scopesField = "X-Caller-Scopes"
 )
 
-// newProxy returns a proxy that lets requests with a valid key through to the upstream.
+// newProxy returns a proxy that forwards requests with a valid key to the upstream.
 func newProxy(auth *apikey.Middleware, upstream *url.URL) http.Handler {
-	proxy := httputil.ReverseProxy{
+	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(upstream)
 			auth.RemoveKeys(p.Out)
@@ -31,37 +31,32 @@ func newProxy(auth *apikey.Middleware, upstream *url.URL) http.Handler {
 			p.Out.Header.Set(scopesField, strings.Join(key.Scopes, " "))
 		},
 	}
-	return auth.Handler(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		proxy := proxy // this request's own
-		proxy.ModifyResponse = func(response *http.Response) error {
-			settle(w.Header(), response.Header)
-			return nil
-		}
-		proxy.ServeHTTP(w, r)
-	}))
+	// The upstream does not know keys. It may allow shared caches to store a response, and browsers
+	// to send the URL with the key as Referer. ReverseProxy also removes the middleware's
+	// fields after a 1xx response.
+	return auth.Handler(apikey.KeepPrivate(proxy))
 }
 
-// reserved are the fields that no client can send through: those that tell of it, and those that
-// hold a key.
+// reserved are the fields of a client that the proxy does not forward: fields about the client and
+// fields that may contain a key.
 var reserved = []string{
 	idField, nameField, scopesField, "X-Forwarded-For", "X-Forwarded-Host", "X-Forwarded-Proto",
 	"X-API-Key", "X-Emby-Token",
 }
 
-// removeReserved removes the fields that are reserved, also under the names that an upstream may
-// not tell from them: to CGI and its heirs X_Caller_Id is the same variable. It comes after
-// ReverseProxy has removed the fields that Connection lists, so a client cannot use that to
-// remove ours.
+// removeReserved removes the reserved fields, including names that an upstream may not distinguish
+// from them: CGI maps X_Caller_Id to the same variable. ReverseProxy has already removed the fields
+// that Connection lists, so a client cannot remove the fields that the proxy adds.
 func removeReserved(h http.Header) {
 	for name := range h {
-		if slices.ContainsFunc(reserved, func(ours string) bool { return folded(ours) == folded(name) }) {
+		if slices.ContainsFunc(reserved, func(field string) bool { return folded(field) == folded(name) }) {
 			delete(h, name)
 		}
 	}
 }
 
-// folded returns the name of a field without case, and with "-" for all that is neither a letter
-// nor a digit.
+// folded returns the name of a field in lower case, with "-" for every character that is neither a
+// letter nor a digit.
 func folded(name string) string {
 	return strings.Map(func(c rune) rune {
 		if 'a' <= c && c <= 'z' || '0' <= c && c <= '9' {
@@ -69,28 +64,4 @@ func folded(name string) string {
 		}
 		return '-'
 	}, strings.ToLower(name))
-}
-
-// settle leaves one value of the fields that both the middleware, in ours, and the upstream set.
-// The upstream knows nothing of keys: it may let caches share a response, or browsers send the URL
-// with the key on.
-func settle(ours, theirs http.Header) {
-	if ours.Get("Referrer-Policy") != "" {
-		theirs.Del("Referrer-Policy")
-	}
-	if forbidsSharing(theirs.Values("Cache-Control")) {
-		ours.Del("Cache-Control")
-	} else {
-		theirs.Del("Cache-Control")
-	}
-}
-
-// forbidsSharing reports whether a Cache-Control keeps shared caches away from a response.
-func forbidsSharing(lines []string) bool {
-	for directive := range strings.SplitSeq(strings.ToLower(strings.Join(lines, ",")), ",") {
-		if directive = strings.TrimSpace(directive); directive == "private" || directive == "no-store" {
-			return true
-		}
-	}
-	return false
 }

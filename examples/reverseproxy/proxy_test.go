@@ -22,32 +22,35 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A path is the way from a client to the upstream.
-type path struct {
+// A setup is a proxy and its upstream.
+type setup struct {
 	addr   string // of the proxy
 	secret string
 	key    apikey.Key
-	got    []*http.Request // what the upstream got
-	raw    []string        // as it came over the wire
+	got    []*http.Request // requests that reached the upstream
+	raw    []string        // the same requests as text
 
-	answer, response http.Header // of the upstream, and as the client sees it
+	upstreamHeader, header http.Header // of the response, from the upstream and at the client
 }
 
-func newPath(t *testing.T) *path {
-	p := &path{}
+func newSetup(t *testing.T) *setup {
+	p := &setup{}
 	upstream := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		raw, err := httputil.DumpRequest(r, true)
 		assert.NoError(t, err)
 		p.got, p.raw = append(p.got, r), append(p.raw, string(raw))
-		maps.Copy(w.Header(), p.answer)
+		if r.URL.Path == "/hints" {
+			w.WriteHeader(http.StatusEarlyHints)
+		}
+		maps.Copy(w.Header(), p.upstreamHeader)
 	}))
 	t.Cleanup(upstream.Close)
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{})
 	require.NoError(t, err)
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	require.NoError(t, err)
-	secret, key, err := issuer.Issue(t.Context(), apikey.Key{Name: "Küche & Co", Scopes: []string{"library:read", "library:write"}})
+	secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Küche & Co", Scopes: []string{"library:read", "library:write"}})
 	require.NoError(t, err)
 	p.secret, p.key = secret.Reveal(), key
 	target, err := url.Parse(upstream.URL)
@@ -58,8 +61,8 @@ func newPath(t *testing.T) *path {
 	return p
 }
 
-// send writes a request as it stands, but for KEY, and returns the status.
-func (p *path) send(t *testing.T, request string) int {
+// send replaces KEY in a request by the key, sends the request and returns the status.
+func (p *setup) send(t *testing.T, request string) int {
 	t.Helper()
 	p.got, p.raw = nil, nil
 	conn, err := net.Dial("tcp", p.addr)
@@ -67,27 +70,31 @@ func (p *path) send(t *testing.T, request string) int {
 	defer conn.Close()
 	_, err = conn.Write(bytes.ReplaceAll(bytes.ReplaceAll([]byte(request), []byte("KEY"), []byte(p.secret)), []byte("\n"), []byte("\r\n")))
 	require.NoError(t, err)
-	response, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	reader := bufio.NewReader(conn)
+	response, err := http.ReadResponse(reader, nil)
+	for err == nil && response.StatusCode < 200 { // informational
+		response, err = http.ReadResponse(reader, nil)
+	}
 	require.NoError(t, err)
 	defer response.Body.Close()
 	_, err = io.Copy(io.Discard, response.Body)
 	require.NoError(t, err)
-	p.response = response.Header
+	p.header = response.Header
 	return response.StatusCode
 }
 
-func TestTheUpstreamNeverSeesAKey(t *testing.T) {
+func TestUpstreamGetsNoKey(t *testing.T) {
 	t.Parallel()
-	p := newPath(t)
+	p := newSetup(t)
 	for name, request := range map[string]string{
-		"in the header":              "GET /library HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
-		"in the other header":        "GET /library HTTP/1.1\nHost: h\nx-emby-token: KEY\n\n",
-		"in the query":               "GET /library?limit=5&api_key=KEY&sort=name HTTP/1.1\nHost: h\n\n",
-		"in the query, escaped":      "GET /library?limit=5&Api%5Fkey=KEY&sort=name HTTP/1.1\nHost: h\n\n",
-		"in both":                    "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
-		"in both, and a Referer":     "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\nReferer: http://h/?api_key=KEY\n\n",
-		"again by a lookalike":       "GET /library HTTP/1.1\nHost: h\nX-API-Key: KEY\nX_Api_Key: KEY\nX.Emby~Token: KEY\n\n",
-		"in a field of a Connection": "GET /library HTTP/1.1\nHost: h\nConnection: X-API-Key\nX-API-Key: KEY\n\n",
+		"in the header":                          "GET /library HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
+		"in X-Emby-Token":                        "GET /library HTTP/1.1\nHost: h\nx-emby-token: KEY\n\n",
+		"in the query":                           "GET /library?limit=5&api_key=KEY&sort=name HTTP/1.1\nHost: h\n\n",
+		"in the query, escaped":                  "GET /library?limit=5&Api%5Fkey=KEY&sort=name HTTP/1.1\nHost: h\n\n",
+		"in the header and the query":            "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n",
+		"in the header, the query and a Referer": "GET /library?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: KEY\nReferer: http://h/?api_key=KEY\n\n",
+		"in fields with similar names":           "GET /library HTTP/1.1\nHost: h\nX-API-Key: KEY\nX_Api_Key: KEY\nX.Emby~Token: KEY\n\n",
+		"in a field that Connection lists":       "GET /library HTTP/1.1\nHost: h\nConnection: X-API-Key\nX-API-Key: KEY\n\n",
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, http.StatusOK, p.send(t, request))
@@ -98,12 +105,12 @@ func TestTheUpstreamNeverSeesAKey(t *testing.T) {
 		})
 	}
 	assert.Equal(t, http.StatusOK, p.send(t, "GET /library?limit=5&api_key=KEY&sort=name HTTP/1.1\nHost: h\n\n"))
-	assert.Equal(t, "/library?limit=5&sort=name", p.got[0].RequestURI, "the rest of the query stays")
+	assert.Equal(t, "/library?limit=5&sort=name", p.got[0].RequestURI, "the rest of the query")
 }
 
-func TestTheUpstreamIsToldWhoCalls(t *testing.T) {
+func TestUpstreamGetsTheIdentity(t *testing.T) {
 	t.Parallel()
-	p := newPath(t)
+	p := newSetup(t)
 	require.Equal(t, http.StatusOK, p.send(t, "GET / HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n"))
 	h := p.got[0].Header
 	assert.Equal(t, p.key.ID, h.Get("X-Caller-Id"))
@@ -116,51 +123,68 @@ func TestTheUpstreamIsToldWhoCalls(t *testing.T) {
 	assert.Equal(t, "http", h.Get("X-Forwarded-Proto"))
 }
 
-func TestOneOfTwoPoliciesIsLeft(t *testing.T) {
+func TestPoliciesOfTheResponse(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		name, target, cache, referrer string // what is sent
+		name, target, cache, referrer string // of the request and of the upstream
 		wantCache, wantReferrer       string
 	}{
-		{"an upstream that says nothing", "/", "", "", "private", ""},
-		{"a response for all to keep", "/", "public, max-age=60", "", "private", ""},
-		{"a response for nobody to keep", "/", "No-Store", "", "No-Store", ""},
-		{"a response for the caller to keep", "/", "max-age=60, private", "", "max-age=60, private", ""},
-		{"what begins like private", "/", "privately", "", "private", ""},
-		{"the upstream's policy, where no key is in the URL", "/", "", "origin", "private", "origin"},
-		{"ours, where one is", "/?api_key=KEY", "", "unsafe-url", "private", "no-referrer"},
+		{"an upstream without policies", "/", "", "", "private", ""},
+		{"a response that shared caches may store", "/", "public, max-age=60", "", "private", ""},
+		{"a response that no cache may store", "/", "No-Store", "", "No-Store", ""},
+		{"a response that private caches may store", "/", "max-age=60, private", "", "max-age=60, private", ""},
+		{"a directive that begins with private", "/", "privately", "", "private", ""},
+		{"Referrer-Policy of the upstream without a key in the URL", "/", "", "origin", "private", "origin"},
+		{"Referrer-Policy no-referrer with a key in the URL", "/?api_key=KEY", "", "unsafe-url", "private", "no-referrer"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
-			p := newPath(t)
-			p.answer = http.Header{}
+			p := newSetup(t)
+			p.upstreamHeader = http.Header{}
 			if test.cache != "" {
-				p.answer.Set("Cache-Control", test.cache)
+				p.upstreamHeader.Set("Cache-Control", test.cache)
 			}
 			if test.referrer != "" {
-				p.answer.Set("Referrer-Policy", test.referrer)
+				p.upstreamHeader.Set("Referrer-Policy", test.referrer)
 			}
 			require.Equal(t, http.StatusOK, p.send(t, "GET "+test.target+" HTTP/1.1\nHost: h\nX-API-Key: KEY\n\n"))
-			assert.Equal(t, []string{test.wantCache}, p.response.Values("Cache-Control"))
-			assert.Equal(t, test.wantReferrer, strings.Join(p.response.Values("Referrer-Policy"), " and "))
+			assert.Equal(t, []string{test.wantCache}, p.header.Values("Cache-Control"))
+			assert.Equal(t, test.wantReferrer, strings.Join(p.header.Values("Referrer-Policy"), " and "))
 		})
 	}
 }
 
-func TestAClientCannotSayWhoItIs(t *testing.T) {
+// httputil.ReverseProxy removes all header fields after each 1xx response.
+func TestPoliciesAfterInformationalResponses(t *testing.T) {
 	t.Parallel()
-	p := newPath(t)
+	for name, request := range map[string]string{
+		"103 of the upstream": "GET /hints?api_key=KEY HTTP/1.1\nHost: h\n\n",
+		"100 of the upstream": "POST /library?api_key=KEY HTTP/1.1\nHost: h\nExpect: 100-continue\nContent-Length: 2\n\nhi",
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			p := newSetup(t)
+			assert.Equal(t, http.StatusOK, p.send(t, request))
+			assert.Equal(t, []string{"private"}, p.header.Values("Cache-Control"))
+			assert.Equal(t, []string{"no-referrer"}, p.header.Values("Referrer-Policy"))
+		})
+	}
+}
+
+func TestClientCannotForgeTheIdentity(t *testing.T) {
+	t.Parallel()
+	p := newSetup(t)
 	for name, lines := range map[string]string{
-		"the field itself":               "X-Caller-Id: forged\nX-Caller-Scopes: forged",
-		"in another case":                "x-caller-ID: forged\nX-CALLER-NAME: forged",
-		"several lines":                  "X-Caller-Id: forged\nX-Caller-Id: forged",
-		"with underscores":               "X_Caller_Id: forged\nx_caller-name: forged",
-		"with other characters":          "X.Caller.Id: forged\nX!Caller~Id: forged\nx'caller|scopes: forged",
-		"where it comes from":            "X-Forwarded-For: forged\nX_Forwarded_For: forged\nForwarded: for=forged",
-		"how it comes":                   "X-Forwarded-Host: forged\nX-Forwarded-Proto: forged\nX.Forwarded.Proto: forged",
-		"removed by Connection":          "Connection: X-Caller-Id, X-Caller-Name, X-Caller-Scopes",
-		"forged and listed":              "X-Caller-Id: forged\nConnection: close, x-caller-id",
-		"a name that merely begins same": "X-Caller-Id-2: harmless",
+		"the field itself":                       "X-Caller-Id: forged\nX-Caller-Scopes: forged",
+		"in another case":                        "x-caller-ID: forged\nX-CALLER-NAME: forged",
+		"several lines":                          "X-Caller-Id: forged\nX-Caller-Id: forged",
+		"with underscores":                       "X_Caller_Id: forged\nx_caller-name: forged",
+		"with other characters":                  "X.Caller.Id: forged\nX!Caller~Id: forged\nx'caller|scopes: forged",
+		"the address of the client":              "X-Forwarded-For: forged\nX_Forwarded_For: forged\nForwarded: for=forged",
+		"the host and the scheme":                "X-Forwarded-Host: forged\nX-Forwarded-Proto: forged\nX.Forwarded.Proto: forged",
+		"removed by Connection":                  "Connection: X-Caller-Id, X-Caller-Name, X-Caller-Scopes",
+		"forged and listed":                      "X-Caller-Id: forged\nConnection: close, x-caller-id",
+		"a name that begins like a reserved one": "X-Caller-Id-2: harmless",
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, http.StatusOK, p.send(t, "GET / HTTP/1.1\nHost: h\nX-API-Key: KEY\n"+lines+"\n\n"))
@@ -174,9 +198,9 @@ func TestAClientCannotSayWhoItIs(t *testing.T) {
 	}
 }
 
-func TestARefusalDoesNotReachTheUpstream(t *testing.T) {
+func TestUpstreamGetsNoRefusedRequest(t *testing.T) {
 	t.Parallel()
-	p := newPath(t)
+	p := newSetup(t)
 	for request, want := range map[string]int{
 		"GET / HTTP/1.1\nHost: h\nX-Caller-Id: forged\n\n":          http.StatusUnauthorized,
 		"GET /?api_key=KEY HTTP/1.1\nHost: h\nX-API-Key: other\n\n": http.StatusBadRequest,
@@ -186,9 +210,9 @@ func TestARefusalDoesNotReachTheUpstream(t *testing.T) {
 	}
 }
 
-func TestTheCurlLinesItPrintsWork(t *testing.T) {
+func TestPrintedCommands(t *testing.T) {
 	t.Parallel()
 	p := program.Start(t, "-addr", "localhost:0")
 	got := program.Curl(t, p.Line("curl"))
-	assert.Regexp(t, fmt.Sprintf("^GET /library by %s, Reading%%20room, who may library:read\n$", "[A-Za-z0-9_-]+"), got)
+	assert.Regexp(t, fmt.Sprintf("^GET /library by %s, Reading%%20room, with the scopes library:read\n$", "[A-Za-z0-9_-]+"), got)
 }

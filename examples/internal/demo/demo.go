@@ -1,5 +1,4 @@
-// Package demo is what the examples for routers have in common: a service with keys in
-// memory, and two callers of it.
+// Package demo runs the service that the examples share: it has keys in memory and two callers.
 package demo
 
 import (
@@ -15,23 +14,31 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// Serve runs a service on the address that the flag -addr names, after printing a key that
-// may read and one that may write, each in a line for curl.
+// Serve runs a service on the address of the flag -addr. First it prints two curl commands: one
+// with a key that may read, and one with a key that may write.
 func Serve(newHandler func(*apikey.Middleware) http.Handler) {
+	ServeOn(apikey.Options{}, func(listener net.Listener, auth *apikey.Middleware) error {
+		server := &http.Server{Handler: newHandler(auth), ReadHeaderTimeout: 10 * time.Second}
+		return server.Serve(listener)
+	})
+}
+
+// ServeOn is like Serve for services that are not an http.Handler, or that need other Options.
+func ServeOn(o apikey.Options, serve func(net.Listener, *apikey.Middleware) error) {
 	addr := flag.String("addr", "localhost:8080", "address to listen on")
 	flag.Parse()
-	if err := serve(*addr, newHandler); err != nil {
+	if err := run(*addr, o, serve); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func serve(addr string, newHandler func(*apikey.Middleware) http.Handler) error {
+func run(addr string, o apikey.Options, serve func(net.Listener, *apikey.Middleware) error) error {
 	store := memstore.New()
-	auth, err := apikey.New(store, apikey.Options{})
+	auth, err := apikey.New(store, o)
 	if err != nil {
 		return err
 	}
-	issuer, err := apikey.NewIssuer(store, nil)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		return err
 	}
@@ -40,11 +47,11 @@ func serve(addr string, newHandler func(*apikey.Middleware) http.Handler) error 
 		return err
 	}
 	for _, caller := range []struct {
-		key     apikey.Key
+		key     apikey.NewKey
 		request string
 	}{
-		{apikey.Key{Name: "Reading room", Scopes: []string{"library:read"}}, ""},
-		{apikey.Key{Name: "Backup job", Scopes: []string{"library:read", "library:write"}}, "-X POST "},
+		{apikey.NewKey{Name: "Reading room", Scopes: []string{"library:read"}}, ""},
+		{apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read", "library:write"}}, "-X POST "},
 	} {
 		secret, _, err := issuer.Issue(context.Background(), caller.key)
 		if err != nil {
@@ -52,6 +59,5 @@ func serve(addr string, newHandler func(*apikey.Middleware) http.Handler) error 
 		}
 		fmt.Printf("curl %s-H 'X-API-Key: %s' http://%s/library\n", caller.request, secret.Reveal(), listener.Addr())
 	}
-	server := &http.Server{Handler: newHandler(auth), ReadHeaderTimeout: 10 * time.Second}
-	return server.Serve(listener)
+	return serve(listener, auth)
 }

@@ -1,16 +1,67 @@
-// Package program starts an example as its reader would, for the tests of the examples.
+// Package program builds and runs the examples for their tests, as a reader would.
 package program
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 )
+
+// builds holds the binaries that the tests of a package share.
+var builds struct {
+	mu       sync.Mutex
+	dir      string            // "" without Main
+	binaries map[string]string // by the directory of the source
+}
+
+// Main runs the tests of a package and exits. Call it from TestMain to build each program once
+// instead of once in each test.
+func Main(m *testing.M) {
+	dir, err := os.MkdirTemp("", "program")
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	builds.dir, builds.binaries = dir, map[string]string{}
+	status := m.Run()
+	os.RemoveAll(dir)
+	os.Exit(status)
+}
+
+// Build builds the program in a directory and returns the path of the binary.
+func Build(t *testing.T, dir string) (binary string) {
+	t.Helper()
+	source, err := filepath.Abs(dir)
+	if err != nil {
+		t.Fatal(err)
+	}
+	builds.mu.Lock()
+	defer builds.mu.Unlock()
+	if binary, built := builds.binaries[source]; built {
+		return binary
+	}
+	if builds.dir == "" {
+		binary = filepath.Join(t.TempDir(), "program")
+	} else {
+		binary = filepath.Join(builds.dir, fmt.Sprint("program", len(builds.binaries)))
+	}
+	build := exec.Command("go", "build", "-o", binary, ".")
+	build.Dir = source
+	if out, err := build.CombinedOutput(); err != nil {
+		t.Fatalf("go build: %v\n%s", err, out)
+	}
+	if builds.dir != "" {
+		builds.binaries[source] = binary
+	}
+	return binary
+}
 
 // A Program is a running example.
 type Program struct {
@@ -18,15 +69,17 @@ type Program struct {
 	lines chan string
 }
 
-// Start builds the program in the directory of the test and runs it. It is ended, by an
-// interrupt, when the test is.
+// Start builds and runs the program in the directory of the test. At the end of the test it
+// interrupts the program and waits for its end.
 func Start(t *testing.T, args ...string) *Program {
 	t.Helper()
-	binary := filepath.Join(t.TempDir(), "program")
-	if out, err := exec.Command("go", "build", "-o", binary, ".").CombinedOutput(); err != nil {
-		t.Fatalf("go build: %v\n%s", err, out)
-	}
-	cmd := exec.Command(binary, args...)
+	return StartIn(t, ".", args...)
+}
+
+// StartIn is like Start for the program in another directory.
+func StartIn(t *testing.T, dir string, args ...string) *Program {
+	t.Helper()
+	cmd := exec.Command(Build(t, dir), args...)
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)
@@ -47,7 +100,8 @@ func Start(t *testing.T, args ...string) *Program {
 	}()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGINT)
-		for range p.lines { // what nobody asked for, so that the program can write on and end
+		// The program could not end while it waits for a reader of its output.
+		for range p.lines {
 		}
 		<-read
 		cmd.Wait()
@@ -58,14 +112,13 @@ func Start(t *testing.T, args ...string) *Program {
 	return p
 }
 
-// patience is how long Line waits for what a program prints when it starts.
-const patience = time.Minute
+// lineTimeout limits the wait for a line of a program.
+const lineTimeout = time.Minute
 
-// Line returns the next line of standard output that contains text, without the blanks
-// around it.
+// Line returns the next line of standard output that contains text, without the spaces around it.
 func (p *Program) Line(text string) string {
 	p.t.Helper()
-	late := time.After(patience)
+	timeout := time.After(lineTimeout)
 	for {
 		select {
 		case line, ok := <-p.lines:
@@ -75,13 +128,13 @@ func (p *Program) Line(text string) string {
 			if strings.Contains(line, text) {
 				return strings.TrimSpace(line)
 			}
-		case <-late:
-			p.t.Fatalf("no line that contains %q within %v", text, patience)
+		case <-timeout:
+			p.t.Fatalf("no line that contains %q within %v", text, lineTimeout)
 		}
 	}
 }
 
-// Skip says that a test was skipped, which is a failure where all of them must run.
+// Skip skips a test. If APIKEY_TEST_ALL is set, it fails the test instead.
 func Skip(t *testing.T, why string) {
 	t.Helper()
 	if os.Getenv("APIKEY_TEST_ALL") != "" {
@@ -90,15 +143,15 @@ func Skip(t *testing.T, why string) {
 	t.Skipf("skipped: %s", why)
 }
 
-// Curl runs a line that the program printed, "curl …", with further arguments, and returns
-// what it printed. Where there is no curl the test says that it was skipped.
+// Curl runs a curl command that a program printed, with further arguments, and returns its output.
+// It skips the test if curl is not installed.
 func Curl(t *testing.T, line string, args ...string) string {
 	t.Helper()
 	if _, err := exec.LookPath("curl"); err != nil {
-		Skip(t, "no curl on this machine")
+		Skip(t, "curl is not installed")
 	}
 	if !strings.HasPrefix(line, "curl ") {
-		t.Fatalf("not a line for curl: %q", line)
+		t.Fatalf("not a curl command: %q", line)
 	}
 	cmd := exec.Command("sh", append([]string{"-c", line + ` --silent --show-error "$@"`, "sh"}, args...)...)
 	out, err := cmd.CombinedOutput()

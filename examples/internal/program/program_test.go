@@ -8,8 +8,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// The Program is one that prints more than anybody reads, and waits to be interrupted.
-func TestAProgramWhoseLinesNobodyReadsEnds(t *testing.T) {
+// The program prints more lines than the test reads, and then waits for an interrupt.
+func TestProgramWithUnreadLinesEnds(t *testing.T) {
 	t.Chdir(t.TempDir())
 	require.NoError(t, os.WriteFile("main.go", []byte(`package main
 
@@ -31,7 +31,7 @@ func main() {
 `), 0o600))
 	require.NoError(t, os.WriteFile("go.mod", []byte("module chatty\n\ngo 1.26\n"), 0o600))
 	t.Setenv("GOWORK", "off")
-	t.Run("chatty", func(t *testing.T) {
+	t.Run("reads some lines", func(t *testing.T) {
 		p := Start(t)
 		assert.Equal(t, "line 7", p.Line("7"))
 		assert.Equal(t, "line 17", p.Line("7"))

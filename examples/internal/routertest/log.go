@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// A log is written to by many requests at once.
+// A log is a buffer that concurrent requests write to.
 type log struct {
 	mu    sync.Mutex
 	lines bytes.Buffer

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// runRefusals holds that every refusal is that of net/http.
+// runRefusals checks that the router refuses requests with the same responses as net/http.
 func runRefusals(t *testing.T, s *Service, reader, writer string) {
 	revoked, id := s.Key("Revoked", "library:read")
 	_, err := s.issuer.Manager().Revoke(t.Context(), id)
@@ -21,9 +21,9 @@ func runRefusals(t *testing.T, s *Service, reader, writer string) {
 	long := time.Now().Add(-time.Hour)
 	_, err = s.issuer.Manager().Update(t.Context(), id, apikey.Patch{ExpiresAt: &long})
 	require.NoError(t, err)
-	others, err := apikey.NewIssuer(memstore.New(), nil)
+	otherIssuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{})
 	require.NoError(t, err)
-	unknown, _, err := others.Issue(t.Context(), apikey.Key{Name: "Stranger"})
+	unknown, _, err := otherIssuer.Issue(t.Context(), apikey.NewKey{Name: "Unknown"})
 	require.NoError(t, err)
 
 	compare := func(method, path, key string, status int) func(*testing.T) {
@@ -44,24 +44,24 @@ func runRefusals(t *testing.T, s *Service, reader, writer string) {
 		method, path, key string
 		status            int
 	}{
-		"no key":                        {"GET", "/library", "", 401},
-		"a misshapen key":               {"GET", "/library", "no key of ours", 401},
-		"an unknown key":                {"GET", "/library", unknown.Reveal(), 401},
-		"a revoked key":                 {"GET", "/library", revoked, 401},
-		"an expired key":                {"GET", "/library", expired, 401},
-		"two keys":                      {"GET", "/library?api_key=" + writer, reader, 400},
-		"an ambiguous query":            {"GET", "/library?x=1;api_key=" + writer, reader, 400},
-		"a missing scope":               {"POST", "/library", reader, 403},
-		"a missing scope, by the query": {"POST", "/library?api_key=" + reader, "", 403},
-		"a misshapen key, by the query": {"GET", "/library?api_key=x", "", 401},
+		"no key":             {"GET", "/library", "", 401},
+		"a malformed key":    {"GET", "/library", "malformed", 401},
+		"an unknown key":     {"GET", "/library", unknown.Reveal(), 401},
+		"a revoked key":      {"GET", "/library", revoked, 401},
+		"an expired key":     {"GET", "/library", expired, 401},
+		"two keys":           {"GET", "/library?api_key=" + writer, reader, 400},
+		"an ambiguous query": {"GET", "/library?x=1;api_key=" + writer, reader, 400},
+		"a missing scope":    {"POST", "/library", reader, 403},
+		"a missing scope with the key in the query": {"POST", "/library?api_key=" + reader, "", 403},
+		"a malformed key in the query":              {"GET", "/library?api_key=x", "", 401},
 	} {
-		t.Run("a refusal is that of net/http: "+name, compare(request.method, request.path, request.key, request.status))
+		t.Run("refuses like net/http: "+name, compare(request.method, request.path, request.key, request.status))
 	}
-	s.store.away.Store(true)
-	t.Run("a refusal is that of net/http: a store that cannot answer", func(t *testing.T) {
+	s.store.failing.Store(true)
+	t.Run("refuses like net/http: a store that fails", func(t *testing.T) {
 		compare("GET", "/library", reader, http.StatusServiceUnavailable)(t)
 		response, _ := s.send(s.url, "GET", "/library", reader)
 		assert.Equal(t, "1", response.Header.Get("Retry-After"))
 	})
-	s.store.away.Store(false)
+	s.store.failing.Store(false)
 }

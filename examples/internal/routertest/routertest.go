@@ -1,5 +1,5 @@
-// Package routertest holds what must be so with every router: it looks to callers as
-// net/http does, and keeps their keys to itself.
+// Package routertest tests the examples of routers. With every router, callers get the responses
+// that net/http would send, and no log shows a key.
 package routertest
 
 import (
@@ -22,26 +22,26 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A Service is one router, being served, and the keys for it.
+// A Service is a running server of one router, and the keys for it.
 type Service struct {
 	t      *testing.T
 	url    string
 	store  *store
 	issuer *apikey.Issuer
 	log    *log
-	plain  string // the URL of the same routes in net/http, as far as refusals go
+	plain  string // the URL of the same protected routes with net/http
 }
 
-// A Router makes the router of an example: limit is how many requests a key has in one go, and log
-// gets the access log.
+// A Router creates the router of an example. limit is the number of requests that a key may send in
+// a burst. The router writes its access log to log.
 type Router func(auth *apikey.Middleware, limit int, log io.Writer) http.Handler
 
-// New serves a router.
+// New starts a server of a router.
 func New(t *testing.T, limit int, newRouter Router) *Service {
 	s := &Service{t: t, store: &store{Store: memstore.New()}, log: &log{}}
 	auth, err := apikey.New(s.store, apikey.Options{Authorize: panicFor})
 	require.NoError(t, err)
-	s.issuer, err = apikey.NewIssuer(s.store, nil)
+	s.issuer, err = apikey.NewIssuer(s.store, apikey.IssuerOptions{})
 	require.NoError(t, err)
 	s.url = s.serve(newRouter(auth, limit, s.log))
 
@@ -53,7 +53,7 @@ func New(t *testing.T, limit int, newRouter Router) *Service {
 	return s
 }
 
-// serve returns the URL of a server, whose own log is that of the service too.
+// serve starts a server that logs to the log of the service, and returns its URL.
 func (s *Service) serve(handler http.Handler) string {
 	server := httptest.NewUnstartedServer(handler)
 	server.Config.ErrorLog = stdlog.New(s.log, "", 0)
@@ -62,11 +62,11 @@ func (s *Service) serve(handler http.Handler) string {
 	return server.URL
 }
 
-// panics are the keys, by name, whose requests end in a panic. To the router that is the panic of
-// any handler in its chain.
+// panics maps the names of keys to the values with which their requests panic. A router sees the
+// panic of a handler in its chain.
 var panics = map[string]any{"Boom": "boom", "Abort": http.ErrAbortHandler}
 
-// panicFor is for Options.Authorize.
+// panicFor is an Options.Authorize that panics for the keys in panics.
 func panicFor(_ *http.Request, key *apikey.Key) error {
 	if value, ok := panics[key.Name]; ok {
 		panic(value)
@@ -74,23 +74,23 @@ func panicFor(_ *http.Request, key *apikey.Key) error {
 	return nil
 }
 
-// A store can be made to fail.
+// A store fails while failing is true.
 type store struct {
 	*memstore.Store
-	away atomic.Bool
+	failing atomic.Bool
 }
 
 func (s *store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
-	if s.away.Load() {
-		return nil, errors.New("the database is away")
+	if s.failing.Load() {
+		return nil, errors.New("the database is down")
 	}
 	return s.Store.Lookup(ctx, d)
 }
 
-// Key issues a key.
+// Key issues a key and returns its secret and ID.
 func (s *Service) Key(name string, scopes ...string) (secret, id string) {
 	s.t.Helper()
-	made, key, err := s.issuer.Issue(s.t.Context(), apikey.Key{Name: name, Scopes: scopes})
+	made, key, err := s.issuer.Issue(s.t.Context(), apikey.NewKey{Name: name, Scopes: scopes})
 	require.NoError(s.t, err)
 	return made.Reveal(), key.ID
 }
@@ -122,7 +122,7 @@ func (s *Service) send(base, method, path, key string) (*http.Response, string) 
 	return response, string(body)
 }
 
-// Run holds the rules.
+// Run tests a router.
 func Run(t *testing.T, newRouter Router) {
 	s := New(t, 1000, newRouter)
 	reader, _ := s.Key("Reading room", "library:read")
@@ -133,12 +133,12 @@ func Run(t *testing.T, newRouter Router) {
 		assert.Equal(t, http.StatusOK, status)
 		assert.Equal(t, "ok\n", body)
 	})
-	t.Run("a handler knows who is calling", func(t *testing.T) {
+	t.Run("a handler gets the identity of the caller", func(t *testing.T) {
 		status, body := s.Get("/library", reader)
 		assert.Equal(t, http.StatusOK, status)
 		assert.Equal(t, "Hello, Reading room!\n", body)
 	})
-	t.Run("a key in the query does as well", func(t *testing.T) {
+	t.Run("a key in the query works", func(t *testing.T) {
 		status, body := s.Get("/library?api_key="+url.QueryEscape(writer)+"&sort=name", "")
 		assert.Equal(t, http.StatusOK, status)
 		assert.Equal(t, "Hello, Backup job!\n", body)
@@ -150,9 +150,9 @@ func Run(t *testing.T, newRouter Router) {
 	})
 	runRefusals(t, s, reader, writer)
 	runPanics(t, s)
-	t.Run("the access log has the requests, and no key", func(t *testing.T) {
+	t.Run("the access log shows requests without keys", func(t *testing.T) {
 		lines := s.log.String()
-		assert.Contains(t, lines, "/library?sort=name", "what else was in the query")
+		assert.Contains(t, lines, "/library?sort=name", "the rest of the query")
 		assert.GreaterOrEqual(t, strings.Count(lines, "/library"), 8)
 		for _, secret := range []string{reader, writer} {
 			assert.NotContains(t, lines, secret)
@@ -165,7 +165,7 @@ func Run(t *testing.T, newRouter Router) {
 		status, _ := s.Get("/library", writer)
 		assert.Equal(t, http.StatusUnauthorized, status)
 	})
-	t.Run("each key has a rate of its own", func(t *testing.T) {
+	t.Run("each key has its own rate limit", func(t *testing.T) {
 		const limit = 3
 		s := New(t, limit, newRouter)
 		hasty, _ := s.Key("Hasty", "library:read")
