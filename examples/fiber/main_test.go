@@ -1,0 +1,102 @@
+package main
+
+import (
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"testing"
+
+	"github.com/gofiber/fiber/v3"
+	"github.com/gofiber/fiber/v3/middleware/adaptor"
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/examples/internal/program"
+	"github.com/latchkey-dev/apikey/examples/internal/routertest"
+	"github.com/latchkey-dev/apikey/memstore"
+)
+
+func TestRouter(t *testing.T) {
+	t.Parallel()
+	routertest.Run(t, func(auth *apikey.Middleware, limit int, log io.Writer) http.Handler {
+		return adaptor.FiberApp(newApp(auth, limit, log))
+	})
+}
+
+func newAuth(t *testing.T) (auth *apikey.Middleware, keys [2]string) {
+	t.Helper()
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{})
+	require.NoError(t, err)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	for i, name := range []string{"Reading room", "Backup job"} {
+		secret, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: name, Scopes: []string{"library:read"}})
+		require.NoError(t, err)
+		keys[i] = secret.Reveal()
+	}
+	return auth, keys
+}
+
+func send(t *testing.T, app *fiber.App, target string, keys ...string) (*http.Response, string) {
+	t.Helper()
+	r := httptest.NewRequest("GET", target, nil)
+	r.Header["X-Api-Key"] = keys
+	res, err := app.Test(r)
+	require.NoError(t, err)
+	body, err := io.ReadAll(res.Body)
+	require.NoError(t, err)
+	return res, string(body)
+}
+
+// Fiber's adaptor passes only the last line of a header field to middleware.
+func TestTwoKeysInTwoLines(t *testing.T) {
+	t.Parallel()
+	auth, keys := newAuth(t)
+	res, _ := send(t, newApp(auth, 10, io.Discard), "/library", keys[0], keys[1])
+	assert.Equal(t, http.StatusBadRequest, res.StatusCode)
+	res, _ = send(t, newApp(auth, 10, io.Discard), "/library", keys[0], keys[0])
+	assert.Equal(t, http.StatusOK, res.StatusCode)
+}
+
+func TestWrapKeepsHeaderOfFiber(t *testing.T) {
+	t.Parallel()
+	auth, keys := newAuth(t)
+	app := fiber.New()
+	app.Use(func(c fiber.Ctx) error {
+		c.Vary("Origin")
+		return c.Next()
+	})
+	app.Get("/", wrap(auth.Optional), read)
+	res, body := send(t, app, "/?api_key="+keys[0])
+	assert.Equal(t, "Hello, Reading room!\n", body)
+	assert.Equal(t, []string{"private"}, res.Header["Cache-Control"])
+	assert.Equal(t, []string{"no-referrer"}, res.Header["Referrer-Policy"])
+	res, body = send(t, app, "/")
+	assert.Equal(t, "Hello, !\n", body)
+	assert.Contains(t, res.Header["Vary"], "Origin")
+	assert.Greater(t, len(res.Header["Vary"]), 1)
+}
+
+func TestPrintedCommands(t *testing.T) {
+	t.Parallel()
+	p := program.Start(t, "-addr", "localhost:0")
+	assert.Equal(t, "Hello, Reading room!\n", program.Curl(t, p.Line("curl")))
+	assert.Equal(t, "Written for Backup job.\n", program.Curl(t, p.Line("curl")))
+}
+
+// Deleting a field moves the others within fasthttp's memory.
+func TestWrapSetsEachFieldOnce(t *testing.T) {
+	t.Parallel()
+	auth, keys := newAuth(t)
+	app := fiber.New()
+	app.Use(wrap(auth.Conceal), wrap(auth.Handler))
+	app.Get("/", wrap(apikey.Require("library:write")), read)
+	for range 100 {
+		res, _ := send(t, app, "/?api_key="+keys[0])
+		for name, values := range res.Header {
+			assert.Len(t, values, 1, name)
+		}
+	}
+}
