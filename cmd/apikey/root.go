@@ -1,0 +1,16 @@
+package main
+
+import (
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+)
+
+// newRoot returns the command with all of its subcommands.
+func newRoot(app *cli.App) *cobra.Command {
+	root := app.Root()
+	root.AddCommand(
+		cli.Migrate(app),
+	)
+	return root
+}
