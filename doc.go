@@ -49,7 +49,8 @@
 // cachestore, in front of it, makes lookups as cheap as in memory and brings every
 // revocation to every node within seconds. Package admin is the dashboard in which an
 // administrator adds, rotates and revokes keys. Package emby serves clients that were
-// written for Emby and Jellyfin.
+// written for Emby and Jellyfin. Package forwardauth checks keys for services in other languages, behind
+// nginx, Caddy, Traefik or Envoy.
 //
 // # Names for services
 //
