@@ -1,6 +1,8 @@
 package admin
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"errors"
 	"slices"
 	"strings"
@@ -19,6 +21,29 @@ func (v *visit) access() manage.Access {
 
 // own reports whether the session is that of an owner. An owner sees only their own keys.
 func (v *visit) own() bool { return v.access().Owner != "" }
+
+// accountField is the field of a form that names the account of the session to which the form was shown.
+const accountField = "account"
+
+// account identifies the account of the client to its own forms; "" without an Owner. It shows no more
+// than the browser can compute.
+func (v *visit) account() string {
+	owner := v.access().Owner
+	if owner == "" {
+		return ""
+	}
+	sum := sha256.Sum256([]byte(owner))
+	return hex.EncodeToString(sum[:16])
+}
+
+// checkAccount reports whether the posted form was shown to this account. Browser tabs share a session, so
+// a form can be sent after another customer has logged in from a second tab.
+func (v *visit) checkAccount() (bool, error) {
+	if err := v.readForm(); err != nil {
+		return false, err
+	}
+	return v.r.PostForm.Get(accountField) == v.account(), nil
+}
 
 // beyond returns the first of the scopes that the client may not give, or "".
 func (v *visit) beyond(scopes []string) string {

@@ -105,6 +105,7 @@ func TestOwnerIsToldTheRestrictionsOfTheAccess(t *testing.T) {
 			restricted := manage.Access{Actor: "alice", Owner: "alice", Networks: []netip.Prefix{network}, Limits: hourly[:1]}
 			s := newSite(t, Options{Translate: translate, Authorize: func(*http.Request) (manage.Access, error) { return restricted, nil }})
 			v := s.visitor()
+			v.account = accountOf("alice")
 			must := "must"
 			if translate != nil {
 				must = "MUST"

@@ -60,6 +60,7 @@ type frame struct {
 	Crumbs              bool   // the page names the pages above it
 	List                bool   // the page may link to the list
 	Nonce               string // lets a form of the page work once
+	Account             string // see visit.account
 	Content             any
 }
 
@@ -96,7 +97,7 @@ func (v *visit) render(to *bytes.Buffer, p page) error {
 		Actor: access.Actor, Login: h.sessions != nil, Own: v.own(), ReadOnly: access.ReadOnly,
 		Crumbs: h.home != "" || access.Actor != "" && !(v.own() && p.view == "list"),
 		List:   !p.noList,
-		Nonce:  rand.Text(), Content: p.content,
+		Nonce:  rand.Text(), Account: v.account(), Content: p.content,
 	}
 	view := h.views[p.view]
 	if h.layout == nil {

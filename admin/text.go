@@ -118,6 +118,8 @@ var goTexts = []string{
 	"Request blocked",
 	"The request came from another site. Nothing was changed.",
 	"Access denied",
+	"Another account",
+	"This form was opened for another account. Nothing was changed.",
 	"Page not found",
 	"There is no page at this address.",
 	"Method not allowed",

@@ -73,6 +73,14 @@ func (v *visit) answer() (page, error) {
 	case v.route.changes && access.ReadOnly:
 		return v.errorPage(http.StatusForbidden, v.t("Access denied"), v.t("You can view keys, but not change them.")), nil
 	}
+	if v.route.changes && v.r.Method == http.MethodPost {
+		switch same, err := v.checkAccount(); {
+		case err != nil:
+			return page{}, err
+		case !same:
+			return v.errorPage(http.StatusConflict, v.t("Another account"), v.t("This form was opened for another account. Nothing was changed.")), nil
+		}
+	}
 	return v.route.serve(v)
 }
 

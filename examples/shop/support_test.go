@@ -2,8 +2,11 @@ package main
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"encoding/json"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/cookiejar"
 	"net/http/httptest"
@@ -90,6 +93,8 @@ type person struct {
 	t      *testing.T
 	s      *service
 	client *http.Client
+
+	account string // that the forms of the dashboard name
 }
 
 // visitor returns a person who has not logged in.
@@ -97,13 +102,15 @@ func (s *service) visitor(t *testing.T) *person {
 	jar, err := cookiejar.New(nil)
 	require.NoError(t, err)
 	stay := func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }
-	return &person{t, s, &http.Client{Jar: jar, CheckRedirect: stay}}
+	return &person{t: t, s: s, client: &http.Client{Jar: jar, CheckRedirect: stay}}
 }
 
 func (s *service) logIn(t *testing.T, c customer) *person {
 	t.Helper()
 	p := s.visitor(t)
 	require.Equal(t, http.StatusSeeOther, p.post("/login", url.Values{"email": {c.email}, "password": {c.demoPassword}}).status)
+	account := sha256.Sum256([]byte(c.id))
+	p.account = hex.EncodeToString(account[:16])
 	return p
 }
 
@@ -126,6 +133,10 @@ func (p *person) get(path string) reply {
 
 func (p *person) post(path string, form url.Values) reply {
 	p.t.Helper()
+	if strings.HasPrefix(path, "/settings/keys/") {
+		form = maps.Clone(form)
+		form.Set("account", p.account)
+	}
 	r, err := http.NewRequest(http.MethodPost, p.s.url+path, strings.NewReader(form.Encode()))
 	require.NoError(p.t, err)
 	r.Header.Set("Content-Type", "application/x-www-form-urlencoded")
@@ -151,5 +162,5 @@ func (s *service) call(t *testing.T, bearer, method, path string, body any, head
 	for i := 0; i < len(header); i += 2 {
 		r.Header.Set(header[i], header[i+1])
 	}
-	return (&person{t, s, &http.Client{}}).do(r)
+	return (&person{t: t, s: s, client: &http.Client{}}).do(r)
 }
