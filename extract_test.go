@@ -4,8 +4,10 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"net/http/httptest"
 	"net/url"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -295,4 +297,40 @@ func TestPrefixedIgnoresOtherCredentials(t *testing.T) {
 		require.Equal(t, http.Header{"Authorization": {"Bearer " + jwt}}, seen.Header)
 		require.Equal(t, "/?token=abc", seen.RequestURI)
 	})
+}
+
+func TestExtractFindsTheKeyWithoutADecision(t *testing.T) {
+	t.Parallel()
+	var events atomic.Int64
+	auth, err := apikey.New(noLookups{t}, apikey.Options{Observe: func(context.Context, apikey.Event) { events.Add(1) }})
+	require.NoError(t, err)
+	for _, test := range []struct {
+		name, target, header, want string
+		err                        error
+	}{
+		{"a key in a header", "/", "K1", "K1", nil},
+		{"a key in the query", "/?api_key=K1", "", "K1", nil},
+		{"the same key twice", "/?api_key=K1", "K1", "K1", nil},
+		{"no key", "/", "", "", apikey.ErrMissing},
+		{"two keys", "/?api_key=K1", "K2", "", apikey.ErrAmbiguous},
+	} {
+		r := httptest.NewRequest("GET", test.target, nil)
+		r.Header.Set("X-API-Key", test.header)
+		secret, err := auth.Extract(r)
+		assert.ErrorIs(t, err, test.err, test.name)
+		assert.Equal(t, test.want, secret.Reveal(), test.name)
+		auth.Conceal(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
+			inner, _ := auth.Extract(r)
+			assert.Equal(t, test.want, inner.Reveal(), "%s, behind Conceal", test.name)
+		})).ServeHTTP(httptest.NewRecorder(), r)
+	}
+	assert.Zero(t, events.Load())
+}
+
+// noLookups is a KeyStore that must not be asked.
+type noLookups struct{ t *testing.T }
+
+func (s noLookups) Lookup(context.Context, apikey.Digest) (*apikey.Key, error) {
+	s.t.Error("a lookup")
+	return nil, apikey.ErrNotFound
 }

@@ -125,6 +125,17 @@ func (f *Format) String() string { return f.describe }
 // GoString returns the same description as String.
 func (f *Format) GoString() string { return f.describe }
 
+// Prefix returns the text with which every key begins, including the "_" at its end. Imported keys do
+// not have it.
+func (f *Format) Prefix() string { return f.prefix }
+
+// Pattern returns a regular expression that matches exactly the texts in the shape of a key, in the
+// syntax of package regexp without anchors. The check characters need not be right. It does not match
+// imported keys.
+func (f *Format) Pattern() string {
+	return fmt.Sprintf("%s[0-9A-Za-z]{%d}", f.prefix, randomLen+checkLen)
+}
+
 // Digest returns the digest by which stores find a key, or [ErrMalformed] if s cannot be a key of
 // this Format.
 func (f *Format) Digest(s Secret) (Digest, error) {

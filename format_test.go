@@ -239,3 +239,16 @@ func TestFormatConcurrentUse(t *testing.T) {
 		})
 	}
 }
+
+func TestPatternMatchesTheShapeOfKeys(t *testing.T) {
+	t.Parallel()
+	f := newFormat(t, "acme_live", apikey.FormatOptions{})
+	assert.Equal(t, "acme_live_", f.Prefix())
+	assert.Equal(t, "acme_live_[0-9A-Za-z]{36}", f.Pattern())
+	pattern := regexp.MustCompile("^" + f.Pattern() + "$")
+	key := issueIn(t, f)
+	assert.Regexp(t, pattern, key)
+	for _, other := range []string{key[1:], key + "0", key[:len(key)-1], key[:len(key)-1] + "-", issueIn(t, newFormat(t, "acme", apikey.FormatOptions{}))} {
+		assert.NotRegexp(t, pattern, other)
+	}
+}

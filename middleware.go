@@ -146,6 +146,18 @@ func (m *Middleware) Verify(ctx context.Context, s Secret) (*Key, error) {
 	return e.Key, nil
 }
 
+// Extract returns the key that a request presents in the Sources, without a decision: it does not
+// check the Format, look the key up or report an [Event]. Use it where a request must not be served
+// at all, for example because it arrived over plain HTTP. Extract returns [ErrMissing],
+// [ErrAmbiguous], or the error of a [SourceFunc].
+func (m *Middleware) Extract(r *http.Request) (Secret, error) {
+	var found extraction
+	if err := m.sources.extract(r, layerOf(r.Context()), &found); err != nil {
+		return Secret{}, m.redactError(err)
+	}
+	return NewSecret(found.key), nil
+}
+
 // judge extracts the key of a request, decides about it, and reports the decision.
 func (m *Middleware) judge(r *http.Request, found *extraction) (*Key, error) {
 	ctx := r.Context()
