@@ -1,0 +1,33 @@
+// Package leak receives reports of leaked keys and revokes them.
+//
+//   - [GitHub] is the endpoint of GitHub's secret scanning partner program.
+//   - [Webhook] is an endpoint for every other scanner, with signatures of Standard Webhooks.
+//
+// The endpoints revoke through a [manage.Desk], so the audit trail names the reporter of each key. They
+// never pass the leaked token on: no log, error, response or [Report] contains it.
+//
+// # Bodies
+//
+// GitHub and Webhook accept a JSON array of up to 10,000 objects and 4 MiB:
+//
+//	[{"token": "ak_…", "type": "example_api_key", "url": "https://github.com/…", "source": "commit"}]
+//
+// Only the token is required. An endpoint ignores other members, and elements without a token. It handles
+// up to 16 requests at a time, and answers further ones with 503.
+//
+// # Responses
+//
+// A reported key is revoked before the response is sent. The response is a JSON array that says for each
+// token whether it is a key of this service (true_positive) or not (false_positive). It contains the
+// SHA-256 of the token instead of the token. A text that is not in the [apikey.Format] costs no lookup.
+//
+// If the store or Options.OnLeak fails, or Options.Timeout ends, the response is 503, so that the sender
+// repeats the request. Keys that were revoked until then stay revoked, and repeating is harmless.
+//
+//	200  every reported key is revoked, and OnLeak has accepted every Report
+//	400  the body is not a JSON array
+//	403  the signature is missing or wrong
+//	405  the method is not POST
+//	413  the body is too large
+//	503  try again
+package leak

@@ -1,0 +1,36 @@
+package leak_test
+
+import (
+	"crypto/elliptic"
+	"encoding/json"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// FuzzReports sends any body with a valid signature. The answer is always JSON of one of four statuses, and a
+// body that package encoding/json reads as reports is handled.
+func FuzzReports(f *testing.F) {
+	gh := newSigner(f, "1", elliptic.P256())
+	s := newService(f, apikey.FormatOptions{AllowImported: true})
+	h := s.endpoint(newFakeGitHub(f, gh))
+	token, _ := s.issue("x")
+	for _, seed := range []string{`[]`, `[{"token":"` + token + `","type":"t","url":"https://h/?api_key=` + token + `","source":"commit"}]`,
+		`[{"token":"legacy/key+0123456789"}]`, `[1,null,"x"]`, `[{"token":"\ud800"}]`, `{"a":`, "[{\"token\":\"a\xff\"}]", `[[[[[[]]]]]]`} {
+		f.Add([]byte(seed))
+	}
+	f.Fuzz(func(t *testing.T, body []byte) {
+		w := serve(h, gh.request(t, string(body)))
+		assert.Contains(t, []int{200, 400, 413}, w.Code)
+		assert.True(t, json.Valid(w.Body.Bytes()), w.Body)
+		assert.NotContains(t, w.Body.String(), token)
+		var list []struct {
+			Token, Type, URL, Source string
+		}
+		if json.Unmarshal(body, &list) == nil && list != nil {
+			assert.Equal(t, 200, w.Code)
+		}
+	})
+}

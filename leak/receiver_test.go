@@ -1,0 +1,245 @@
+package leak_test
+
+import (
+	"context"
+	"crypto/elliptic"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/leak"
+)
+
+func TestAStoreThatFailsIsAnsweredWith503AndTheOtherKeysAreRevoked(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	h := s.endpoint(newFakeGitHub(t, gh))
+	first, firstKey := s.issue("first")
+	second, secondKey := s.issue("second")
+	third, thirdKey := s.issue("third")
+	s.store.failRevoke = func(id string) error {
+		if id == secondKey.ID {
+			return fmt.Errorf("%w: %w", apikey.ErrUncertain, errDown)
+		}
+		return nil
+	}
+	body := arrayOf(t, object{"token": first, "type": "1"}, object{"token": second, "type": "2"}, object{"token": third, "type": "3"})
+	w := serve(h, gh.request(t, body))
+	require.Equal(t, 503, w.Code, w.Body)
+	assert.Equal(t, "5", w.Header().Get("Retry-After"))
+	assert.True(t, s.isRevoked(firstKey.ID))
+	assert.False(t, s.isRevoked(secondKey.ID))
+	assert.True(t, s.isRevoked(thirdKey.ID))
+	assert.Len(t, s.reports, 2, "the service hears of the keys that were revoked")
+
+	s.store.failRevoke = nil
+	w = serve(h, gh.request(t, body))
+	require.Equal(t, 200, w.Code, w.Body)
+	assert.True(t, s.isRevoked(secondKey.ID))
+	require.Len(t, s.reports, 5)
+	assert.Equal(t, []bool{true, false, true}, []bool{s.reports[2].AlreadyRevoked, s.reports[3].AlreadyRevoked, s.reports[4].AlreadyRevoked})
+	assert.Equal(t, []string{"create by ", "revoke by " + leak.GitHubActor}, s.history(firstKey.ID), "a repeated report changes nothing")
+}
+
+func TestALookupThatFailsIsAnsweredWith503(t *testing.T) {
+	t.Parallel()
+	for name, fail := range map[string]func() error{
+		"an error":                               func() error { return errDown },
+		"an outage that mentions an unknown key": func() error { return fmt.Errorf("%w: %w", apikey.ErrUnavailable, apikey.ErrNotFound) },
+		"a panic":                                func() error { panic("store") },
+	} {
+		s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+		token, key := s.issue("x")
+		s.store.failLookup = fail
+		w := serve(s.endpoint(newFakeGitHub(t, gh)), gh.request(t, arrayOf(t, object{"token": token})))
+		assert.Equal(t, 503, w.Code, name)
+		assert.False(t, s.isRevoked(key.ID), name)
+		assert.Contains(t, s.log.String(), "key store failed", name)
+	}
+}
+
+func TestAnOnLeakThatFailsIsAnsweredWith503AndCalledAgain(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	h := s.endpoint(newFakeGitHub(t, gh))
+	token, key := s.issue("x")
+	s.hookErr = errors.New("the queue is full")
+	body := arrayOf(t, object{"token": token})
+	assert.Equal(t, 503, serve(h, gh.request(t, body)).Code)
+	assert.True(t, s.isRevoked(key.ID), "a key is revoked before OnLeak is called")
+	s.hookErr = nil
+	assert.Equal(t, 200, serve(h, gh.request(t, body)).Code)
+	require.Len(t, s.reports, 2)
+	assert.True(t, s.reports[1].AlreadyRevoked)
+}
+
+func TestEveryPlaceOfAKeyIsReportedAndTheKeyIsLookedUpOnce(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	token, key := s.issue("x")
+	w := serve(s.endpoint(newFakeGitHub(t, gh)), gh.request(t, arrayOf(t,
+		object{"token": token, "type": "t", "url": "https://h/1"}, object{"token": token, "type": "t", "url": "https://h/2"})))
+	require.Equal(t, 200, w.Code)
+	require.Len(t, s.reports, 2)
+	assert.Equal(t, []string{"https://h/1", "https://h/2"}, []string{s.reports[0].URL, s.reports[1].URL})
+	assert.EqualValues(t, 1, s.store.lookups.Load())
+	assert.Len(t, s.history(key.ID), 2)
+	assert.Equal(t, 1, strings.Count(w.Body.String(), "token_hash"))
+}
+
+func TestALargeReportIsHandledWithinTheTimeout(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	all := make([]object, 10_000)
+	for i := range all {
+		token := fmt.Sprint("unknown-", i)
+		if i%10 == 0 {
+			token, _ = s.issue("x")
+		}
+		all[i] = object{"token": token, "type": kind, "url": "https://github.com/o/r/blob/main/x"}
+	}
+	began := time.Now()
+	w := serve(s.endpoint(newFakeGitHub(t, gh)), gh.request(t, arrayOf(t, all...)))
+	t.Log("10,000 reports of 1,000 keys:", time.Since(began))
+	require.Equal(t, 200, w.Code)
+	assert.Equal(t, 1000, strings.Count(w.Body.String(), "true_positive"))
+	assert.EqualValues(t, 1000, s.store.lookups.Load())
+	assert.Len(t, s.reports, 1000)
+}
+
+func TestAnUnfinishedReportIsAnsweredWith503WhenTheTimeoutEnds(t *testing.T) {
+	t.Parallel()
+	gh := newSigner(t, "1", elliptic.P256())
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, apikey.FormatOptions{})
+		h := s.endpoint(newFakeGitHub(t, gh), func(o *leak.Options) { o.Timeout = 10 * time.Second })
+		var reports []object
+		var ids []string
+		for range 100 {
+			token, key := s.issue("x")
+			reports, ids = append(reports, object{"token": token}), append(ids, key.ID)
+		}
+		s.store.beforeWrite = func() { time.Sleep(time.Second) }
+		began := time.Now()
+		w := serve(h, gh.request(t, arrayOf(t, reports...)))
+		assert.Equal(t, 503, w.Code)
+		assert.LessOrEqual(t, time.Since(began), 11*time.Second)
+		revoked := 0
+		for _, id := range ids {
+			if s.isRevoked(id) {
+				revoked++
+			}
+		}
+		assert.GreaterOrEqual(t, revoked, 72, "8 keys at a time, a second each")
+		assert.Less(t, revoked, 100)
+	})
+}
+
+func TestASenderThatDisconnectsDoesNotProtectAKey(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	h := s.endpoint(newFakeGitHub(t, gh))
+	token, key := s.issue("x")
+	ctx, cancel := context.WithCancel(t.Context())
+	s.store.failLookup = func() error { cancel(); return nil }
+	serve(h, gh.request(t, arrayOf(t, object{"token": token})).WithContext(ctx))
+	assert.True(t, s.isRevoked(key.ID))
+	assert.Len(t, s.reports, 1)
+}
+
+func TestTheTokenReachesNeitherLogNorResponseNorReport(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	h := s.endpoint(newFakeGitHub(t, gh))
+	token, _ := s.issue("x")
+	other, _ := s.issue("y")
+	escaped := "%61%6B_" + token[3:]
+	for _, place := range []string{token, other, escaped, "https://h/?api_key=" + token, "https://h/#" + other + "&x=" + escaped,
+		strings.Repeat("x", 2030) + token, "\x1b[2J\u202e" + token, "https://h/?u=" + strings.ReplaceAll(escaped, "%", "%25")} {
+		for _, fail := range []bool{false, true} {
+			s.hookErr = nil
+			if fail {
+				s.hookErr = errDown
+			}
+			w := serve(h, gh.request(t, arrayOf(t, object{"token": token, "type": place, "url": place, "source": place})))
+			require.NotEmpty(t, s.reports)
+			r := s.reports[len(s.reports)-1]
+			shown := fmt.Sprintf("%s %v %+v", w.Body, w.Header(), r)
+			for _, secret := range []string{token[3:], other[3:]} {
+				assert.NotContains(t, shown, secret)
+				assert.NotContains(t, s.log.String(), secret)
+			}
+			assert.LessOrEqual(t, len(r.URL), 2048)
+			assert.LessOrEqual(t, len(r.Type), 200)
+			assert.NotContains(t, r.URL, "\x1b")
+		}
+	}
+}
+
+// A deadlineWriter records read deadlines, as the server of net/http has them.
+type deadlineWriter struct {
+	*httptest.ResponseRecorder
+	deadlines []time.Time
+}
+
+func (w *deadlineWriter) SetReadDeadline(t time.Time) error {
+	w.deadlines = append(w.deadlines, t)
+	return nil
+}
+
+func TestABodyMustArriveWithinTenSeconds(t *testing.T) {
+	t.Parallel()
+	gh := newSigner(t, "1", elliptic.P256())
+	synctest.Test(t, func(t *testing.T) {
+		w := &deadlineWriter{ResponseRecorder: httptest.NewRecorder()}
+		newService(t, apikey.FormatOptions{}).endpoint(newFakeGitHub(t, gh)).ServeHTTP(w, gh.request(t, `[]`))
+		assert.Equal(t, []time.Time{time.Now().Add(10 * time.Second), {}}, w.deadlines)
+	})
+}
+
+func TestSixteenRequestsAreHandledAtATime(t *testing.T) {
+	t.Parallel()
+	gh := newSigner(t, "1", elliptic.P256())
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, apikey.FormatOptions{})
+		h := s.endpoint(newFakeGitHub(t, gh))
+		token, _ := s.issue("x")
+		s.store.failLookup = func() error { time.Sleep(time.Second); return nil }
+		statuses := make(chan int, 16)
+		for range 16 {
+			go func() { statuses <- serve(h, gh.request(t, arrayOf(t, object{"token": token}))).Code }()
+		}
+		synctest.Wait()
+		assert.Equal(t, 503, serve(h, gh.request(t, `[]`)).Code)
+		for range 16 {
+			assert.Equal(t, 200, <-statuses)
+		}
+		assert.Equal(t, 200, serve(h, gh.request(t, `[]`)).Code)
+	})
+}
+
+func TestAReportArrivesOverHTTP(t *testing.T) {
+	t.Parallel()
+	s, gh := newService(t, apikey.FormatOptions{}), newSigner(t, "1", elliptic.P256())
+	server := httptest.NewServer(s.endpoint(newFakeGitHub(t, gh)))
+	defer server.Close()
+	token, key := s.issue("x")
+	signed := gh.request(t, arrayOf(t, object{"token": token, "type": kind}))
+	r, err := http.NewRequest("POST", server.URL, signed.Body)
+	require.NoError(t, err)
+	r.Header = signed.Header
+	response, err := http.DefaultClient.Do(r)
+	require.NoError(t, err)
+	defer response.Body.Close()
+	assert.Equal(t, 200, response.StatusCode)
+	assert.True(t, s.isRevoked(key.ID))
+}
