@@ -4,6 +4,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/declare"
 )
 
 // newRoot returns the command with all of its subcommands.
@@ -11,6 +12,7 @@ func newRoot(app *cli.App) *cobra.Command {
 	root := app.Root()
 	root.AddCommand(
 		cli.Migrate(app),
+		declare.Command(app),
 	)
 	return root
 }

@@ -17,6 +17,7 @@ const (
 	ExitRefused     = 4 // a rule refuses the change, and repeating the command will not help
 	ExitUnavailable = 5 // the database or server did not answer; nothing has changed
 	ExitUncertain   = 6 // the connection was lost, and the change may or may not have happened
+	ExitChanged     = 7 // apply --exit-code: there were changes
 )
 
 // ExitHelp explains the exit statuses to users.
@@ -27,7 +28,8 @@ const ExitHelp = `Exit status:
   3  no such key
   4  refused by a rule; repeating the command does not help
   5  the database or server did not answer; nothing has changed
-  6  the connection was lost; the change may have happened`
+  6  the connection was lost; the change may have happened
+  7  apply --exit-code: there were changes`
 
 // A usageError says that the arguments are invalid.
 type usageError struct{ error }
@@ -36,6 +38,12 @@ func (e usageError) Unwrap() error { return e.error }
 
 // Usage returns an error about invalid arguments.
 func Usage(err error) error { return usageError{err} }
+
+// A changedError says that a command made changes, or would make them.
+type changedError struct{ error }
+
+// Changed returns the error of a command that made changes, for callers that ask for a status of its own.
+func Changed(err error) error { return changedError{err} }
 
 // ExitStatus returns the exit status for the error of a command.
 func ExitStatus(err error) int {
@@ -46,6 +54,8 @@ func ExitStatus(err error) int {
 		return ExitOK
 	case errors.As(err, new(usageError)), strings.HasPrefix(err.Error(), "unknown command "): // cobra has no type for it
 		return ExitUsage
+	case errors.As(err, new(changedError)):
+		return ExitChanged
 	case errors.Is(err, apikey.ErrUncertain):
 		return ExitUncertain
 	case errors.Is(err, apikey.ErrNotFound):
