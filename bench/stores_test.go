@@ -92,7 +92,11 @@ func steps(tb testing.TB, store *sqlstore.Store) (all []step) {
 			step{string(sort) + "/search without a hit", goal, apikey.ListOptions{Sort: sort, Search: "zzzz"}},
 			step{string(sort) + "/one owner", goal / 10, apikey.ListOptions{Sort: sort, Owner: "owner7"}},
 			step{string(sort) + "/owner without keys", goal / 10, apikey.ListOptions{Sort: sort, Owner: "unknown"}})
-		for _, status := range []apikey.Status{apikey.StatusActive, apikey.StatusExpired, apikey.StatusRevoked} {
+		all = append(all,
+			step{string(sort) + "/unknown scope", goal, apikey.ListOptions{Sort: sort, Scope: "unknown"}},
+			step{string(sort) + "/none expire before", goal, apikey.ListOptions{Sort: sort, ExpiresBefore: createdAt}},
+			step{string(sort) + "/none unused since", goal, apikey.ListOptions{Sort: sort, UnusedSince: createdAt.Add(-time.Hour)}})
+		for _, status := range []apikey.Status{apikey.StatusActive, apikey.StatusSuspended, apikey.StatusExpired, apikey.StatusRevoked} {
 			all = append(all, step{string(sort) + "/" + string(status), goal, apikey.ListOptions{Sort: sort, Status: status}})
 		}
 	}
