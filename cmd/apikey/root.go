@@ -5,14 +5,17 @@ import (
 
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/declare"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/keys"
 )
 
 // newRoot returns the command with all of its subcommands.
 func newRoot(app *cli.App) *cobra.Command {
 	root := app.Root()
+	root.AddCommand(keys.Commands(app)...)
 	root.AddCommand(
 		cli.Migrate(app),
 		declare.Command(app),
+		cli.Version(app),
 	)
 	return root
 }

@@ -1,9 +1,9 @@
 package cli
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
-	"os"
 	"os/user"
 	"strings"
 
@@ -11,6 +11,7 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/database"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/remote"
 	"github.com/latchkey-dev/apikey/manage"
 )
 
@@ -21,8 +22,9 @@ type Target struct {
 	database      string   // --database, APIKEY_DATABASE
 	databaseFile  string   // --database-file, APIKEY_DATABASE_FILE
 	tablePrefix   string   // --table-prefix, APIKEY_TABLE_PREFIX
-	Server        string   // --server, APIKEY_SERVER
-	ServerKeyFile string   // --server-key-file, APIKEY_SERVER_KEY_FILE; the key itself: APIKEY_SERVER_KEY
+	server        string   // --server, APIKEY_SERVER
+	serverKeyFile string   // --server-key-file, APIKEY_SERVER_KEY_FILE; the key itself: APIKEY_SERVER_KEY
+	allowHTTP     bool     // --allow-http, APIKEY_ALLOW_HTTP=true
 	keyPrefix     string   // --key-prefix, APIKEY_KEY_PREFIX
 	pepperFiles   []string // --pepper-file, APIKEY_PEPPER_FILES, separated by commas
 	imported      bool     // --allow-imported, APIKEY_ALLOW_IMPORTED=true
@@ -34,8 +36,9 @@ func (t *Target) register(flags *pflag.FlagSet) {
 	flags.StringVar(&t.database, "database", "", "database of the keys: a file of SQLite, postgres://… or mysql://…,\nwithout a password ($APIKEY_DATABASE may have one)")
 	flags.StringVar(&t.databaseFile, "database-file", "", "file that contains the URL of the database ($APIKEY_DATABASE_FILE)")
 	flags.StringVar(&t.tablePrefix, "table-prefix", "", "begins the names of the tables; \"\" means \"apikey_\" ($APIKEY_TABLE_PREFIX)")
-	flags.StringVar(&t.Server, "server", "", "URL of a management API to use instead of a database ($APIKEY_SERVER)")
-	flags.StringVar(&t.ServerKeyFile, "server-key-file", "", "file that contains the key for --server ($APIKEY_SERVER_KEY_FILE or $APIKEY_SERVER_KEY)")
+	flags.StringVar(&t.server, "server", "", "URL of a management API to use instead of a database ($APIKEY_SERVER)")
+	flags.StringVar(&t.serverKeyFile, "server-key-file", "", "file that contains the key for --server ($APIKEY_SERVER_KEY_FILE or $APIKEY_SERVER_KEY)")
+	flags.BoolVar(&t.allowHTTP, "allow-http", false, "send keys to --server without encryption ($APIKEY_ALLOW_HTTP)")
 	flags.StringVar(&t.keyPrefix, "key-prefix", "", "begins the keys; \"\" means \"ak\" ($APIKEY_KEY_PREFIX)")
 	flags.StringSliceVar(&t.pepperFiles, "pepper-file", nil, "file that contains a pepper; repeat it for older peppers ($APIKEY_PEPPER_FILES)")
 	flags.BoolVar(&t.imported, "allow-imported", false, "keys of other systems may exist ($APIKEY_ALLOW_IMPORTED)")
@@ -43,13 +46,69 @@ func (t *Target) register(flags *pflag.FlagSet) {
 	flags.StringVar(&t.actor, "actor", "", "your name in the audit trail; \"\" means your login ($APIKEY_ACTOR)")
 }
 
-// Database opens the database that the flags name. The caller closes it.
+// Database opens the database that the flags name. The caller closes it. An SQLite file that does not exist is
+// created; see [App.ExistingDatabase].
 func (a *App) Database() (*database.Database, error) {
 	url, err := a.databaseURL()
 	if err != nil {
 		return nil, err
 	}
-	return database.Open(url, a.value(a.Target.tablePrefix, "APIKEY_TABLE_PREFIX"))
+	db, err := database.Open(url, a.value(a.Target.tablePrefix, "APIKEY_TABLE_PREFIX"))
+	if errors.Is(err, database.ErrURL) {
+		return nil, Usage(err)
+	}
+	return db, err
+}
+
+// ExistingDatabase is like [App.Database], but refuses an SQLite file that does not exist, because a misspelled
+// name would otherwise be an empty database.
+func (a *App) ExistingDatabase() (*database.Database, error) {
+	db, err := a.Database()
+	if err != nil {
+		return nil, err
+	}
+	if err := db.CheckFile(); err != nil {
+		return nil, errors.Join(Usage(fmt.Errorf("%w; apikey migrate creates it", err)), db.Close())
+	}
+	return db, nil
+}
+
+// Server returns the client of the server that the flags or the environment name, or nil for a database. A
+// flag overrides the environment. The error says that there are both a server and a database.
+func (a *App) Server() (*remote.Session, error) {
+	t := &a.Target
+	databaseFlag, serverFlag := t.database != "" || t.databaseFile != "", t.server != ""
+	databaseVariable := a.Getenv("APIKEY_DATABASE") != "" || a.Getenv("APIKEY_DATABASE_FILE") != ""
+	url := a.value(t.server, "APIKEY_SERVER")
+	switch {
+	case url == "" || databaseFlag && !serverFlag:
+		return nil, nil
+	case databaseFlag:
+		return nil, Usage(errors.New("set --server or a database, not both"))
+	case databaseVariable && !serverFlag:
+		return nil, Usage(errors.New("$APIKEY_SERVER and $APIKEY_DATABASE are both set; choose with --server or --database"))
+	}
+	key, err := a.serverKey()
+	if err != nil {
+		return nil, err
+	}
+	session, err := remote.New(url, key, t.allowHTTP || a.Getenv("APIKEY_ALLOW_HTTP") == "true")
+	if err != nil {
+		return nil, Usage(fmt.Errorf("--server: %w", err))
+	}
+	return session, nil
+}
+
+func (a *App) serverKey() (apikey.Secret, error) {
+	if a.Target.serverKeyFile == "" {
+		if key := a.Getenv("APIKEY_SERVER_KEY"); key != "" {
+			return apikey.NewSecret(key), nil
+		}
+	}
+	if file := a.value(a.Target.serverKeyFile, "APIKEY_SERVER_KEY_FILE"); file != "" {
+		return ReadSecretFile(file)
+	}
+	return apikey.Secret{}, Usage(errors.New("set --server-key-file, $APIKEY_SERVER_KEY or $APIKEY_SERVER_KEY_FILE"))
 }
 
 func (a *App) databaseURL() (apikey.Secret, error) {
@@ -92,15 +151,16 @@ func (a *App) Format() (*apikey.Format, error) {
 		}
 		o.Peppers = append(o.Peppers, pepper)
 	}
-	prefix := a.value(t.keyPrefix, "APIKEY_KEY_PREFIX")
-	if prefix == "" {
-		prefix = "ak"
-	}
-	format, err := apikey.NewFormat(prefix, o)
+	format, err := apikey.NewFormat(a.KeyPrefix(), o)
 	if err != nil {
 		return nil, Usage(err)
 	}
 	return format, nil
+}
+
+// KeyPrefix returns the prefix of keys, without the "_" after it.
+func (a *App) KeyPrefix() string {
+	return cmp.Or(a.value(a.Target.keyPrefix, "APIKEY_KEY_PREFIX"), "ak")
 }
 
 // Actor returns the name of the user for the audit trail.
@@ -135,25 +195,4 @@ func (a *App) value(flag, variable string) string {
 		return flag
 	}
 	return a.Getenv(variable)
-}
-
-// ReadSecretFile reads a secret from a file of at most 64 KiB, without the spaces around it.
-func ReadSecretFile(name string) (apikey.Secret, error) {
-	info, err := os.Stat(name)
-	if err != nil {
-		return apikey.Secret{}, err
-	}
-	const most = 64 << 10
-	if info.Size() > most {
-		return apikey.Secret{}, fmt.Errorf("%s: has %d bytes, and a secret has at most %d", name, info.Size(), most)
-	}
-	text, err := os.ReadFile(name)
-	if err != nil {
-		return apikey.Secret{}, err
-	}
-	secret := strings.TrimSpace(string(text))
-	if secret == "" {
-		return apikey.Secret{}, fmt.Errorf("%s: contains no secret", name)
-	}
-	return apikey.NewSecret(secret), nil
 }

@@ -7,11 +7,13 @@ import (
 	"database/sql"
 	"errors"
 	"net/url"
+	"os"
 	"strings"
 	"time"
 
 	"github.com/go-sql-driver/mysql"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/stdlib"
 	_ "modernc.org/sqlite" // the driver "sqlite"
 
@@ -19,8 +21,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// errURL replaces errors of drivers about a URL, because they may show its password.
-var errURL = errors.New("database: want a file, postgres://user:password@host/database or mysql://user:password@host/database")
+// ErrURL means that a URL is malformed. It replaces the errors of drivers, because they may show a password.
+var ErrURL = errors.New("database: want a file, postgres://user:password@host/database or mysql://user:password@host/database")
 
 // A Database is an open database of keys.
 type Database struct {
@@ -32,6 +34,7 @@ type Database struct {
 	Listen func(ctx context.Context, wake func())
 
 	pool        *sql.DB
+	file        string // of SQLite
 	tablePrefix string
 }
 
@@ -56,6 +59,35 @@ func (db *Database) Close() error {
 	return errors.Join(db.Store.Close(ctx), db.pool.Close())
 }
 
+// CheckFile returns an error if the database is an SQLite file that does not exist.
+func (db *Database) CheckFile() error {
+	if db.file == "" {
+		return nil
+	}
+	_, err := os.Stat(db.file)
+	return err
+}
+
+// The codes of PostgreSQL (undefined_table) and of MySQL (ER_NO_SUCH_TABLE).
+const (
+	undefinedTable = "42P01"
+	noSuchTable    = 1146
+)
+
+// LacksTables reports whether an error says that the database has no tables of this module.
+func LacksTables(err error) bool {
+	if err == nil {
+		return false
+	}
+	if failure, ok := errors.AsType[*pgconn.PgError](err); ok {
+		return failure.Code == undefinedTable
+	}
+	if failure, ok := errors.AsType[*mysql.MySQLError](err); ok {
+		return failure.Number == noSuchTable
+	}
+	return strings.Contains(err.Error(), "no such table")
+}
+
 // HasPassword reports whether a text may be the URL of a database with a password.
 func HasPassword(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
@@ -76,9 +108,9 @@ func (db *Database) connect(text string) (dialect sqlstore.Dialect, err error) {
 		dialect = sqlstore.MySQL
 		err = db.openMySQL(text)
 	case isURL || HasPassword(text):
-		err = errURL
+		err = ErrURL
 	default:
-		db.Name = text
+		db.Name, db.file = text, text
 		db.pool, err = sqlstore.OpenSQLite("sqlite", text)
 		return sqlstore.SQLite, err
 	}
@@ -102,7 +134,7 @@ const (
 func (db *Database) openPostgres(text string) error {
 	c, err := pgx.ParseConfig(text)
 	if err != nil {
-		return errURL
+		return ErrURL
 	}
 	if c.ConnectTimeout == 0 {
 		c.ConnectTimeout = connectTimeout
@@ -118,7 +150,7 @@ func (db *Database) openPostgres(text string) error {
 func (db *Database) openMySQL(text string) error {
 	c, err := parseMySQL(text)
 	if err != nil {
-		return errURL
+		return ErrURL
 	}
 	if c.Timeout == 0 {
 		c.Timeout = connectTimeout
@@ -128,7 +160,7 @@ func (db *Database) openMySQL(text string) error {
 	}
 	connector, err := mysql.NewConnector(c)
 	if err != nil {
-		return errURL
+		return ErrURL
 	}
 	db.Name = "mysql://" + c.Addr + "/" + c.DBName
 	db.pool = sql.OpenDB(connector)

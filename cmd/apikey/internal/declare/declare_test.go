@@ -70,7 +70,7 @@ func (h *host) apply(text string, flags ...string) string {
 func (h *host) refuse(text string) string {
 	h.t.Helper()
 	status, out, errs := h.run(text, "apply", "-f", "-")
-	assert.Equal(h.t, cli.ExitRefused, status)
+	assert.Equal(h.t, cli.ExitUsage, status)
 	assert.Empty(h.t, out)
 	return errs
 }

@@ -1,0 +1,49 @@
+package keys
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/console"
+)
+
+const (
+	completeTimeout = time.Second
+	maxCompletions  = 50
+)
+
+// completeIDs completes the ID of a key from a database. It stays silent if there is no database or if it does not
+// answer soon. It does not ask a server, whose limits a user would use up by pressing a key.
+func completeIDs(a *cli.App) cobra.CompletionFunc {
+	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
+		if server, err := a.Server(); err != nil || server != nil || len(args) > 0 {
+			return nil, cobra.ShellCompDirectiveNoFileComp
+		}
+		return idsFrom(cmd.Context(), a, begin), cobra.ShellCompDirectiveNoFileComp
+	}
+}
+
+func idsFrom(ctx context.Context, a *cli.App, begin string) (ids []cobra.Completion) {
+	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
+	defer cancel()
+	s, closeSession, err := open(a)
+	if err != nil {
+		return nil
+	}
+	defer closeSession()
+	page, err := s.List(ctx, apikey.ListOptions{Search: begin, Limit: maxPage})
+	if err != nil {
+		return nil
+	}
+	for _, key := range page.Keys {
+		if strings.HasPrefix(key.ID, begin) && len(ids) < maxCompletions {
+			ids = append(ids, cobra.CompletionWithDesc(key.ID, strings.ReplaceAll(console.Clean(key.Name), "\t", " ")))
+		}
+	}
+	return ids
+}

@@ -1,0 +1,57 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+)
+
+// cleanupTimeout limits the work after a secret could not be handed out.
+const cleanupTimeout = 20 * time.Second
+
+// A handover makes a key and writes its secret out. No key lives whose secret was lost on the way.
+type handover struct {
+	// make makes the key. A repeated call returns the same key without its secret.
+	make func(context.Context) (apikey.Secret, apikey.Key, error)
+	// write writes the secret out.
+	write func(apikey.Secret, apikey.Key) error
+	// undo ends the key again.
+	undo func(context.Context, apikey.Key) error
+}
+
+var errAnswerLost = errors.New("the answer with the new secret was lost")
+
+// run makes the key and writes its secret. If the secret was lost, or the command was interrupted before it was
+// written, the error is a cli.Undelivered and the key is revoked. The error wraps apikey.ErrUncertain if that
+// failed.
+func (h handover) run(ctx context.Context) (apikey.Key, error) {
+	secret, key, err := h.make(ctx)
+	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if errors.Is(err, apikey.ErrUncertain) {
+		secret, key, err = h.make(cleanup) // finds the key, or makes it
+	}
+	if err != nil {
+		return apikey.Key{}, err
+	}
+	switch {
+	case ctx.Err() != nil:
+		err = ctx.Err()
+	case secret.Reveal() == "":
+		err = errAnswerLost
+	default:
+		err = h.write(secret, key)
+	}
+	if err == nil {
+		return key, nil
+	}
+	if failed := h.undo(cleanup, key); failed != nil {
+		return apikey.Key{}, fmt.Errorf("%w: the secret of key %s could not be written (%w), and revoking the key failed: %w; revoke it",
+			apikey.ErrUncertain, key.ID, err, failed)
+	}
+	return apikey.Key{}, cli.Undelivered(fmt.Errorf("the new secret could not be written, so key %s was revoked: %w", key.ID, err))
+}

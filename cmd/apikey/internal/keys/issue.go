@@ -1,0 +1,80 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/console"
+)
+
+func issueCommand(a *cli.App) *cobra.Command {
+	f, out := &fields{}, &secretOut{app: a}
+	cmd := &cobra.Command{
+		Use:   "issue NAME",
+		Short: "Make a key and print its secret",
+		Long: `Make a key and print its secret, alone, to standard output. The secret cannot be read again. If it cannot be
+written, the key is revoked and the exit status is 8.`,
+		Example:           `  apikey issue "Backup job" --owner ops --scope read --expires 90d --secret-file backup.key`,
+		Args:              cobra.ExactArgs(1),
+		ValidArgsFunction: cobra.NoFileCompletions,
+	}
+	f.register(cmd.Flags())
+	out.register(cmd.Flags())
+	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) error {
+		if err := refuseEmpty(cmd); err != nil {
+			return err
+		}
+		k, err := f.newKey(args[0], time.Now())
+		if err != nil {
+			return err
+		}
+		return issue(ctx, s, k, out)
+	})
+	return cmd
+}
+
+// newKey returns the key that the flags describe.
+func (f *fields) newKey(name string, now time.Time) (k apikey.NewKey, err error) {
+	k = apikey.NewKey{Name: name, Owner: f.owner, Scopes: f.scopes, Metadata: map[string]string{}}
+	if k.Networks, err = f.parsedNetworks(); err != nil {
+		return k, err
+	}
+	if k.Limits, err = f.parsedLimits(); err != nil {
+		return k, err
+	}
+	if f.expires != "" {
+		if k.ExpiresAt, err = f.expiresAt(now); err != nil {
+			return k, err
+		}
+	}
+	return k, f.setMetadata(k.Metadata)
+}
+
+func issue(ctx context.Context, s Session, k apikey.NewKey, out *secretOut) error {
+	if err := out.open(); err != nil {
+		return err
+	}
+	request := newRequestID()
+	key, err := handover{
+		make:  func(ctx context.Context) (apikey.Secret, apikey.Key, error) { return s.Issue(ctx, k, request) },
+		write: out.write,
+		undo: func(ctx context.Context, key apikey.Key) error {
+			_, err := s.Revoke(ctx, key.ID)
+			return err
+		},
+	}.run(ctx)
+	if err != nil {
+		return errors.Join(err, out.discard())
+	}
+	fmt.Fprintf(out.app.Err, "Issued key %s, %s. Its secret cannot be read again.\n", key.ID, quoted(key.Name))
+	return out.finish(key)
+}
+
+// quoted returns the name of a key for a message on a terminal.
+func quoted(name string) string { return `"` + console.Clean(name) + `"` }

@@ -1,0 +1,117 @@
+package keys
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+	"github.com/latchkey-dev/apikey/manage"
+)
+
+// provisionalGrace is the grace with which a key is rotated whose user wants no grace. It lets the old key
+// live until the new secret is written.
+const provisionalGrace = time.Hour
+
+func rotateCommand(a *cli.App) *cobra.Command {
+	key, out := &keyArgument{app: a}, &secretOut{app: a}
+	var grace string
+	cmd := &cobra.Command{
+		Use:   "rotate ID",
+		Short: "Make a successor of a key and print its secret",
+		Long: `Make a successor of a key and print its secret, alone, to standard output. The successor has the settings and
+the lifetime of the old key, which continues to work for the time of --grace.
+
+If the secret cannot be written, the successor is revoked, the old key stays as it was, and the exit status is 8.`,
+		Example: `  apikey rotate 4xUCRsGzqvTOJPfN --grace 1w --secret-file backup.key`,
+	}
+	key.register(cmd)
+	out.register(cmd.Flags())
+	cmd.Flags().StringVar(&grace, "grace", "1d", "how long the old key continues to work; 0 revokes it once the new secret is written")
+	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) error {
+		if err := refuseEmpty(cmd); err != nil {
+			return err
+		}
+		lasting, err := parseDuration(grace)
+		if err != nil {
+			return cli.Usage(fmt.Errorf("--grace: %w", err))
+		}
+		id, err := key.id(ctx, s, args)
+		if err != nil {
+			return err
+		}
+		return rotate(ctx, s, id, lasting, out)
+	})
+	return cmd
+}
+
+func rotate(ctx context.Context, s Session, id string, grace time.Duration, out *secretOut) error {
+	old, err := s.Get(ctx, id)
+	if err != nil {
+		return err
+	}
+	if err := out.open(); err != nil {
+		return err
+	}
+	r := rotation{s: s, old: old, grace: grace}
+	if grace == 0 {
+		r.grace = provisionalGrace
+	}
+	request := newRequestID()
+	successor, err := handover{
+		make: func(ctx context.Context) (apikey.Secret, apikey.Key, error) {
+			return s.Rotate(ctx, id, r.grace, request)
+		},
+		write: out.write,
+		undo:  r.undo,
+	}.run(ctx)
+	if err != nil {
+		return errors.Join(err, out.discard())
+	}
+	fmt.Fprintf(out.app.Err, "Key %s, %s, replaces key %s. Its secret cannot be read again.\n", successor.ID, quoted(successor.Name), id)
+	if grace == 0 {
+		err = r.endOld(ctx)
+	}
+	return errors.Join(err, out.finish(successor))
+}
+
+// A rotation is one rotation of a key.
+type rotation struct {
+	s     Session
+	old   apikey.Key // as it was before
+	grace time.Duration
+}
+
+// undo revokes the successor, so that the old key can be rotated again, and restores the expiry of the old key.
+// It does not restore an expiry that another change has set since.
+func (r rotation) undo(ctx context.Context, successor apikey.Key) error {
+	if _, err := r.s.Revoke(ctx, successor.ID); err != nil {
+		return err
+	}
+	now, err := r.s.Get(ctx, r.old.ID)
+	if err != nil {
+		return fmt.Errorf("old key: %w", err)
+	}
+	if now.ExpiresAt.Equal(r.old.ExpiresAt) || !now.ExpiresAt.Equal(successor.CreatedAt.Add(r.grace)) {
+		return nil
+	}
+	_, err = r.s.Update(ctx, r.old.ID, manage.Version(now), apikey.Patch{ExpiresAt: &r.old.ExpiresAt})
+	if err != nil && !errors.Is(err, manage.ErrChanged) {
+		return fmt.Errorf("old key, which expires at %s: %w", timeText(now.ExpiresAt), err)
+	}
+	return nil
+}
+
+// endOld revokes the old key after the new secret was written, also if the command was interrupted since.
+func (r rotation) endOld(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
+	defer cancel()
+	if _, err := r.s.Revoke(ctx, r.old.ID); err != nil {
+		return fmt.Errorf("the new key was made, but the old key %s could not be revoked: %w", r.old.ID, err)
+	}
+	return nil
+}

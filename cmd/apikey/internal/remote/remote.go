@@ -1,0 +1,96 @@
+// Package remote manages keys through the JSON API of package manageapi.
+package remote
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// A Session manages keys through a server, with the methods and errors of a manage.Session. What it may do
+// depends on its key. It is safe for concurrent use.
+type Session struct {
+	base   *url.URL // ends with a slash
+	key    apikey.Secret
+	client *http.Client
+
+	mu       sync.Mutex
+	versions map[string]version // of the keys that Get has read, by ID
+}
+
+// A version is the version of a key as this program and as the server compute it. They differ if the server
+// is newer and its keys have more fields.
+type version struct{ own, server string }
+
+// Timeouts, which include reading the response. A server revokes all keys of an owner within one request.
+const (
+	dialTimeout      = 10 * time.Second
+	timeout          = 30 * time.Second
+	revokeAllTimeout = 10 * time.Minute
+)
+
+// New returns a Session for the API at a URL, such as https://example.com/manage. It refuses http, unless the
+// host is this machine or allowHTTP is set, because the network could read the key.
+func New(address string, key apikey.Secret, allowHTTP bool) (*Session, error) {
+	base, err := url.Parse(address)
+	switch {
+	case err != nil: // not shown, because the URL may contain a password
+		return nil, errors.New("malformed; want a URL such as https://example.com/manage")
+	case base.User != nil:
+		return nil, errors.New("contains a password; want the key in a file")
+	case base.Host == "" || base.RawQuery != "" || base.Fragment != "" || base.Scheme != "https" && base.Scheme != "http":
+		return nil, errors.New("want a URL such as https://example.com/manage")
+	case base.Scheme == "http" && !allowHTTP && !isLoopback(base.Hostname()):
+		return nil, errors.New("http sends keys without encryption; use https, or set --allow-http")
+	}
+	if strings.ContainsFunc(key.Reveal(), func(r rune) bool { return r <= ' ' || r > '~' }) {
+		return nil, errors.New("the key contains a character that no key has")
+	}
+	base = base.JoinPath("/")
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	transport.MaxResponseHeaderBytes = 64 << 10
+	return &Session{
+		base: base, key: key, versions: map[string]version{},
+		client: &http.Client{
+			Transport: transport,
+			// The next server must not get the key.
+			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
+		},
+	}, nil
+}
+
+// Name names the server in messages.
+func (s *Session) Name() string { return s.base.String() }
+
+func isLoopback(host string) bool {
+	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
+		return true
+	}
+	ip := net.ParseIP(host)
+	return ip != nil && ip.IsLoopback()
+}
+
+// remember notes the version of a key that was read.
+func (s *Session) remember(id string, v version) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.versions[id] = v
+}
+
+// tagOf returns the value of If-Match for a version that the caller has computed.
+func (s *Session) tagOf(id, own string) string {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if read := s.versions[id]; read.own == own {
+		own = read.server
+	}
+	return fmt.Sprintf("%q", own)
+}
