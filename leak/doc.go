@@ -1,7 +1,10 @@
-// Package leak receives reports of leaked keys and revokes them.
+// Package leak receives reports of leaked keys and revokes them. It also writes rules with which secret
+// scanners find keys.
 //
 //   - [GitHub] is the endpoint of GitHub's secret scanning partner program.
 //   - [Webhook] is an endpoint for every other scanner, with signatures of Standard Webhooks.
+//   - [Verify] tells a scanner whether a key that it found is live.
+//   - [Rules] writes rules for gitleaks, betterleaks and trufflehog.
 //
 // The endpoints revoke through a [manage.Desk], so the audit trail names the reporter of each key. They
 // never pass the leaked token on: no log, error, response or [Report] contains it.

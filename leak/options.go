@@ -11,12 +11,13 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// Options configures [GitHub] and [Webhook]. The zero value is ready for use.
+// Options configures [GitHub], [Webhook] and [Verify]. The zero value is ready for use.
 type Options struct {
 	// OnLeak receives each report of a key of this service, after the key was revoked; nil ignores
 	// reports. Use it to tell the owner of the key. It must be fast: put the Report into a queue instead
 	// of sending mail. If it returns an error, the sender of the report gets 503 and repeats all its
-	// reports. OnLeak therefore receives a report at least once, and possibly again.
+	// reports. OnLeak therefore receives a report at least once, and possibly again. Verify does
+	// not call OnLeak.
 	//
 	// OnLeak is called for one Report of a request at a time, and concurrently for several requests. Its
 	// context ends with the Timeout, and not when the sender disconnects.

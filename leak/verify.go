@@ -1,0 +1,126 @@
+package leak
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"net/http"
+	"time"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/manage"
+)
+
+const (
+	maxVerifyBody = 8 << 10 // bytes
+	maxVerifiers  = 32      // requests at a time
+)
+
+// Verify returns an endpoint that tells a scanner whether a key that it found is live. It reads the request
+// of a custom detector of trufflehog, {"detector": {"name": ["match", "group"]}}, with one detector and one
+// name, and takes the last text as the key. The body has at most 8 KiB.
+//
+//	200  the key may be used now, perhaps from certain networks only
+//	401  it may not be used: unknown, revoked, suspended or expired
+//	400  the body is not such a request
+//	503  the store did not answer, or more than 32 requests arrive at a time
+//
+// The endpoint needs no key of its own, because the same answer can be had by using the key. A text that is
+// not in the [apikey.Format] costs no lookup; limit the rate of other requests in front of the endpoint. It
+// neither revokes a key nor records a use. Of the options it uses Timeout and Logger.
+//
+// The handler is safe for concurrent use. The error wraps [apikey.ErrInvalid] if d is nil or an option is
+// out of its limits.
+func Verify(d *manage.Desk, o Options) (http.Handler, error) {
+	o, err := o.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	session, err := newSession(d, manage.Access{Actor: "verifier", ReadOnly: true})
+	if err != nil {
+		return nil, err
+	}
+	return &verifier{session, o, make(chan struct{}, maxVerifiers)}, nil
+}
+
+type verifier struct {
+	session *manage.Session
+	options Options
+	slots   chan struct{}
+}
+
+func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	if r.Method != http.MethodPost {
+		w.Header().Set("Allow", http.MethodPost)
+		answer(w, http.StatusMethodNotAllowed, "Keys are sent with POST.")
+		return
+	}
+	select {
+	case v.slots <- struct{}{}:
+		defer func() { <-v.slots }()
+	default:
+		tryAgain(w)
+		return
+	}
+	secret, ok := v.read(w, r)
+	if !ok {
+		answer(w, http.StatusBadRequest, "Send one detector with one name and its texts.")
+		return
+	}
+	ctx, cancel := context.WithTimeout(r.Context(), v.options.Timeout)
+	defer cancel()
+	switch live, err := v.isLive(ctx, secret); {
+	case err != nil:
+		if !errors.Is(r.Context().Err(), context.Canceled) { // otherwise the client has gone
+			v.options.Logger.ErrorContext(ctx, "leak: key store failed", "error", err)
+		}
+		tryAgain(w)
+	case !live:
+		w.Header().Set("WWW-Authenticate", "ApiKey")
+		answer(w, http.StatusUnauthorized, "The key is not live.")
+	default:
+		w.Header().Set("Content-Type", "application/json")
+		w.Header().Set("Cache-Control", "no-store")
+		io.WriteString(w, `{"live":true}`)
+	}
+}
+
+// read returns the key of a request.
+func (v *verifier) read(w http.ResponseWriter, r *http.Request) (apikey.Secret, bool) {
+	control := http.NewResponseController(w)
+	control.SetReadDeadline(time.Now().Add(bodyTimeout))
+	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxVerifyBody))
+	if err != nil {
+		return apikey.Secret{}, false
+	}
+	control.SetReadDeadline(time.Time{})
+	return parseVerification(body)
+}
+
+// parseVerification returns the key in the request of a detector.
+func parseVerification(body []byte) (apikey.Secret, bool) {
+	var detectors map[string]map[string][]string
+	if json.Unmarshal(body, &detectors) != nil || len(detectors) != 1 {
+		return apikey.Secret{}, false
+	}
+	for _, names := range detectors {
+		for _, texts := range names {
+			if len(names) == 1 && len(texts) > 0 && texts[len(texts)-1] != "" {
+				return apikey.NewSecret(texts[len(texts)-1]), true
+			}
+		}
+	}
+	return apikey.Secret{}, false
+}
+
+// isLive reports whether a key may be used now.
+func (v *verifier) isLive(ctx context.Context, secret apikey.Secret) (bool, error) {
+	key, err := v.session.Identify(ctx, secret)
+	if isUnknown(err) {
+		return false, nil
+	} else if err != nil {
+		return false, err
+	}
+	return key.Check(time.Now()) == nil, nil
+}
