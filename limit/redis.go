@@ -24,7 +24,7 @@ const redisTimeout = time.Second
 
 type redisBackend struct{ eval Eval }
 
-// Redis returns a Backend that counts in Redis 7, for all processes that use the same server or
+// Redis returns a Backend that counts in Redis 7 or Valkey 8, for all processes that use the same server or
 // cluster. eval calls your client; with github.com/redis/go-redis/v9 it is
 //
 //	limit.Redis(func(ctx context.Context, script string, keys, args []string) (any, error) {

@@ -142,44 +142,48 @@ func atClock(s *server, prefix string, now func() time.Time) limit.Eval {
 // The script runs in Redis, with a clock that the test sets.
 func TestRedisFollowsTheModel(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	n := 0
-	rapid.Check(t, func(rt *rapid.T) {
-		n++
-		prefix, clock := fmt.Sprint(n), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
-		b := limit.Redis(atClock(s, prefix, func() time.Time { return clock }))
-		check(rt, b, func() time.Time { return clock }, func(d time.Duration) { clock = clock.Add(d) })
+	onEachServer(t, func(t *testing.T, program string) {
+		s := newServer(t, program)
+		n := 0
+		rapid.Check(t, func(rt *rapid.T) {
+			n++
+			prefix, clock := fmt.Sprint(n), time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
+			b := limit.Redis(atClock(s, prefix, func() time.Time { return clock }))
+			check(rt, b, func() time.Time { return clock }, func(d time.Duration) { clock = clock.Add(d) })
+		})
 	})
 }
 
 // The clock of a server may be set forward or back.
 func TestClockSteps(t *testing.T) {
 	t.Parallel()
-	s := newServer(t)
-	clock := time.Date(2026, 12, 31, 23, 59, 0, 0, time.UTC)
-	b := limit.Redis(atClock(s, "", func() time.Time { return clock }))
-	l := newLimiter(t, b)
-	rolling, quota := keyWith(t, "rolling", "rate=60/1m+5"), keyWith(t, "quota", "quota=3/month")
-	require.Equal(t, 5, left(t, l, rolling, 9))
-	require.Equal(t, 3, left(t, l, quota, 9))
+	onEachServer(t, func(t *testing.T, program string) {
+		s := newServer(t, program)
+		clock := time.Date(2026, 12, 31, 23, 59, 0, 0, time.UTC)
+		b := limit.Redis(atClock(s, "", func() time.Time { return clock }))
+		l := newLimiter(t, b)
+		rolling, quota := keyWith(t, "rolling", "rate=60/1m+5"), keyWith(t, "quota", "quota=3/month")
+		require.Equal(t, 5, left(t, l, rolling, 9))
+		require.Equal(t, 3, left(t, l, quota, 9))
 
-	clock = clock.Add(-time.Hour)
-	require.Equal(t, 0, left(t, l, rolling, 9), "set back: nothing is refilled")
-	require.Equal(t, 0, left(t, l, quota, 9), "set back: nothing is refilled")
-	clock = clock.Add(1001 * time.Millisecond)
-	require.Equal(t, 1, left(t, l, rolling, 9), "a second later")
+		clock = clock.Add(-time.Hour)
+		require.Equal(t, 0, left(t, l, rolling, 9), "set back: nothing is refilled")
+		require.Equal(t, 0, left(t, l, quota, 9), "set back: nothing is refilled")
+		clock = clock.Add(1001 * time.Millisecond)
+		require.Equal(t, 1, left(t, l, rolling, 9), "a second later")
 
-	clock = clock.Add(time.Hour + 2*time.Minute) // the next month
-	require.Equal(t, 3, left(t, l, quota, 9))
-	clock = clock.Add(-2 * time.Minute)
-	require.Equal(t, 0, left(t, l, quota, 9), "set back over the beginning of a month: no second quota")
+		clock = clock.Add(time.Hour + 2*time.Minute) // the next month
+		require.Equal(t, 3, left(t, l, quota, 9))
+		clock = clock.Add(-2 * time.Minute)
+		require.Equal(t, 0, left(t, l, quota, 9), "set back over the beginning of a month: no second quota")
 
-	clock = clock.AddDate(4, 0, 0)
-	require.Equal(t, 3, left(t, l, quota, 9))
-	require.Equal(t, 5, left(t, l, rolling, 9))
-	clock = clock.AddDate(-4, 0, 0)
-	require.Equal(t, 3, left(t, l, quota, 9), "a clock that was years ahead does not block for years")
-	require.Equal(t, 0, left(t, l, rolling, 9))
-	clock = clock.Add(5001 * time.Millisecond)
-	require.Equal(t, 5, left(t, l, rolling, 9), "the refill goes on from the new time")
+		clock = clock.AddDate(4, 0, 0)
+		require.Equal(t, 3, left(t, l, quota, 9))
+		require.Equal(t, 5, left(t, l, rolling, 9))
+		clock = clock.AddDate(-4, 0, 0)
+		require.Equal(t, 3, left(t, l, quota, 9), "a clock that was years ahead does not block for years")
+		require.Equal(t, 0, left(t, l, rolling, 9))
+		clock = clock.Add(5001 * time.Millisecond)
+		require.Equal(t, 5, left(t, l, rolling, 9), "the refill goes on from the new time")
+	})
 }

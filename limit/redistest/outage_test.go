@@ -43,13 +43,15 @@ func left(t *testing.T, l *limit.Limiter, key *apikey.Key, n int) (permitted int
 
 func forEachClient(t *testing.T, test func(t *testing.T, s *server, l *limit.Limiter), args ...string) {
 	t.Parallel()
-	for _, c := range clients {
-		t.Run(c.name, func(t *testing.T) {
-			t.Parallel()
-			s := newServer(t, args...)
-			test(t, s, newLimiter(t, c.connect(t, s.addr)))
-		})
-	}
+	onEachServer(t, func(t *testing.T, program string) {
+		for _, c := range clients {
+			t.Run(c.name, func(t *testing.T) {
+				t.Parallel()
+				s := newServer(t, program, args...)
+				test(t, s, newLimiter(t, c.connect(t, s.addr)))
+			})
+		}
+	})
 }
 
 func TestRestartKeepsBalances(t *testing.T) {
@@ -96,20 +98,22 @@ func TestSlowServerDelays(t *testing.T) {
 
 func TestFailoverKeepsReplicatedBalances(t *testing.T) {
 	t.Parallel()
-	primary, replica := newServer(t), newServer(t)
-	host, port := "127.0.0.1", primary.addr[len("127.0.0.1:"):]
-	require.NoError(t, replica.admin.ReplicaOf(t.Context(), host, port).Err())
-	for _, c := range clients {
-		l := newLimiter(t, c.connect(t, primary.addr))
-		require.Equal(t, 3, left(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 3))
-	}
-	require.Eventually(t, func() bool { return replica.admin.DBSize(t.Context()).Val() == int64(2*len(clients)) }, 30*time.Second, 20*time.Millisecond, "replicated")
-	primary.stop(syscall.SIGKILL)
-	require.NoError(t, replica.admin.ReplicaOf(t.Context(), "NO", "ONE").Err())
-	for _, c := range clients {
-		l := newLimiter(t, c.connect(t, replica.addr))
-		assert.Equal(t, 2, left(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 9), c.name)
-	}
+	onEachServer(t, func(t *testing.T, program string) {
+		primary, replica := newServer(t, program), newServer(t, program)
+		host, port := "127.0.0.1", primary.addr[len("127.0.0.1:"):]
+		require.NoError(t, replica.admin.ReplicaOf(t.Context(), host, port).Err())
+		for _, c := range clients {
+			l := newLimiter(t, c.connect(t, primary.addr))
+			require.Equal(t, 3, left(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 3))
+		}
+		require.Eventually(t, func() bool { return replica.admin.DBSize(t.Context()).Val() == int64(2*len(clients)) }, 30*time.Second, 20*time.Millisecond, "replicated")
+		primary.stop(syscall.SIGKILL)
+		require.NoError(t, replica.admin.ReplicaOf(t.Context(), "NO", "ONE").Err())
+		for _, c := range clients {
+			l := newLimiter(t, c.connect(t, replica.addr))
+			assert.Equal(t, 2, left(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 9), c.name)
+		}
+	})
 }
 
 // The limits of a subject are in one slot of a cluster.

@@ -14,7 +14,20 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// A server is a Redis server of one test, which can stop and start it.
+// programs are the servers that limit.Redis works with.
+var programs = []string{"redis-server", "valkey-server"}
+
+// onEachServer runs a test with each program.
+func onEachServer(t *testing.T, test func(t *testing.T, program string)) {
+	for _, program := range programs {
+		t.Run(program, func(t *testing.T) {
+			t.Parallel()
+			test(t, program)
+		})
+	}
+}
+
+// A server is a Redis or Valkey server of one test, which can stop and start it.
 type server struct {
 	t       *testing.T
 	addr    string
@@ -23,15 +36,15 @@ type server struct {
 	admin   *redis.Client
 }
 
-// newServer starts a server with extra arguments. It skips the test if redis-server is not installed.
-func newServer(t *testing.T, args ...string) *server {
+// newServer starts a program with extra arguments. It skips the test if the program is not installed.
+func newServer(t *testing.T, program string, args ...string) *server {
 	t.Helper()
-	program, err := exec.LookPath("redis-server")
+	path, err := exec.LookPath(program)
 	if err != nil {
 		if os.Getenv("APIKEY_TEST_ALL") != "" {
-			t.Fatal("redis-server is not installed")
+			t.Fatalf("%s is not installed", program)
 		}
-		t.Skip("skipped: redis-server is not installed")
+		t.Skipf("skipped: %s is not installed", program)
 	}
 	l, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -39,7 +52,7 @@ func newServer(t *testing.T, args ...string) *server {
 	l.Close()
 	dir := t.TempDir()
 	s := &server{t: t, addr: fmt.Sprintf("127.0.0.1:%d", port), command: append([]string{
-		program, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
+		path, "--port", fmt.Sprint(port), "--bind", "127.0.0.1", "--dir", dir, "--save", "", "--appendonly", "yes", "--appendfsync", "always",
 		"--logfile", filepath.Join(dir, "log"), "--enable-debug-command", "yes", "--cluster-port", fmt.Sprint(port + 1),
 	}, args...)}
 	s.admin = redis.NewClient(&redis.Options{Addr: s.addr, MaxRetries: -1})
@@ -54,7 +67,7 @@ func (s *server) start() {
 	cmd.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	require.NoError(s.t, cmd.Start())
 	s.process = cmd.Process
-	require.Eventually(s.t, func() bool { return s.admin.Ping(s.t.Context()).Err() == nil }, 30*time.Second, 20*time.Millisecond, "redis-server answers")
+	require.Eventually(s.t, func() bool { return s.admin.Ping(s.t.Context()).Err() == nil }, 30*time.Second, 20*time.Millisecond, "the server answers")
 }
 
 func (s *server) signal(sig os.Signal) { require.NoError(s.t, s.process.Signal(sig)) }
