@@ -60,10 +60,10 @@ func (f *fields) parsedNetworks() (networks []netip.Prefix, err error) {
 
 func (f *fields) parsedLimits() ([]apikey.Limit, error) {
 	limits, err := apikey.ParseLimits(strings.Join(f.limits, " "))
-	if err != nil {
-		return nil, cli.Usage(fmt.Errorf("--limit: %w", err))
+	if invalid, ok := errors.AsType[*apikey.InvalidError](err); ok {
+		return nil, cli.Usage(fmt.Errorf("--limit: %s", invalid.Problem))
 	}
-	return limits, nil
+	return limits, err
 }
 
 // setMetadata sets the values of --metadata in a map.
