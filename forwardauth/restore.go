@@ -1,0 +1,192 @@
+package forwardauth
+
+import (
+	"fmt"
+	"maps"
+	"net/http"
+	"net/netip"
+	"net/url"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// Restore returns a handler that turns the subrequest of a trusted proxy into the request that the
+// client sent, and passes that on to next. Put it around everything that decides: the Middleware,
+// [apikey.Require], a mux.
+//
+// The restored request has the method, the URL and the header of the original one, and in the
+// convention ForwardedURI also its Host. It has no body. RemoteAddr is the address of the client with
+// port 0, by the rules of [apikey.TrustProxies], so that a key with Networks needs no
+// Options.ClientAddr. If X-Forwarded-For leads to no other address than those of Trusted, RemoteAddr is
+// "", and a key with Networks is refused. The fields that name the original method and URI are removed.
+// X-Forwarded-For, -Proto and -Host remain.
+//
+// Restore refuses, with a fixed text:
+//
+//   - with 403, a peer that is not among Trusted;
+//   - with 400, a URI that servers may read in different ways, such as one with "..", "//", ";" or an
+//     escaped slash in the path;
+//   - with 400, a method other than A-Z and "-", and a field that is there twice;
+//   - with 400, a method or a URI that differs from another one in X-Original-URI, X-Forwarded-Uri,
+//     X-Original-Url, X-Rewrite-Url, X-Original-Method or X-Forwarded-Method;
+//   - with 503, a subrequest in which a field of the convention, or X-Forwarded-For, is missing, because
+//     the proxy would then pass on the client's own value.
+//
+// The Options are checked; the error wraps an [apikey.InvalidError].
+func Restore(next http.Handler, o Options) (http.Handler, error) {
+	if next == nil {
+		return nil, invalid("next", "nil; want a handler")
+	}
+	if err := o.validate(); err != nil {
+		return nil, err
+	}
+	o.Trusted = slices.Clone(o.Trusted)
+	r := &restorer{
+		Options: o,
+		client:  apikey.TrustProxies(o.Trusted...),
+		next:    next,
+		warnings: warnings{
+			logger: o.Logger,
+		},
+	}
+	if o.Convention == OriginalURI {
+		return onlyAuthStatuses(r), nil
+	}
+	return r, nil
+}
+
+// The fields that name the URI and the method of an original request. Go's canonical form is written.
+var (
+	uriFields    = []string{"X-Original-Uri", "X-Forwarded-Uri", "X-Original-Url", "X-Rewrite-Url"}
+	methodFields = []string{"X-Original-Method", "X-Forwarded-Method"}
+)
+
+type restorer struct {
+	Options
+	client   func(*http.Request) (netip.Addr, bool)
+	next     http.Handler
+	warnings warnings
+}
+
+func (s *restorer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	original, err := s.restore(r)
+	if err != nil {
+		s.warnings.add(r, err)
+		refuse(w, err)
+		return
+	}
+	s.next.ServeHTTP(w, original)
+}
+
+// restore returns the original request. The error is one of this package.
+func (s *restorer) restore(r *http.Request) (*http.Request, error) {
+	if !s.trusts(r.RemoteAddr) {
+		return nil, errPeer
+	}
+	t, err := s.target(r)
+	if err != nil {
+		return nil, err
+	}
+	u, ok := parseURI(t.uri)
+	if !ok || !isMethod(t.method) || contradicts(r.Header, t) {
+		return nil, errAmbiguous
+	}
+	original := r.WithContext(r.Context())
+	original.Method, original.URL, original.RequestURI, original.Host = t.method, u, t.uri, t.host
+	original.Body, original.ContentLength, original.Pattern = http.NoBody, 0, ""
+	if original.RemoteAddr, err = s.clientAddr(r); err != nil {
+		return nil, err
+	}
+	original.Header = maps.Clone(r.Header)
+	for _, field := range slices.Concat(uriFields, methodFields) {
+		delete(original.Header, field)
+	}
+	return original, nil
+}
+
+// trusts reports whether the address of a connection is one of a proxy.
+func (s *restorer) trusts(remoteAddr string) bool {
+	peer, err := netip.ParseAddrPort(remoteAddr)
+	return err == nil && s.isProxy(peer.Addr().Unmap().WithZone(""))
+}
+
+func (s *restorer) isProxy(addr netip.Addr) bool {
+	return slices.ContainsFunc(s.Trusted, func(p netip.Prefix) bool { return p.Contains(addr) })
+}
+
+// A target is the method, the URI and the host of the original request.
+type target struct{ method, uri, host string }
+
+// target reads the original request by the convention.
+func (s *restorer) target(r *http.Request) (t target, err error) {
+	read := func(field string) (value string) {
+		if err == nil {
+			value, err = single(r.Header, field)
+		}
+		return value
+	}
+	switch t.host = r.Host; s.Convention {
+	case OriginalURI:
+		t.uri, t.method = read("X-Original-Uri"), read("X-Original-Method")
+	case ForwardedURI:
+		t.uri, t.method, t.host = read("X-Forwarded-Uri"), read("X-Forwarded-Method"), read("X-Forwarded-Host")
+	default:
+		var found bool
+		t.method = r.Method
+		if t.uri, found = strings.CutPrefix(r.RequestURI, s.PathPrefix); !found || t.uri == "" {
+			err = missing("PathPrefix")
+		}
+	}
+	return t, err
+}
+
+// single returns the value of a field that must be there once.
+func single(h http.Header, field string) (string, error) {
+	switch lines := h[field]; {
+	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
+		return "", missing(field)
+	case len(lines) > 1:
+		return "", errAmbiguous
+	default:
+		return lines[0], nil
+	}
+}
+
+// contradicts reports whether a field names another method or URI than the target.
+func contradicts(h http.Header, t target) bool {
+	differs := func(fields []string, want string) bool {
+		return slices.ContainsFunc(fields, func(field string) bool {
+			return slices.ContainsFunc(h[field], func(value string) bool { return relative(value) != want }) || len(h[field]) > 1
+		})
+	}
+	return differs(uriFields, t.uri) || differs(methodFields, t.method)
+}
+
+// relative returns the part of an http URL from the path on, and other texts as they are.
+func relative(uri string) string {
+	u, err := url.Parse(uri)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return uri
+	}
+	_, rest, _ := strings.Cut(uri, "://")
+	if slash := strings.IndexByte(rest, '/'); slash >= 0 {
+		return rest[slash:]
+	}
+	return uri
+}
+
+// clientAddr returns the address of the client in the form of RemoteAddr, or "" if it is unknown.
+func (s *restorer) clientAddr(r *http.Request) (string, error) {
+	if !slices.ContainsFunc(r.Header["X-Forwarded-For"], func(line string) bool { return line != "" }) {
+		return "", missing("X-Forwarded-For")
+	}
+	addr, ok := s.client(r)
+	if !ok || s.isProxy(addr) {
+		return "", nil
+	}
+	return netip.AddrPortFrom(addr, 0).String(), nil
+}
+
+func missing(field string) error { return fmt.Errorf("%w: %s is missing", errIncomplete, field) }

@@ -1,0 +1,83 @@
+package forwardauth
+
+import (
+	"net/url"
+	"strings"
+	"unicode/utf8"
+)
+
+// maxURI is the most bytes of an original URI. Servers accept less by default.
+const maxURI = 32 << 10
+
+// parseURI parses the path and the query of an original request (RFC 9112 section 3.2.1). It returns
+// false for a URI that the service behind the proxy may read in another way than the rules do, since a
+// client could otherwise get around a rule:
+//
+//   - a path with an empty, "." or ".." segment, also in an escaped form;
+//   - a path with an escaped slash, or with a backslash, ";", "?" or "#", escaped or not;
+//   - a path that contains another escape after unescaping;
+//   - control characters, spaces that are not escaped, and text that is not UTF-8.
+//
+// Parameters of the query are the business of the Middleware.
+func parseURI(uri string) (*url.URL, bool) {
+	if len(uri) > maxURI || !strings.HasPrefix(uri, "/") || !isPrintable(uri) {
+		return nil, false
+	}
+	path, _, _ := strings.Cut(uri, "?")
+	decoded, err := url.PathUnescape(path)
+	if err != nil || !isUnambiguous(decoded) || strings.Count(path, "/") != strings.Count(decoded, "/") {
+		return nil, false
+	}
+	u, err := url.ParseRequestURI(uri)
+	if err != nil || u.Scheme != "" || u.Host != "" || u.Path != decoded {
+		return nil, false
+	}
+	return u, true
+}
+
+// isPrintable reports whether a URI has no spaces, control characters or fragment.
+func isPrintable(uri string) bool {
+	for i := range len(uri) {
+		if c := uri[i]; c <= ' ' || c == 0x7F || c == '#' {
+			return false
+		}
+	}
+	return utf8.ValidString(uri)
+}
+
+// isUnambiguous reports whether every server reads a decoded path in the same way.
+func isUnambiguous(path string) bool {
+	if !utf8.ValidString(path) || strings.ContainsAny(path, `\;?#`) {
+		return false
+	}
+	for i := range len(path) {
+		c := path[i]
+		isEscape := c == '%' && i+2 < len(path) && isHex(path[i+1]) && isHex(path[i+2])
+		if c < ' ' || c == 0x7F || isEscape {
+			return false
+		}
+	}
+	segments := strings.Split(path[1:], "/")
+	for i, segment := range segments {
+		last := i == len(segments)-1
+		if segment == "" && !last || segment == "." || segment == ".." {
+			return false
+		}
+	}
+	return true
+}
+
+func isHex(c byte) bool {
+	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
+}
+
+// isMethod reports whether a method is written in the way of all registered ones. Methods are
+// case-sensitive (RFC 9110 section 9.1), but some servers accept "delete" for DELETE.
+func isMethod(method string) bool {
+	for i := range len(method) {
+		if c := method[i]; (c < 'A' || c > 'Z') && c != '-' {
+			return false
+		}
+	}
+	return 1 <= len(method) && len(method) <= 32
+}
