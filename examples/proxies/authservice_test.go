@@ -10,15 +10,17 @@ import (
 	"sync/atomic"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/forwardauth"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-var authRequest = kind{"nginx", "nginx-auth-request.conf", false, syscall.SIGQUIT, startNginx}
+var authRequest = kind{"nginx", "nginx-auth-request.conf", false, syscall.SIGQUIT, startNginx, true}
 
 // A failingStore fails while failing is true.
 type failingStore struct {
@@ -41,7 +43,7 @@ func TestNginxAuthRequest(t *testing.T) {
 	secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read", "library:write"}})
 	require.NoError(t, err)
 	good := secret.Reveal()
-	authService, err := newAuthService(store, func(r *http.Request, _ *apikey.Key) error {
+	authService, err := newAuthService(store, forwardauth.OriginalURI, func(r *http.Request, _ *apikey.Key) error {
 		if r.Method == "DELETE" || strings.HasPrefix(r.URL.Path, "/admin") {
 			return errors.New("not with a key")
 		}
@@ -65,14 +67,14 @@ func TestNginxAuthRequest(t *testing.T) {
 	t.Run("the service gets the identity and no key", func(t *testing.T) {
 		for name, line := range map[string]string{"header": "X-API-Key: " + good, "Bearer": "Authorization: Bearer " + good} {
 			t.Run(name, func(t *testing.T) {
-				res := p.send(t, "POST", "/library?limit=5", "hello", line, "X-Caller-Id: forged", "X_Caller_Id: forged", "X.Caller.Id: forged", "X-Key-Status: 400")
+				res := p.send(t, "POST", "/library?limit=5", "hello", line, "X-Apikey-Id: forged", "X_Apikey_Id: forged", "X.Apikey.Id: forged", "X-Apikey-Status: 400")
 				assert.Equal(t, http.StatusOK, res.status)
 				assert.Equal(t, "hello", res.body)
 				assert.Equal(t, []string{"private"}, res.header["Cache-Control"])
 				require.NotNil(t, got)
 				assert.Equal(t, "/library?limit=5", got.RequestURI)
-				assert.Equal(t, []string{key.ID}, got.Header["X-Caller-Id"])
-				assert.Equal(t, "library:read library:write", got.Header.Get("X-Caller-Scopes"))
+				assert.Equal(t, []string{key.ID}, got.Header["X-Apikey-Id"])
+				assert.Equal(t, "library:read library:write", got.Header.Get("X-Apikey-Scopes"))
 				for name, values := range got.Header {
 					assert.NotContains(t, values, "forged", name)
 					assert.NotContains(t, strings.Join(values, ""), good, name)
@@ -102,14 +104,19 @@ func TestNginxAuthRequest(t *testing.T) {
 	const forbidden, later = "The API key does not permit this request.", "Try again later."
 	refused("no key is 401", 401, "ApiKey, Bearer", "", needed, "GET", "/library")
 	refused("a wrong key is 401", 401, "ApiKey, Bearer", "", needed, "GET", "/library", "X-API-Key: wrong")
-	refused("two keys are 400", 400, "", "", one, "GET", "/library", "X-API-Key: "+good, "Authorization: Bearer wrong")
+	refused("two keys are 400", 400, "", "", one, "GET", "/library?api_key=wrong", "X-API-Key: "+good)
+	refused("an ambiguous path is 400", 400, "", "", one, "GET", "/library/%2e%2e/admin", "X-API-Key: "+good)
 	refused("a path that Authorize refuses is 403", 403, "", "", forbidden, "GET", "/admin?x=1", "X-API-Key: "+good)
 	refused("a method that Authorize refuses is 403", 403, "", "", forbidden, "DELETE", "/library", "X-API-Key: "+good)
+	limited, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Limited job", Limits: []apikey.Limit{{Name: "hourly", Requests: 1, Per: time.Hour}}})
+	require.NoError(t, err)
+	require.Equal(t, http.StatusOK, p.get(t, "/library", "X-API-Key: "+limited.Reveal()).status)
+	refused("a limit is 429", 429, "", "3600", "A limit of the API key is used up.", "GET", "/library", "X-API-Key: "+limited.Reveal())
 	store.failing.Store(true)
 	refused("a failing store is 503", 503, "", "1", later, "GET", "/library", "X-API-Key: "+good)
 	auth.Close()
 	refused("an unreachable auth service is 503", 503, "", "1", later, "GET", "/library", "X-API-Key: "+good)
-	assert.Equal(t, http.StatusNotFound, p.get(t, "/key", "X-API-Key: "+good).status, "clients cannot request the location of the subrequest")
+	assert.Equal(t, http.StatusNotFound, p.get(t, "/check", "X-API-Key: "+good).status, "clients cannot request the location of the subrequest")
 
 	p.stop()
 	assert.False(t, strings.Contains(p.written(t), good[len(good)-20:]), "a log shows the key")

@@ -28,14 +28,16 @@ type kind struct {
 	// quit ends the program after the requests that it serves, so that its logs are complete.
 	quit syscall.Signal
 	// start prepares dir and returns the command. It replaces the address to listen on in the
-	// configuration by a Unix socket.
-	start func(t *testing.T, dir, config, socket string) *exec.Cmd
+	// configuration by listen, which is a Unix socket or a TCP address.
+	start func(t *testing.T, dir, config, listen string) *exec.Cmd
+	// tcp chooses a TCP address, because a client at a Unix socket has no address.
+	tcp bool
 }
 
 var kinds = []kind{
-	{"nginx", "nginx-cache.conf", true, syscall.SIGQUIT, startNginx},
-	{"haproxy", "haproxy.cfg", true, syscall.SIGUSR1, startHAProxy},
-	{"caddy", "Caddyfile", false, syscall.SIGTERM, startCaddy},
+	{"nginx", "nginx-cache.conf", true, syscall.SIGQUIT, startNginx, false},
+	{"haproxy", "haproxy.cfg", true, syscall.SIGUSR1, startHAProxy, false},
+	{"caddy", "Caddyfile", false, syscall.SIGTERM, startCaddy, false},
 }
 
 // A proxy is a running proxy program.
@@ -67,8 +69,11 @@ func startProxy(t *testing.T, k kind, addresses ...string) *proxy {
 	for pair := range slices.Chunk(addresses, 2) {
 		config = replace(t, config, pair[0], pair[1])
 	}
-	socket := filepath.Join(dir, "socket")
-	cmd := k.start(t, dir, config, socket)
+	network, listen := "unix", filepath.Join(dir, "socket")
+	if k.tcp {
+		network, listen = "tcp", freeAddress(t)
+	}
+	cmd := k.start(t, dir, config, listen)
 	output, err := os.Create(filepath.Join(dir, "output"))
 	require.NoError(t, err)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, output, output
@@ -77,7 +82,7 @@ func startProxy(t *testing.T, k kind, addresses ...string) *proxy {
 	go func() { p.ended <- cmd.Wait(); output.Close() }()
 	t.Cleanup(p.stop)
 	dial := func(ctx context.Context, _, _ string) (net.Conn, error) {
-		return (&net.Dialer{}).DialContext(ctx, "unix", socket)
+		return (&net.Dialer{}).DialContext(ctx, network, listen)
 	}
 	p.client = &http.Client{Transport: &http.Transport{DialContext: dial, ExpectContinueTimeout: time.Minute}}
 	require.Eventually(t, func() bool {
@@ -88,6 +93,15 @@ func startProxy(t *testing.T, k kind, addresses ...string) *proxy {
 		return err == nil
 	}, time.Minute, 10*time.Millisecond, "%s is not listening:\n%s", k.name, p.written(t))
 	return p
+}
+
+// freeAddress returns an address at which nothing listens.
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	defer listener.Close()
+	return listener.Addr().String()
 }
 
 // stop ends the program and waits for its end. Its logs are complete then.
@@ -167,9 +181,12 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-func startNginx(t *testing.T, dir, config, socket string) *exec.Cmd {
+func startNginx(t *testing.T, dir, config, listen string) *exec.Cmd {
 	binary := lookPath(t, "nginx", "nginx is not installed")
-	write(t, dir, "service.conf", replace(t, config, "listen 8080;", "listen unix:"+socket+";"))
+	if strings.HasPrefix(listen, "/") {
+		listen = "unix:" + listen
+	}
+	write(t, dir, "service.conf", replace(t, config, "listen 8080;", "listen "+listen+";"))
 	// A distribution's nginx.conf spreads these over several directories.
 	main := write(t, dir, "main.conf", `
 daemon off;
@@ -184,15 +201,19 @@ http {
 	return exec.Command(binary, "-p", dir, "-c", main, "-e", "start.log")
 }
 
-func startHAProxy(t *testing.T, dir, config, socket string) *exec.Cmd {
+func startHAProxy(t *testing.T, dir, config, listen string) *exec.Cmd {
 	binary := lookPath(t, "haproxy", "HAProxy is not installed")
-	file := write(t, dir, "haproxy.cfg", replace(t, config, "bind :8080", "bind "+socket))
+	file := write(t, dir, "haproxy.cfg", replace(t, config, "bind :8080", "bind "+listen))
 	return exec.Command(binary, "-db", "-f", file)
 }
 
-func startCaddy(t *testing.T, dir, config, socket string) *exec.Cmd {
+func startCaddy(t *testing.T, dir, config, listen string) *exec.Cmd {
 	binary := lookPath(t, "caddy", "Caddy is not installed; build it in examples/proxies/caddy")
-	file := write(t, dir, "Caddyfile", replace(t, config, "http://:8080 {", "http:// {\n\tbind unix/"+socket))
+	site := "http:// {\n\tbind unix/" + listen
+	if _, port, err := net.SplitHostPort(listen); err == nil {
+		site = "http://:" + port + " {\n\tbind 127.0.0.1"
+	}
+	file := write(t, dir, "Caddyfile", replace(t, config, "http://:8080 {", site))
 	cmd := exec.Command(binary, "run", "--config", file)
 	cmd.Env = append(os.Environ(), "HOME="+dir, "XDG_DATA_HOME="+dir, "XDG_CONFIG_HOME="+dir)
 	return cmd

@@ -33,6 +33,8 @@ var sourceFiles = map[string][]string{
 	"caddyfile":  {"Caddyfile"},
 	"dockerfile": {"Dockerfile"},
 	"yaml":       {"*.yaml"},
+	"python":     {"*.py"},
+	"javascript": {"*.js"},
 	"ini":        {"*.ini"},
 	"sh":         {"*.sh"},
 	"console":    nil,

@@ -79,7 +79,12 @@ func Start(t *testing.T, args ...string) *Program {
 // StartIn is like Start for the program in another directory.
 func StartIn(t *testing.T, dir string, args ...string) *Program {
 	t.Helper()
-	cmd := exec.Command(Build(t, dir), args...)
+	return Command(t, exec.Command(Build(t, dir), args...))
+}
+
+// Command is like Start for a program that is not one of the examples.
+func Command(t *testing.T, cmd *exec.Cmd) *Program {
+	t.Helper()
 	stdout, err := cmd.StdoutPipe()
 	if err != nil {
 		t.Fatal(err)

@@ -1,0 +1,9 @@
+package proxies
+
+import (
+	"testing"
+
+	"github.com/latchkey-dev/apikey/examples/internal/program"
+)
+
+func TestMain(m *testing.M) { program.Main(m) }
