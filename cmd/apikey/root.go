@@ -6,6 +6,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/declare"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/keys"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/takeover"
 )
 
 // newRoot returns the command with all of its subcommands.
@@ -16,6 +17,7 @@ func newRoot(app *cli.App) *cobra.Command {
 		cli.Migrate(app),
 		declare.Command(app),
 		cli.Version(app),
+		takeover.Command(app),
 	)
 	return root
 }

@@ -1,0 +1,174 @@
+package takeover
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/database"
+)
+
+// Command returns the command import.
+func Command(a *cli.App) *cobra.Command {
+	c := &command{app: a}
+	cmd := &cobra.Command{
+		Use:   "import --from SYSTEM --source FILE-OR-URL",
+		Short: "Take over the keys of another system",
+		Long: `Take over the keys of another system, so that its clients keep them. The source is only read. A run can be
+repeated: keys that an earlier run imported are reported as such. Issue new keys for rows that failed.
+
+Systems: ` + strings.Join(systemNames(), ", ") + `
+
+The key of each row keeps its name, owner, creation, expiry and last use, as far as the source has them. Scopes of
+the source mean nothing here: --scope-map translates them, --scopes replaces them, and others are dropped.
+
+This command, and the service, need --allow-imported or FormatOptions.AllowImported. The exit status is 1 if some
+rows were not taken over.`,
+		Args: cobra.NoArgs,
+		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
+	}
+	flags := cmd.Flags()
+	flags.StringVar(&c.from, "from", "", "the other system")
+	flags.StringVar(&c.source, "source", "", "its database: a file of SQLite, postgres://… or mysql://…, without a password\n($APIKEY_SOURCE may have one); for csv and json a file, or - for the standard input")
+	flags.StringVar(&c.sourceFile, "source-file", "", "file that contains the URL of its database")
+	flags.StringVar(&c.table, "source-table", "", "table of the keys, such as public.keys, if it is not the usual one")
+	flags.BoolVar(&c.dryRun, "dry-run", false, "print the report and write nothing")
+	flags.BoolVar(&c.sample, "sample", false, "read one key from the standard input first, and import nothing unless it belongs to a row")
+	flags.StringVar(&c.mapping.owner, "owner", "", "owner of keys that have none in the source")
+	flags.StringSliceVar(&c.mapping.scopes, "scopes", nil, "scopes of all keys, instead of those of the source")
+	flags.StringToStringVar(&c.mapping.rename, "scope-map", nil, "scopes by those of the source: old=new,…")
+	return cmd
+}
+
+func systemNames() []string {
+	return append(slices.Sorted(maps.Keys(systems)), "csv", "json")
+}
+
+type command struct {
+	app                             *cli.App
+	from, source, sourceFile, table string
+	dryRun, sample                  bool
+	mapping                         mapping
+}
+
+func (c *command) run(ctx context.Context) (err error) {
+	rows, err := c.read(ctx)
+	if err != nil {
+		return err
+	}
+	c.mapping.system = c.from
+	c.mapping.keep = c.isFile()
+	now := time.Now()
+	for i := range rows {
+		c.mapping.apply(&rows[i], now)
+	}
+	if c.sample {
+		if err := proveSample(c.app, rows); err != nil {
+			return err
+		}
+	}
+	actor, err := c.app.Actor()
+	if err != nil {
+		return err
+	}
+	db, err := c.app.Database()
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, db.Close()) }()
+	_, issuer, err := c.app.Desk(db)
+	if err != nil {
+		return err
+	}
+	r, err := c.importRows(apikey.WithActor(ctx, actor), issuer, rows)
+	if r != nil {
+		err = errors.Join(err, c.print(r))
+	}
+	if err == nil && r.notTakenOver() > 0 {
+		err = fmt.Errorf("import: %d of %d keys were not taken over", r.notTakenOver(), r.Total)
+	}
+	return err
+}
+
+// importRows returns a report even if the database fails after some rows.
+func (c *command) importRows(ctx context.Context, issuer *apikey.Issuer, rows []row) (*report, error) {
+	if !acceptsImported(issuer.Format()) {
+		return nil, cli.Usage(errors.New("set --allow-imported, here and in the service"))
+	}
+	i, err := newImporter(issuer, c.dryRun)
+	if err != nil {
+		return nil, err
+	}
+	r := &report{DryRun: c.dryRun, Total: len(rows), Count: map[status]int{}, Rows: []result{}}
+	for j := range rows {
+		res, err := i.importRow(ctx, &rows[j])
+		if err != nil {
+			return r, fmt.Errorf("import stopped after %d of %d rows, run it again: %w", j, len(rows), err)
+		}
+		r.add(res)
+	}
+	return r, nil
+}
+
+// acceptsImported reports whether a format accepts keys of other systems.
+func acceptsImported(f *apikey.Format) bool {
+	_, err := f.Digest(apikey.NewSecret("0123456789abcdef")) // begins with no prefix
+	return err == nil
+}
+
+func (c *command) print(r *report) error {
+	if c.app.JSON {
+		return r.writeJSON(c.app.Out)
+	}
+	return r.writeTable(c.app.Out)
+}
+
+func (c *command) isFile() bool { return c.from == "csv" || c.from == "json" }
+
+// read returns the rows of the source.
+func (c *command) read(ctx context.Context) ([]row, error) {
+	if c.isFile() {
+		switch {
+		case c.source == "":
+			return nil, cli.Usage(errors.New("set --source to a file"))
+		case c.source == "-" && c.sample:
+			return nil, cli.Usage(errors.New("--sample reads the standard input; set --source to a file"))
+		}
+		return readFile(c.from, c.source, c.app.In)
+	}
+	s, ok := systems[c.from]
+	if !ok {
+		return nil, cli.Usage(fmt.Errorf("--from %q: want %s", c.from, strings.Join(systemNames(), ", ")))
+	}
+	source, err := c.sourceURL()
+	if err != nil {
+		return nil, err
+	}
+	return readTable(ctx, s, source, c.table)
+}
+
+func (c *command) sourceURL() (apikey.Secret, error) {
+	url := c.app.Getenv("APIKEY_SOURCE")
+	switch {
+	case c.source != "" && c.sourceFile != "":
+		return apikey.Secret{}, cli.Usage(errors.New("set --source or --source-file, not both"))
+	case c.source != "":
+		if database.HasPassword(c.source) {
+			return apikey.Secret{}, cli.Usage(errors.New("--source: a password in the arguments is visible to other users; use $APIKEY_SOURCE or --source-file"))
+		}
+		return apikey.NewSecret(c.source), nil
+	case c.sourceFile != "":
+		return cli.ReadSecretFile(c.sourceFile)
+	case url != "":
+		return apikey.NewSecret(url), nil
+	}
+	return apikey.Secret{}, cli.Usage(errors.New("set --source, --source-file or $APIKEY_SOURCE"))
+}

@@ -1,0 +1,68 @@
+package takeover
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+	"unicode"
+)
+
+// A report tells what happened to each row.
+type report struct {
+	DryRun bool           `json:"dry_run"`
+	Total  int            `json:"total"` // rows of the source
+	Count  map[status]int `json:"count"`
+	Rows   []result       `json:"rows"`
+}
+
+func (r *report) add(res result) {
+	r.Rows = append(r.Rows, res)
+	r.Count[res.Status]++
+}
+
+// notTakenOver returns the number of rows that were not taken over.
+func (r *report) notTakenOver() int {
+	n := r.Total
+	for s, count := range r.Count {
+		if s.ok() {
+			n -= count
+		}
+	}
+	return n
+}
+
+func (r *report) writeJSON(w io.Writer) error {
+	e := json.NewEncoder(w)
+	e.SetIndent("", "  ")
+	return e.Encode(r)
+}
+
+func (r *report) writeTable(w io.Writer) error {
+	t := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(t, "STATUS\tSOURCE ID\tNAME\tOWNER\tKEY ID\tREMARK")
+	for _, row := range r.Rows {
+		remark := strings.Join(append([]string{row.Problem}, row.Notes...), "; ")
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Status, visible(row.SourceID), visible(row.Name), visible(row.Owner), row.KeyID, visible(strings.TrimPrefix(remark, "; ")))
+	}
+	if err := t.Flush(); err != nil {
+		return err
+	}
+	if r.DryRun {
+		fmt.Fprint(w, "Dry run, nothing was written. ")
+	}
+	_, err := fmt.Fprintf(w, "%d rows: %d imported, %d exist, %d duplicates, %d failed\n",
+		r.Total, r.Count[imported], r.Count[exists], r.Count[duplicate], r.Count[failed])
+	return err
+}
+
+// visible replaces characters that could control a terminal, because names come from another system.
+func visible(text string) string {
+	return strings.Map(func(r rune) rune {
+		if unicode.IsPrint(r) {
+			return r
+		}
+		return unicode.ReplacementChar
+	}, text)
+}
