@@ -1,0 +1,198 @@
+package serve
+
+import (
+	"fmt"
+	"net/http"
+	"net/url"
+	"slices"
+	"strings"
+)
+
+// A rule says who may make the requests that match its pattern.
+type rule struct {
+	pattern string // of [http.ServeMux]
+	line    int
+	public  bool     // everyone
+	scopes  []string // a key with all of these; a key with any scopes if there are none
+
+	path  string         // of the pattern
+	alone *http.ServeMux // has only this rule, in lower case
+}
+
+// ServeHTTP makes a rule a handler, so that a mux can hold it. A mux with rules never serves.
+func (*rule) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
+
+// A ruleTable finds the rules of a request. After the last add it is immutable.
+type ruleTable struct {
+	// exact has the rules by their patterns, and folded has them in lower case, because some services
+	// ignore the case of paths.
+	exact, folded *http.ServeMux
+}
+
+func newRuleTable() *ruleTable {
+	return &ruleTable{exact: http.NewServeMux(), folded: http.NewServeMux()}
+}
+
+func (t *ruleTable) add(r *rule) error {
+	before, path, found := strings.Cut(r.pattern, "/")
+	if host := hostOf(before); host != strings.ToLower(host) || strings.ContainsAny(host, ":") {
+		return fmt.Errorf("%s: want the host in lower case and without a port", r.pattern)
+	}
+	if err := register(t.exact, r.pattern, r); err != nil {
+		return err
+	}
+	if !found {
+		return fmt.Errorf("%s: want a path", r.pattern)
+	}
+	r.path, r.alone = "/"+path, http.NewServeMux()
+	lower := before + strings.ToLower(r.path)
+	if err := register(t.folded, lower, r); err != nil {
+		return fmt.Errorf("without regard to case, %w", err)
+	}
+	return register(r.alone, lower, r)
+}
+
+// hostOf returns the host in the part of a pattern before the path.
+func hostOf(before string) string {
+	if i := strings.LastIndexAny(before, " \t"); i >= 0 {
+		return before[i+1:]
+	}
+	return before
+}
+
+// A demand is what a request needs to pass.
+type demand struct {
+	public bool
+	scopes []string
+}
+
+// demand returns what a request needs, or false if no rule permits it.
+//
+// A service may read a request in other ways than the rules do. Its router may ignore the case of a
+// path or the slash at its end, or may not decode escapes, and it may obey a field such as
+// X-HTTP-Method-Override. The request then needs what the rules for every such reading demand.
+// [forwardauth.Restore] has already refused paths that have still more readings.
+func (t *ruleTable) demand(r *http.Request) (demand, bool) {
+	host, ok := plainHost(r.Host)
+	if !ok {
+		return demand{}, false
+	}
+	all := demand{public: true}
+	methods, ok := methodsOf(r)
+	if !ok {
+		return demand{}, false
+	}
+	for _, method := range methods {
+		for _, path := range []string{r.URL.Path, literalPath(r.URL)} {
+			found := find(t.exact, method, host, path)
+			if found == nil {
+				return demand{}, false
+			}
+			all.join(found)
+			lower := strings.ToLower(path)
+			if other := find(t.folded, method, host, lower); other != nil {
+				all.join(other)
+			}
+			// The rule for the other slash counts, unless a rule names this very path or the other rule is only
+			// less specific.
+			other := find(t.folded, method, host, otherSlash(lower))
+			if other != nil && !found.names(path) && find(other.alone, method, host, lower) == nil {
+				all.join(other)
+			}
+		}
+	}
+	return all, true
+}
+
+func (d *demand) join(r *rule) {
+	d.public = d.public && r.public
+	for _, scope := range r.scopes {
+		if !slices.Contains(d.scopes, scope) {
+			d.scopes = append(d.scopes, scope)
+		}
+	}
+}
+
+// names reports whether the pattern matches this path alone.
+func (r *rule) names(path string) bool {
+	return r.path == path && !strings.HasSuffix(path, "/") && !strings.Contains(path, "{")
+}
+
+// find returns the rule of a request, or nil. The mux answers other requests by a redirect, 404 or 405,
+// none of which is a permission.
+func find(mux *http.ServeMux, method, host, path string) *rule {
+	if method == http.MethodConnect || path == "" || path[0] != '/' {
+		return nil
+	}
+	h, _ := mux.Handler(&http.Request{Method: method, Host: host, URL: &url.URL{Path: path}})
+	found, _ := h.(*rule)
+	return found
+}
+
+// methodsOf returns the method of a request and those by which a service may replace it, or false if one
+// of them is not in the form of a method.
+func methodsOf(r *http.Request) ([]string, bool) {
+	methods := []string{r.Method}
+	for _, field := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
+		methods = append(methods, r.Header[field]...)
+	}
+	if strings.Contains(r.URL.RawQuery, "method") || strings.Contains(r.URL.RawQuery, "%") {
+		methods = append(methods, r.URL.Query()["_method"]...)
+	}
+	for i := range methods[1:] {
+		methods[i+1] = strings.ToUpper(strings.TrimSpace(methods[i+1]))
+	}
+	slices.Sort(methods)
+	methods = slices.Compact(methods)
+	const most = 4 // more than any client sends
+	return methods, len(methods) <= most && !slices.ContainsFunc(methods, func(m string) bool {
+		return m == "" || strings.Trim(m, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != ""
+	})
+}
+
+// plainHost returns a host in lower case, without its port and the dot at its end. It returns false for
+// text that is not a host, and for none.
+func plainHost(host string) (string, bool) {
+	u, err := url.Parse("http://" + host)
+	if err != nil || u.Host != host || u.User != nil {
+		return "", false
+	}
+	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
+	return name, name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_:") == ""
+}
+
+// otherSlash returns a path without the slash at its end, or with one if it has none.
+func otherSlash(path string) string {
+	if path == "/" {
+		return path
+	}
+	if without, found := strings.CutSuffix(path, "/"); found {
+		return without
+	}
+	return path + "/"
+}
+
+// literalPath returns the path as a service reads it that does not decode the escapes of characters
+// which need none, such as "%61" and "%3A". It decodes other escapes.
+func literalPath(u *url.URL) string {
+	raw := u.RawPath
+	if raw == "" {
+		raw = u.EscapedPath()
+	}
+	var path strings.Builder
+	for i := 0; i < len(raw); i++ {
+		if raw[i] == '%' && i+2 < len(raw) {
+			decoded, err := url.PathUnescape(raw[i : i+3])
+			if err == nil && !strings.Contains(plainCharacters, decoded) {
+				path.WriteString(decoded)
+				i += 2
+				continue
+			}
+		}
+		path.WriteByte(raw[i])
+	}
+	return path.String()
+}
+
+// plainCharacters need no escape in a path (pchar of RFC 3986 section 3.3).
+const plainCharacters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~!$&'()*+,;=:@"
