@@ -86,7 +86,8 @@ var statuses = []struct {
 	{ExitRefused, is(manage.ErrRefused, manage.ErrChanged, apikey.ErrReplaced, apikey.ErrExists, apikey.ErrRevoked, apikey.ErrSuspended, apikey.ErrExpired)},
 	{ExitUsage, is(apikey.ErrInvalid, apikey.ErrMalformed)},
 	{ExitUnavailable, is(apikey.ErrUnavailable, context.DeadlineExceeded, driver.ErrBadConn)},
-	{ExitUnavailable, isA[net.Error]},
+	{ExitUnavailable, isA[*net.OpError]},
+	{ExitUnavailable, isA[*net.DNSError]},
 	{ExitUsage, isUsageOfCobra},
 }
 

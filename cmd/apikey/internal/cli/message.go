@@ -13,6 +13,9 @@ import (
 // message returns the text of an error for the user, which is the same for a database and for a server. It names
 // fields as in JSON, and no packages.
 func message(err error) string {
+	if ExitStatus(err) == ExitInterrupted {
+		return "interrupted"
+	}
 	text := err.Error()
 	if refused, ok := errors.AsType[*manage.RefusedError](err); ok {
 		text = strings.Replace(text, refused.Error(), about(refused.Field, refused.Problem), 1)

@@ -92,7 +92,7 @@ func LacksTables(err error) bool {
 func HasPassword(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
-		return strings.Contains(text, "@") || strings.Contains(strings.ToLower(text), "password")
+		return strings.Contains(text, "@") || strings.Contains(strings.ToLower(text), "password=")
 	}
 	login, _, found := strings.Cut(rest, "@")
 	return found && strings.Contains(login, ":") || strings.Contains(strings.ToLower(rest), "password=")
