@@ -4,6 +4,7 @@
 //   - [GitHub] is the endpoint of GitHub's secret scanning partner program.
 //   - [Webhook] is an endpoint for every other scanner, with signatures of Standard Webhooks.
 //   - [Verify] tells a scanner whether a key that it found is live.
+//   - [Plaintext] refuses requests over plain HTTP and revokes the keys that they carried.
 //   - [Rules] writes rules for gitleaks, betterleaks and trufflehog.
 //
 // The endpoints revoke through a [manage.Desk], so the audit trail names the reporter of each key. They

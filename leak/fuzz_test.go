@@ -1,8 +1,11 @@
 package leak_test
 
 import (
+	"context"
 	"crypto/elliptic"
 	"encoding/json"
+	"net/http"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -31,6 +34,35 @@ func FuzzReports(f *testing.F) {
 		}
 		if json.Unmarshal(body, &list) == nil && list != nil {
 			assert.Equal(t, 200, w.Code)
+		}
+	})
+}
+
+// FuzzForwarded sends any X-Forwarded-Proto and Forwarded from a proxy. A request passes only if a value says
+// https or wss, and never if one says http.
+func FuzzForwarded(f *testing.F) {
+	g := newGuarded(f)
+	f.Cleanup(func() { g.Close(context.Background()) })
+	for _, seed := range [][2]string{{"https", ""}, {"https,http", ""}, {"", `for="a,b;proto=http";Proto="https"`}, {"wss", "proto=https"}, {"", `proto="https`}} {
+		f.Add(seed[0], seed[1])
+	}
+	f.Fuzz(func(t *testing.T, proto, forwarded string) {
+		var lines []string
+		if proto != "" {
+			lines = append(lines, "X-Forwarded-Proto: "+proto)
+		}
+		if forwarded != "" {
+			lines = append(lines, "Forwarded: "+forwarded)
+		}
+		if g.send(proxy, "/", lines...).Code != http.StatusNoContent {
+			return
+		}
+		for _, value := range []string{proto, forwarded} {
+			lower := strings.ToLower(value)
+			assert.True(t, value == "" || strings.Contains(lower, "https") || strings.Contains(lower, "wss"), value)
+		}
+		for scheme := range strings.SplitSeq(proto, ",") {
+			assert.NotEqual(t, "http", strings.Trim(strings.ToLower(scheme), " \t"))
 		}
 	})
 }

@@ -43,7 +43,8 @@ type Report struct {
 	// AlreadyRevoked says that the key was revoked before this request. OnLeak may still not have seen
 	// the key, because an earlier request may have failed between the revocation and the call.
 	AlreadyRevoked bool
-	// Reporter is the actor in the audit trail: [GitHubActor], or the name of a scanner.
+	// Reporter is the actor in the audit trail: [GitHubActor], the name of a scanner, or
+	// [PlaintextActor].
 	Reporter string
 	// Type is the sender's name for the kind of key. At most 200 bytes.
 	Type string

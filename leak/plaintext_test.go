@@ -1,0 +1,312 @@
+package leak_test
+
+import (
+	"context"
+	"crypto/tls"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"net/netip"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/leak"
+)
+
+const (
+	client = "203.0.113.7:4711"
+	proxy  = "10.1.2.3:80"
+)
+
+// A guarded service has a Plaintext in front of it. Its handler answers 204.
+type guarded struct {
+	*service
+	*leak.Plaintext
+	handler http.Handler
+}
+
+func newGuarded(t testing.TB, change ...func(*leak.PlaintextOptions)) *guarded {
+	t.Helper()
+	s := newService(t, apikey.FormatOptions{})
+	auth, err := apikey.New(s.store, apikey.Options{Sources: []apikey.Source{apikey.Header("X-Own-Key"), apikey.Query("key"), apikey.Bearer()}})
+	require.NoError(t, err)
+	o := leak.PlaintextOptions{Proxies: []netip.Prefix{netip.MustParsePrefix("10.0.0.0/8")}, OnLeak: s.onLeak,
+		Logger: slog.New(slog.NewTextHandler(s.log, nil))}
+	for _, f := range change {
+		f(&o)
+	}
+	p, err := leak.NewPlaintext(s.desk, auth, o)
+	require.NoError(t, err)
+	ok := http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusNoContent) })
+	return &guarded{s, p, p.Handler(ok)}
+}
+
+// send sends a request from an address with header lines ("Name: value").
+func (g *guarded) send(from, target string, lines ...string) *httptest.ResponseRecorder {
+	r := httptest.NewRequest("GET", target, nil)
+	r.RemoteAddr, r.TLS = from, nil
+	for _, line := range lines {
+		name, value, _ := strings.Cut(line, ": ")
+		if name == "TLS" {
+			r.TLS = &tls.ConnectionState{}
+			continue
+		}
+		r.Header.Add(name, value)
+	}
+	return serve(g.handler, r)
+}
+
+func TestPlainHTTPIsRefusedWithTheSameResponse(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t)
+		valid, _ := g.issue("valid")
+		revoked, key := g.issue("revoked")
+		_, err := g.store.Revoke(t.Context(), key.ID)
+		require.NoError(t, err)
+		unknown, _ := newService(t, apikey.FormatOptions{}).issue("of another service")
+		var first string
+		for name, w := range map[string]*httptest.ResponseRecorder{
+			"no key":             g.send(client, "/"),
+			"a valid key":        g.send(client, "/", "X-Own-Key: "+valid),
+			"in the query":       g.send(client, "/?key="+valid),
+			"a revoked key":      g.send(client, "/", "X-Own-Key: "+revoked),
+			"an unknown key":     g.send(client, "/", "X-Own-Key: "+unknown),
+			"a malformed key":    g.send(client, "/", "X-Own-Key: x"),
+			"two keys":           g.send(client, "/?key="+unknown, "X-Own-Key: "+valid),
+			"through a proxy":    g.send(proxy, "/", "X-Forwarded-Proto: http"),
+			"a request in doubt": g.send("127.0.0.1:80", "/"),
+		} {
+			shown := fmt.Sprint(w.Code, w.Header(), w.Body)
+			if first == "" {
+				first = shown
+			}
+			assert.Equal(t, first, shown, name)
+			assert.Equal(t, 403, w.Code)
+		}
+		require.NoError(t, g.Close(t.Context()))
+	})
+}
+
+func TestAKeyThatArrivedOverPlainHTTPIsRevoked(t *testing.T) {
+	t.Parallel()
+	for name, send := range map[string]func(*guarded, string){
+		"in a header":               func(g *guarded, key string) { g.send(client, "/", "X-Own-Key: "+key) },
+		"in the query":              func(g *guarded, key string) { g.send(client, "/?key="+key) },
+		"in Authorization":          func(g *guarded, key string) { g.send(client, "/", "Authorization: Bearer "+key) },
+		"to a proxy":                func(g *guarded, key string) { g.send(proxy, "/?key="+key, "X-Forwarded-Proto: http") },
+		"to a proxy with Forwarded": func(g *guarded, key string) { g.send(proxy, "/?key="+key, `Forwarded: for=1.2.3.4;proto="HTTP"`) },
+		"as a WebSocket to a proxy": func(g *guarded, key string) { g.send(proxy, "/?key="+key, "X-Forwarded-Proto: ws") },
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newGuarded(t)
+				token, key := g.issue("x")
+				_, other := g.issue("other")
+				for range 3 {
+					send(g, token)
+				}
+				require.NoError(t, g.Close(t.Context()))
+				assert.Equal(t, []string{"create by ", "revoke by " + leak.PlaintextActor}, g.history(key.ID))
+				assert.False(t, g.isRevoked(other.ID))
+				require.Len(t, g.reports, 1, "OnLeak is called once for a key")
+				r := g.reports[0]
+				assert.Equal(t, leak.Report{Key: r.Key, Reporter: leak.PlaintextActor, Source: leak.PlaintextSource}, r)
+				assert.False(t, r.Key.RevokedAt.IsZero())
+				assert.NotContains(t, g.log.String(), token)
+			})
+		})
+	}
+}
+
+func TestAKeyIsKeptIfItsRequestWasPerhapsEncrypted(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		name, from string
+		lines      []string
+		status     int
+	}{
+		{"TLS", client, []string{"TLS"}, 204},
+		{"TLS on loopback", "127.0.0.1:1", []string{"TLS"}, 204},
+		{"TLS that claims HTTP", client, []string{"TLS", "X-Forwarded-Proto: http"}, 204},
+		{"a proxy that says https", proxy, []string{"X-Forwarded-Proto: https"}, 204},
+		{"a proxy that says HTTPS", proxy, []string{"X-Forwarded-Proto: HTTPS"}, 204},
+		{"a proxy that says wss", proxy, []string{"X-Forwarded-Proto: wss"}, 204},
+		{"a proxy of IPv4 in IPv6", "[::ffff:10.1.2.3]:80", []string{"X-Forwarded-Proto: https"}, 204},
+		{"several proxies that say https", proxy, []string{"X-Forwarded-Proto: https, https", "X-Forwarded-Proto: https"}, 204},
+		{"a proxy with Forwarded", proxy, []string{`Forwarded: for="[2001:db8::1]:1";proto=https;by=_x`}, 204},
+		{"a quoted scheme in Forwarded", proxy, []string{`Forwarded: for="a,b;proto=http";Proto="https"`}, 204},
+		{"both fields", proxy, []string{"X-Forwarded-Proto: https", "Forwarded: proto=https"}, 204},
+		{"a client that claims https", client, []string{"X-Forwarded-Proto: https"}, 403},
+		{"a client that claims http", client, []string{"X-Forwarded-Proto: http"}, 403},
+		{"a client with Forwarded", client, []string{"Forwarded: proto=https"}, 403},
+		{"a proxy without a field", proxy, nil, 403},
+		{"a proxy without a field over TLS", proxy, []string{"TLS"}, 403},
+		{"a proxy that contradicts itself", proxy, []string{"X-Forwarded-Proto: https, http"}, 403},
+		{"fields that differ", proxy, []string{"X-Forwarded-Proto: https", "Forwarded: proto=http"}, 403},
+		{"an unknown scheme", proxy, []string{"X-Forwarded-Proto: h2"}, 403},
+		{"an empty scheme", proxy, []string{"X-Forwarded-Proto: "}, 403},
+		{"an element without proto", proxy, []string{"Forwarded: proto=https, for=1.2.3.4"}, 403},
+		{"proto twice in an element", proxy, []string{"Forwarded: proto=https;proto=https"}, 403},
+		{"proto in an open quote", proxy, []string{`Forwarded: for=";proto=https`}, 403},
+		{"loopback", "127.0.0.1:1", nil, 403},
+		{"loopback of IPv6", "[::1]:1", nil, 403},
+		{"a Unix socket", "@", nil, 403},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newGuarded(t)
+				token, key := g.issue("x")
+				w := g.send(test.from, "/", append([]string{"X-Own-Key: " + token}, test.lines...)...)
+				assert.Equal(t, test.status, w.Code)
+				require.NoError(t, g.Close(t.Context()))
+				assert.False(t, g.isRevoked(key.ID))
+				assert.Equal(t, test.status == 403, strings.Contains(g.log.String(), "cannot tell whether"))
+			})
+		})
+	}
+}
+
+func TestKeepKeysOnlyLogs(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t, func(o *leak.PlaintextOptions) { o.KeepKeys = true })
+		token, key := g.issue("x")
+		assert.Equal(t, 403, g.send(client, "/?key="+token).Code)
+		require.NoError(t, g.Close(t.Context()))
+		assert.False(t, g.isRevoked(key.ID))
+		assert.Contains(t, g.log.String(), key.ID)
+		assert.Empty(t, g.reports)
+	})
+}
+
+func TestTheResponseDoesNotWaitForTheStore(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t)
+		token, key := g.issue("x")
+		g.store.failLookup = func() error { time.Sleep(time.Second); return nil }
+		began := time.Now()
+		for range 2000 {
+			g.send(client, "/?key="+token)
+		}
+		assert.Zero(t, time.Since(began), "also when the queue is full")
+		require.NoError(t, g.Close(t.Context()))
+		assert.True(t, g.isRevoked(key.ID))
+		assert.Contains(t, g.log.String(), "were not checked, because there are too many")
+	})
+}
+
+func TestAGuesserCausesFiftyLookupsASecond(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t)
+		other := newService(t, apikey.FormatOptions{})
+		for range 1000 {
+			guess, _ := other.issue("x")
+			g.send(client, "/?key="+guess)
+			g.send(client, "/?key=malformed")
+		}
+		time.Sleep(time.Second)
+		synctest.Wait()
+		assert.InDelta(t, 50, g.store.lookups.Load(), 2)
+		require.NoError(t, g.Close(t.Context()))
+		assert.NotContains(t, g.log.String(), "key revoked")
+	})
+}
+
+func TestAStoreThatFailsIsAskedAgain(t *testing.T) {
+	t.Parallel()
+	for name, test := range map[string]struct {
+		fail    func() error
+		recover bool
+	}{
+		"an outage":          {func() error { return errDown }, true},
+		"a panic":            {func() error { panic("store") }, true},
+		"an outage for long": {func() error { return errDown }, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				g := newGuarded(t)
+				token, key := g.issue("x")
+				attempts := 0
+				g.store.failLookup = func() error {
+					if attempts++; test.recover && attempts == 6 {
+						return nil
+					}
+					return test.fail()
+				}
+				g.send(client, "/?key="+token)
+				time.Sleep(32 * time.Second)
+				synctest.Wait()
+				assert.Equal(t, 6, attempts)
+				assert.Equal(t, test.recover, g.isRevoked(key.ID))
+				assert.Equal(t, !test.recover, strings.Contains(g.log.String(), "was not checked"))
+				require.NoError(t, g.Close(t.Context()))
+			})
+		})
+	}
+}
+
+func TestCloseDrainsTheQueueAndEndsInTime(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t)
+		var ids []string
+		for range 100 {
+			token, key := g.issue("x")
+			g.send(client, "/?key="+token)
+			ids = append(ids, key.ID)
+		}
+		began := time.Now()
+		require.NoError(t, g.Close(t.Context()))
+		require.NoError(t, g.Close(t.Context()), "a second time")
+		assert.Less(t, time.Since(began), 100*time.Millisecond, "without the pauses between lookups")
+		for _, id := range ids {
+			assert.True(t, g.isRevoked(id))
+		}
+		token, key := g.issue("later")
+		assert.Equal(t, 403, g.send(client, "/?key="+token).Code)
+		synctest.Wait()
+		assert.False(t, g.isRevoked(key.ID))
+	})
+	synctest.Test(t, func(t *testing.T) {
+		g := newGuarded(t)
+		token, _ := g.issue("x")
+		g.store.beforeWrite = func() { time.Sleep(3 * time.Second) }
+		g.send(client, "/?key="+token)
+		other, key := g.issue("y")
+		g.send(client, "/?key="+other)
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		require.ErrorIs(t, g.Close(ctx), context.DeadlineExceeded)
+		assert.False(t, g.isRevoked(key.ID))
+	})
+}
+
+func TestNewPlaintextRefuses(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.FormatOptions{})
+	auth, err := apikey.New(s.store, apikey.Options{})
+	require.NoError(t, err)
+	_, err = leak.NewPlaintext(nil, auth, leak.PlaintextOptions{})
+	require.ErrorIs(t, err, apikey.ErrInvalid)
+	_, err = leak.NewPlaintext(s.desk, nil, leak.PlaintextOptions{})
+	require.ErrorIs(t, err, apikey.ErrInvalid)
+	for _, p := range []netip.Prefix{{}, netip.MustParsePrefix("::ffff:10.0.0.0/104")} {
+		_, err = leak.NewPlaintext(s.desk, auth, leak.PlaintextOptions{Proxies: []netip.Prefix{p}})
+		var wrong *apikey.InvalidError
+		require.ErrorAs(t, err, &wrong)
+		assert.Equal(t, "Proxies[0]", wrong.Field)
+	}
+}
