@@ -2,6 +2,7 @@ package keys_test
 
 import (
 	"encoding/json"
+	"fmt"
 	"io"
 	"log/slog"
 	"net/http"
@@ -150,4 +151,65 @@ func TestTarget(t *testing.T) {
 			assert.Equal(t, test.status, r.status, r.stderr)
 		})
 	}
+}
+
+// createEmpty creates an empty file.
+func createEmpty(t *testing.T, name string) {
+	t.Helper()
+	require.NoError(t, os.WriteFile(name, nil, 0o600))
+}
+
+// A server, or a database that another program fills, can have texts that this module refuses in new keys.
+func TestTextsOfAServerCannotControlTheTerminal(t *testing.T) {
+	t.Parallel()
+	const evil = `\u001b[2J\u202e\r`
+	key := `{"id":"abc","name":"` + evil + `","owner":"` + evil + `","hint":"` + evil + `","scopes":["` + evil + `"],"metadata":{"` + evil + `":"` + evil + `"},"created_at":"2026-01-01T00:00:00Z"}`
+	listener := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		switch {
+		case r.URL.Path == "/keys" && r.Method == http.MethodPost, strings.HasSuffix(r.URL.Path, "/rotate"):
+			io.WriteString(w, `{"key":`+key+`,"secret":"s"}`)
+		case r.URL.Path == "/keys":
+			io.WriteString(w, `{"keys":[`+key+`],"next":"`+evil+`"}`)
+		case strings.HasSuffix(r.URL.Path, "/history"):
+			io.WriteString(w, `{"entries":[{"actor":"`+evil+`","action":"`+evil+`","key_id":"`+evil+`","changes":[{"field":"`+evil+`","old":"`+evil+`","new":"`+evil+`"}]}]}`)
+		case strings.HasSuffix(r.URL.Path, "/suspend"):
+			w.WriteHeader(http.StatusForbidden)
+			io.WriteString(w, `{"code":"refused","detail":"`+evil+`","field":"`+evil+`"}`)
+		default:
+			io.WriteString(w, key)
+		}
+	}))
+	t.Cleanup(listener.Close)
+	m := &machine{t, map[string]string{"APIKEY_SERVER": listener.URL, "APIKEY_SERVER_KEY": "key"}}
+	for _, args := range [][]string{{"list", "--limit", "1"}, {"show", "abc"}, {"history"}, {"history", "abc"}, {"issue", "n"}, {"rotate", "abc"}, {"suspend", "abc"}, {"edit", "abc", "--name", "n"}} {
+		r := m.run(args...)
+		output := r.stdout + r.stderr
+		assert.NotEmpty(t, output, args)
+		for _, character := range []string{"\x1b", "\r", "\u202e"} {
+			assert.NotContains(t, output, character, args)
+		}
+	}
+}
+
+func TestEditRepeatsAfterAChangeByAnotherProgram(t *testing.T) {
+	t.Parallel()
+	m := onFile(t)
+	m.run("issue", "Backup job", "--metadata", "room=4").ok()
+	id := m.only().ID
+	changes, value := 0, "x"
+	changing := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.Method == http.MethodPatch && changes < 2 {
+				changes++
+				m.run("edit", id, "--metadata", fmt.Sprintf("other%d=%s", changes, value)).ok()
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	newServer(t, m, changing).client(t).run("edit", id, "--metadata", "rack=B").ok()
+	assert.Equal(t, map[string]string{"room": "4", "rack": "B", "other1": "x", "other2": "x"}, m.only().Metadata)
+	version := m.only().Version
+	changes, value = 1, "y"
+	r := newServer(t, m, changing).client(t).run("edit", id, "--metadata", "rack=C", "--if-version", version)
+	assert.Equal(t, 4, r.status, r.stderr)
 }

@@ -43,7 +43,7 @@ func parseDuration(text string) (time.Duration, error) {
 }
 
 // dateForms are the forms of a time in an argument. The first ones are in the time zone of the user.
-var dateForms = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime, time.RFC3339}
+var dateForms = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime, "2006-01-02T15:04:05", time.RFC3339}
 
 // parseDate parses a date, which means its first moment, or a time.
 func parseDate(text string) (time.Time, error) {

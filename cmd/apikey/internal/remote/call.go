@@ -16,7 +16,7 @@ import (
 )
 
 // maxBody is the most bytes of a response. 500 keys with all fields as long as possible have less.
-const maxBody = 64 << 20
+const maxBody = 16 << 20
 
 // A call is a request to the API. Only method and path are required.
 type call struct {

@@ -31,5 +31,5 @@ func proveSample(a *cli.App, rows []row) error {
 			return nil
 		}
 	}
-	return &apikey.InvalidError{Field: "--sample", Problem: "no row of the source has this key; nothing was imported"}
+	return cli.Refused(errors.New("--sample: no row of the source has this key; nothing was imported"))
 }
