@@ -6,6 +6,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/declare"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/keys"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/scanner"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/serve"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/takeover"
 )
@@ -17,6 +18,7 @@ func newRoot(app *cli.App) *cobra.Command {
 	root.AddCommand(
 		cli.Migrate(app),
 		declare.Command(app),
+		scanner.Command(app),
 		serve.Command(app),
 		cli.Version(app),
 		takeover.Command(app),

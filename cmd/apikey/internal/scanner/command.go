@@ -1,0 +1,64 @@
+// Package scanner is the command that writes rules for secret scanners.
+package scanner
+
+import (
+	"errors"
+	"fmt"
+	"io"
+
+	"github.com/spf13/cobra"
+
+	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
+	"github.com/latchkey-dev/apikey/leak"
+)
+
+// Command returns the command that prints rules for a secret scanner.
+func Command(a *cli.App) *cobra.Command {
+	var o leak.RuleOptions
+	cmd := &cobra.Command{
+		Use:   "scanner-rules TOOL",
+		Short: "Print rules with which a secret scanner finds keys",
+		Long: `Print a configuration with which a secret scanner finds the keys of --key-prefix. It extends the default rules of
+the scanner. TOOL is one of:
+  gitleaks      version 8, .gitleaks.toml
+  betterleaks1  version 1, .betterleaks.toml
+  betterleaks2  version 2, .betterleaks.toml
+  trufflehog    version 3, config.yaml`,
+		Example:   `  apikey scanner-rules gitleaks --key-prefix acme --service Acme > .gitleaks.toml`,
+		Args:      cobra.ExactArgs(1),
+		ValidArgs: tools(),
+		RunE: func(_ *cobra.Command, args []string) error {
+			format, err := a.Format()
+			if err != nil {
+				return err
+			}
+			rules, err := leak.Rules(format, leak.Tool(args[0]), o)
+			if err != nil {
+				return usage(err)
+			}
+			_, err = io.WriteString(a.Out, rules)
+			return err
+		},
+	}
+	cmd.Flags().StringVar(&o.Service, "service", "", "name of the service, for the description of the rule")
+	cmd.Flags().StringVar(&o.VerifyURL, "verify-url", "", "https URL at which the scanner asks whether a key is live;\nit sends every key that it finds to this URL")
+	return cmd
+}
+
+func tools() (names []string) {
+	for _, tool := range leak.Tools() {
+		names = append(names, string(tool))
+	}
+	return names
+}
+
+// usage returns the error of an argument with the name that it has in the command.
+func usage(err error) error {
+	invalid, ok := errors.AsType[*apikey.InvalidError](err)
+	name := map[string]string{"Tool": "TOOL", "Service": "--service", "VerifyURL": "--verify-url"}
+	if !ok || name[invalid.Field] == "" {
+		return err
+	}
+	return cli.Usage(fmt.Errorf("%s: %s", name[invalid.Field], invalid.Problem))
+}
