@@ -43,7 +43,7 @@ func TestGitHubRevokesAReportedKeyAndTellsTheService(t *testing.T) {
 	assert.JSONEq(t, `[{"token_hash":"`+hex.EncodeToString(sum[:])+`","token_type":"`+kind+`","label":"true_positive"}]`, w.Body.String())
 }
 
-// The message and its signature are those of GitHub's documentation of 2021.
+// The message and its signature come from GitHub's documentation of 2021.
 func TestGitHubVerifiesASignatureThatGitHubMade(t *testing.T) {
 	t.Parallel()
 	const (

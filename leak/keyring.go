@@ -19,7 +19,7 @@ import (
 // cannot use up GitHub's rate limit. It sends conditional requests, which do not count for that limit. If
 // GitHub does not answer, keys that are up to 24 hours old remain in use.
 type PublicKeys struct {
-	// URL is the https URL of the keys; "" means that of GitHub.
+	// URL is the https URL of the keys; "" means GitHub's own.
 	URL string
 	// Token is an access token of GitHub, which raises the rate limit. It needs no permissions. The zero
 	// Secret means requests without a token.

@@ -26,7 +26,7 @@ const (
 type PlaintextOptions struct {
 	// Proxies are the networks from which reverse proxies connect that end TLS. For their requests, the
 	// fields X-Forwarded-Proto and Forwarded (RFC 7239) say whether the client used HTTPS. The proxies must
-	// set one of these fields and remove those of clients. Fields of other peers are not believed.
+	// set one of these fields, and remove the ones that clients send. Fields of other peers are ignored.
 	Proxies []netip.Prefix
 
 	// KeepKeys refuses requests over plain HTTP, and logs the keys that they carried, without revoking the

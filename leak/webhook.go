@@ -111,7 +111,7 @@ func parseSignatures(header string) (all [][]byte) {
 	return all
 }
 
-// signed reports whether one of the signatures is that of one of the keys.
+// signed reports whether one of the keys made one of the signatures.
 func signed(keys []func() []byte, signatures [][]byte, id, at string, body []byte) bool {
 	valid := false
 	for _, key := range keys {

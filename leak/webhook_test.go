@@ -24,7 +24,7 @@ func webhookSecret(c string, n int) string {
 	return "whsec_" + base64.StdEncoding.EncodeToString([]byte(strings.Repeat(c, n)))
 }
 
-// signature is computed by another code than that of the package.
+// signature computes a signature without the code of the package.
 func signature(t testing.TB, secret, id, at, body string) string {
 	t.Helper()
 	key, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(secret, "whsec_"))
@@ -70,7 +70,7 @@ func TestWebhookRevokesAReportedKey(t *testing.T) {
 	assert.Equal(t, "nightly scan", s.reports[0].Reporter)
 }
 
-// The secret, the message and its signature are those of the Standard Webhooks test suites.
+// The secret, the message and its signature come from the test suites of Standard Webhooks.
 func TestWebhookVerifiesASignatureOfStandardWebhooks(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
