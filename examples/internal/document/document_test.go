@@ -35,7 +35,7 @@ var sourceFiles = map[string][]string{
 	"yaml":       {"*.yaml"},
 	"python":     {"*.py"},
 	"javascript": {"*.js"},
-	"ini":        {"*.ini"},
+	"ini":        {"*.ini", "*.service"},
 	"sh":         {"*.sh"},
 	"console":    nil,
 	"":           nil,

@@ -21,8 +21,10 @@ import (
 )
 
 // Command returns the command.
-func Command(a *cli.App) *cobra.Command {
-	c := &config{}
+func Command(a *cli.App) *cobra.Command { return command(a, &config{}) }
+
+// command returns the command, which keeps its flags in c.
+func command(a *cli.App, c *config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
 		Short: "Serve the dashboard, the management API and answers for reverse proxies",

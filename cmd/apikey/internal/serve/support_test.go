@@ -30,9 +30,7 @@ func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "apikey")
 	if err == nil {
 		program = filepath.Join(dir, "apikey")
-		build := exec.Command("go", "build", "-o", program, "../..")
-		build.Env, build.Stderr = append(os.Environ(), "CGO_ENABLED=0"), os.Stderr
-		err = build.Run()
+		err = build(program)
 	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
