@@ -26,7 +26,6 @@ import (
 type server struct {
 	url    string
 	secret apikey.Secret
-	wrap   func(http.Handler) http.Handler
 }
 
 // newServer serves the API of the database of m. wrap may put a handler around it.
