@@ -24,8 +24,9 @@
 // # The key
 //
 // A key in a header field reaches the service unless the proxy removes the field. A key in the query
-// always reaches it, because no proxy lets an HTTP subrequest change the URL. Only Envoy's gRPC
-// protocol can remove it; see package envoy inside of this one.
+// reaches it too, because the answer to a subrequest over HTTP cannot change the URL. Envoy's gRPC
+// protocol can remove the key; see package envoy inside of this one. Otherwise accept keys in header
+// fields only, by Options.Sources of the Middleware.
 //
 // The page docs/forward-auth.md has a configuration for each proxy.
 package forwardauth

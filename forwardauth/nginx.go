@@ -10,18 +10,15 @@ import (
 // instead of statuses other than 401 and 403. A refusal of 5xx remains, and becomes that 500.
 func onlyAuthStatuses(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		next.ServeHTTP(&authStatusWriter{ResponseWriter: w}, r)
+		next.ServeHTTP(&authStatusWriter{w}, r)
 	})
 }
 
-type authStatusWriter struct {
-	http.ResponseWriter
-	wrote bool
-}
+type authStatusWriter struct{ http.ResponseWriter }
 
 // WriteHeader writes a status that nginx understands, and the original one in a field.
 func (w *authStatusWriter) WriteHeader(status int) {
-	if status >= 300 && !w.wrote {
+	if status >= 300 {
 		h := w.Header()
 		h.Set("X-Apikey-Status", strconv.Itoa(status))
 		if challenges := h["Www-Authenticate"]; len(challenges) > 1 {
@@ -31,14 +28,7 @@ func (w *authStatusWriter) WriteHeader(status int) {
 			status = http.StatusForbidden
 		}
 	}
-	w.wrote = w.wrote || status >= 200
 	w.ResponseWriter.WriteHeader(status)
-}
-
-// Write writes a part of the body, after a status of 200 if there is none yet.
-func (w *authStatusWriter) Write(body []byte) (int, error) {
-	w.wrote = true
-	return w.ResponseWriter.Write(body)
 }
 
 // Unwrap returns the ResponseWriter of the server, for http.ResponseController.

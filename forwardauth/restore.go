@@ -17,10 +17,11 @@ import (
 // [apikey.Require], a mux.
 //
 // The restored request has the method, the URL and the header of the original one, and in the
-// convention ForwardedURI also its Host. It has no body. RemoteAddr is the address of the client with
+// convention ForwardedURI also its Host, in lower case. With nginx, its configuration must set Host. The
+// request has no body. RemoteAddr is the address of the client with
 // port 0, by the rules of [apikey.TrustProxies], so that a key with Networks needs no
-// Options.ClientAddr. If X-Forwarded-For leads to no other address than those of Trusted, RemoteAddr is
-// "", and a key with Networks is refused. The fields that name the original method and URI are removed.
+// Options.ClientAddr. If X-Forwarded-For has only addresses of Trusted, RemoteAddr is "", and a key
+// with Networks is refused. The fields that name the original method and URI are removed.
 // X-Forwarded-For, -Proto and -Host remain.
 //
 // Restore refuses, with a fixed text:
@@ -28,7 +29,8 @@ import (
 //   - with 403, a peer that is not among Trusted;
 //   - with 400, a URI that servers may read in different ways, such as one with "..", "//", ";" or an
 //     escaped slash in the path;
-//   - with 400, a method other than A-Z and "-", and a field that is there twice;
+//   - with 400, a method other than A-Z and "-", a host that ends in a dot or has characters that hosts do
+//     not have, and a field that is there twice;
 //   - with 400, a method or a URI that differs from another one in X-Original-URI, X-Forwarded-Uri,
 //     X-Original-Url, X-Rewrite-Url, X-Original-Method or X-Forwarded-Method;
 //   - with 503, a subrequest in which a field of the convention, or X-Forwarded-For, is missing, because
@@ -89,12 +91,13 @@ func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	if err != nil {
 		return nil, err
 	}
-	u, ok := parseURI(t.uri)
-	if !ok || !isMethod(t.method) || contradicts(r.Header, t) {
+	u, validURI := parseURI(t.uri)
+	host, validHost := parseHost(t.host)
+	if !validURI || !validHost || !isMethod(t.method) || contradicts(r.Header, t) {
 		return nil, errAmbiguous
 	}
 	original := r.WithContext(r.Context())
-	original.Method, original.URL, original.RequestURI, original.Host = t.method, u, t.uri, t.host
+	original.Method, original.URL, original.RequestURI, original.Host = t.method, u, t.uri, host
 	original.Body, original.ContentLength, original.Pattern = http.NoBody, 0, ""
 	if original.RemoteAddr, err = s.clientAddr(r); err != nil {
 		return nil, err

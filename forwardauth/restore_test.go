@@ -1,6 +1,7 @@
 package forwardauth_test
 
 import (
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
@@ -82,7 +83,10 @@ func TestRulesSeeTheOriginalRequest(t *testing.T) {
 			assert.Equal(t, test.method, s.seen.Method, test.name)
 			assert.Equal(t, test.uri, s.seen.URL.RequestURI(), test.name)
 			assert.Equal(t, "example.com", s.seen.Host, test.name)
-			assert.Zero(t, s.seen.ContentLength)
+			sent, err := io.ReadAll(s.seen.Body)
+			require.NoError(t, err)
+			assert.Empty(t, sent, test.name)
+			assert.Zero(t, s.seen.ContentLength, test.name)
 		}
 	})
 }
@@ -132,6 +136,8 @@ func TestAmbiguousURIsAreRefused(t *testing.T) {
 			"an escaped question mark":     "/admin%3Fx",
 			"an escaped fragment":          "/admin%23x",
 			"a fragment":                   "/library#/admin",
+			"a fragment after the query":   "/library?a#b",
+			"a query that is not UTF-8":    "/library?a=\xff",
 			"a NUL":                        "/admin%00",
 			"a line break":                 "/admin%0d%0a",
 			"a control character":          "/admin\x01",
@@ -184,6 +190,37 @@ func TestAmbiguousMethodsAreRefused(t *testing.T) {
 			assert.Nil(t, s.seen, method)
 		}
 	})
+}
+
+func TestHosts(t *testing.T) {
+	inEachDialect(t, func(t *testing.T, d dialect, s *service) {
+		key, _ := s.issue(t, apikey.NewKey{Name: "Backup job"})
+		ask := func(host string) string {
+			r := with(d.ask("GET", "/library"), "X-API-Key: "+key)
+			if d.options.Convention == forwardauth.ForwardedURI {
+				r.Header.Set("X-Forwarded-Host", host)
+			} else {
+				r.Host = host
+			}
+			return status(s.answer(r))
+		}
+		for _, host := range []string{"example.com.", "example.com.:80", "example.com, other", "a b", "a/b", "a@b", "b\xfccher", strings.Repeat("a", 301)} {
+			assert.Equal(t, "400", ask(host), host)
+			assert.Nil(t, s.seen, host)
+		}
+		for host, want := range map[string]string{"Admin.Example.COM:80": "admin.example.com:80", "[2001:DB8::1]:80": "[2001:db8::1]:80", "a_b": "a_b"} {
+			assert.Equal(t, "200", ask(host), host)
+			assert.Equal(t, want, s.seen.Host)
+		}
+	})
+}
+
+func TestTwoForwardedHostsAreRefused(t *testing.T) {
+	t.Parallel()
+	s := newService(t, dialects[1].options, nil)
+	key, _ := s.issue(t, apikey.NewKey{Name: "Backup job"})
+	r := with(dialects[1].ask("GET", "/library"), "X-API-Key: "+key, "X-Forwarded-Host: example.com")
+	assert.Equal(t, "400", status(s.answer(r)))
 }
 
 func TestFieldsThatContradictEachOtherAreRefused(t *testing.T) {
@@ -304,7 +341,7 @@ func TestRestoreRefusesOptions(t *testing.T) {
 		"no handler":                      {"next", nil, forwardauth.Options{Convention: nginx, Trusted: trusted}},
 		"no convention":                   {"Convention", next, forwardauth.Options{Trusted: trusted}},
 		"an unknown convention":           {"Convention", next, forwardauth.Options{Convention: 4, Trusted: trusted}},
-		"nobody trusted":                  {"Trusted", next, forwardauth.Options{Convention: nginx}},
+		"nothing trusted":                 {"Trusted", next, forwardauth.Options{Convention: nginx}},
 		"an empty list":                   {"Trusted", next, forwardauth.Options{Convention: nginx, Trusted: network()}},
 		"a zero Prefix":                   {"Trusted[1]", next, forwardauth.Options{Convention: nginx, Trusted: append(network("::1/128"), netip.Prefix{})}},
 		"every IPv4 address":              {"Trusted[0]", next, forwardauth.Options{Convention: nginx, Trusted: network("0.0.0.0/0")}},

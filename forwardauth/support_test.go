@@ -90,7 +90,9 @@ var dialects = []dialect{
 		return subrequest("GET", "/check", "X-Original-URI: "+uri, "X-Original-Method: "+method)
 	}},
 	{"Caddy and Traefik", forwardauth.Options{Convention: forwardauth.ForwardedURI}, func(method, uri string) *http.Request {
-		return subrequest("GET", "/check", "X-Forwarded-Uri: "+uri, "X-Forwarded-Method: "+method, "X-Forwarded-Host: example.com")
+		r := subrequest("GET", "/check", "X-Forwarded-Uri: "+uri, "X-Forwarded-Method: "+method, "X-Forwarded-Host: example.com")
+		r.Host = "auth.internal"
+		return r
 	}},
 	{"Envoy over HTTP", forwardauth.Options{Convention: forwardauth.RequestLine, PathPrefix: "/check"}, func(method, uri string) *http.Request {
 		r := subrequest(method, "/")
@@ -102,7 +104,7 @@ var dialects = []dialect{
 
 // subrequest returns a request of the proxy on behalf of the client. Lines are such as "Name: value".
 func subrequest(method, uri string, lines ...string) *http.Request {
-	r := httptest.NewRequest(method, uri, nil)
+	r := httptest.NewRequest(method, uri, strings.NewReader("a body"))
 	r.RemoteAddr = proxyAddr + ":4711"
 	r.Header.Set("X-Forwarded-For", clientAddr)
 	return with(r, lines...)

@@ -71,6 +71,20 @@ func isHex(c byte) bool {
 	return '0' <= c && c <= '9' || 'a' <= c && c <= 'f' || 'A' <= c && c <= 'F'
 }
 
+// parseHost returns a host in lower case, because servers find a virtual host in any case and ServeMux does
+// not. It returns false for a host that ends in a dot, which many servers ignore, and for characters that
+// no host has. An empty host is one of HTTP/1.0.
+func parseHost(host string) (string, bool) {
+	host = strings.ToLower(host)
+	for i := range len(host) {
+		if c := host[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') && strings.IndexByte("-._:[]", c) < 0 {
+			return "", false
+		}
+	}
+	name, _, _ := strings.Cut(host, ":")
+	return host, len(host) <= 300 && !strings.HasSuffix(name, ".")
+}
+
 // isMethod reports whether a method is written in the way of all registered ones. Methods are
 // case-sensitive (RFC 9110 section 9.1), but some servers accept "delete" for DELETE.
 func isMethod(method string) bool {

@@ -206,20 +206,25 @@ func TestForwardAuthRefuses(t *testing.T) {
 		refused("a failing store", 503, "GET", "/library", key)
 		s.auth.Close()
 		s.last()
-		assert.GreaterOrEqual(t, s.proxy.get(t, "/library", key).status, 500, "an unreachable auth service")
+		unreachable := map[string]int{"nginx": 500, "caddy": 502, "haproxy": 503}[s.proxy.name]
+		assert.Equal(t, unreachable, s.proxy.get(t, "/library", key).status, "an unreachable auth service")
 		assert.Nil(t, s.last())
 	})
 }
 
-// A client can make a proxy drop fields that it names in Connection. The service must then see no caller
-// rather than another one.
-func TestForwardAuthIdentityThatTheClientDrops(t *testing.T) {
+// A client can name the identity in Connection, so that a proxy in Go drops it.
+func TestForwardAuthIdentityCannotBeDropped(t *testing.T) {
 	t.Parallel()
 	eachAsking(t, func(t *testing.T, s *protected) {
 		res := s.proxy.get(t, "/library", "X-API-Key: "+s.plain, "X-Apikey-Scopes: admin", "Connection: X-Apikey-Scopes")
-		if got := s.last(); res.status == http.StatusOK {
-			assert.Contains(t, []string{"", "library read"}, strings.Join(got.Header["X-Apikey-Scopes"], ""))
+		got := s.last()
+		if s.proxy.name == "caddy" {
+			assert.Equal(t, http.StatusBadRequest, res.status)
+			assert.Nil(t, got)
+			return
 		}
+		require.Equal(t, http.StatusOK, res.status)
+		assert.Equal(t, []string{"library read"}, got.Header["X-Apikey-Scopes"])
 	})
 }
 

@@ -165,6 +165,7 @@ func TestPermissionNamesTheCallerAndRemovesTheKey(t *testing.T) {
 		"twice in a query":  {check("GET", "/library?api_key="+key+"&api_key="+key), nil, []string{"api_key", "api_key"}, nil},
 		"in other places":   {check("GET", "/library?x="+key, "x-api-key: "+key, "cookie: a=b; c="+key), []string{"x-api-key"}, []string{"x"}, map[string]string{"cookie": "a=b; c=REDACTED"}},
 		"beside forged IDs": {check("GET", "/library", "x-api-key: "+key, "x-apikey-id: forged", "x-apikey-owner: forged"), []string{"x-api-key"}, nil, nil},
+		"as a forged name":  {check("GET", "/library", "x-api-key: "+key, "x-apikey-name: "+key, "x-apikey-owner: "+key), []string{"x-api-key"}, nil, nil},
 		"with odd names":    {check("GET", "/library?%ff="+key, "x-api-key: "+key), []string{"x-api-key"}, []string{"%ff"}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -177,6 +178,7 @@ func TestPermissionNamesTheCallerAndRemovesTheKey(t *testing.T) {
 				want[name] = value
 			}
 			assert.Equal(t, want, fields(t, ok.GetHeaders()))
+			assert.Len(t, ok.GetHeaders(), len(want), "one change for each field")
 			assert.ElementsMatch(t, append([]string{"x-apikey-owner"}, test.headers...), ok.GetHeadersToRemove())
 			assert.ElementsMatch(t, test.parameters, ok.GetQueryParametersToRemove())
 		})
