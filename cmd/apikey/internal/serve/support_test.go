@@ -9,6 +9,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -68,6 +69,14 @@ func write(t *testing.T, dir, name, text string) string {
 
 // patience is the longest wait for something that a process must do.
 const patience = time.Minute
+
+// slowly returns a promised time, multiplied by APIKEY_TEST_PATIENCE for a busy machine.
+func slowly(promised time.Duration) time.Duration {
+	if n, err := strconv.Atoi(os.Getenv("APIKEY_TEST_PATIENCE")); err == nil {
+		return promised * time.Duration(n)
+	}
+	return promised
+}
 
 // eventually waits until a condition holds.
 func eventually(t *testing.T, condition func() bool, why string) {
