@@ -146,6 +146,15 @@ func (f *Format) Digest(s Secret) (Digest, error) {
 	return d, nil
 }
 
+// DigestSHA256 returns the digest by which stores find an imported key whose SHA-256 is sum. It returns
+// an error that wraps an [InvalidError] if the Format does not accept imported keys.
+func (f *Format) DigestSHA256(sum [sha256.Size]byte) (Digest, error) {
+	if !f.allowImported {
+		return Digest{}, invalid("SHA256", "%v does not accept imported keys; want FormatOptions.AllowImported", f)
+	}
+	return f.importedDigest(sum), nil
+}
+
 // digest returns the digest of s, and whether s can be a key. It checks the length, the characters
 // and the check characters in this order, so that a forged key costs as little as possible.
 func (f *Format) digest(s string) (Digest, bool) {

@@ -7,6 +7,7 @@ import (
 	"log/slog"
 	"net/http"
 	"net/netip"
+	"strings"
 	"time"
 )
 
@@ -16,8 +17,8 @@ import (
 //	Authenticate  calls judge and admit
 //	judge         calls extract and decide, and reports the Event (event.go)
 //	extract       finds the key in the request (extract.go, query.go)
-//	decide        computes the digest (format.go), looks it up (keystore.go), calls Check (key.go)
-//	              and Options.Authorize
+//	decide        computes the digest (format.go), looks it up (keystore.go), calls Options.Adopt for an
+//	              unknown key of another system, Check (key.go) and Options.Authorize
 //	admit         copies the request for the handler (layer.go)
 
 // A Middleware admits the requests that carry a valid key and refuses the others. It is immutable
@@ -27,6 +28,7 @@ type Middleware struct {
 	toucher    Toucher // nil if the store does not record the last use of a key
 	format     *Format
 	sources    sources
+	adopt      func(context.Context, Secret) (*Key, error) // nil unless the service takes over keys
 	addr       func(*http.Request) (netip.Addr, bool)
 	recordAddr bool
 	authorize  func(*http.Request, *Key) error
@@ -193,6 +195,9 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 		return nil, time.Time{}, ErrMalformed
 	}
 	key, err := m.store.Lookup(ctx, d)
+	if err != nil && m.adopt != nil && errors.Is(err, ErrNotFound) && !strings.HasPrefix(presented, m.format.prefix) {
+		key, err = m.adopt(ctx, NewSecret(presented))
+	}
 	if err != nil || key == nil {
 		return nil, time.Time{}, lookupError(ctx, err)
 	}

@@ -18,6 +18,13 @@ type Options struct {
 	// imported keys.
 	Format *Format
 
+	// Adopt returns the key of a secret that the store does not know, or [ErrNotFound]. It is for keys of
+	// another system whose digests the store cannot have yet; see package rehash. Nil means that a key
+	// which the store does not know is refused. Adopt is called concurrently, and only if Format accepts
+	// imported keys and the secret has the form of one. Its errors have the meaning of those of
+	// KeyStore.Lookup.
+	Adopt func(context.Context, Secret) (*Key, error)
+
 	// Authorize is the service's own rule; nil permits every valid key. An error refuses the
 	// request with 403, or with 503 if it wraps [ErrUnavailable], and is logged. Every decision
 	// calls Authorize, so nested Handlers call it several times. Authorize is called concurrently.
@@ -86,6 +93,7 @@ func New(store KeyStore, o Options) (*Middleware, error) {
 		store:      store,
 		format:     format,
 		sources:    s,
+		adopt:      o.Adopt,
 		addr:       o.ClientAddr,
 		recordAddr: o.RecordAddress,
 		authorize:  o.Authorize,
