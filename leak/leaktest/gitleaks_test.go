@@ -1,5 +1,5 @@
-// Package leaktest tests package leak against software of others: gitleaks, a parser of YAML, and the
-// reference implementation of Standard Webhooks.
+//go:build long
+
 package leaktest
 
 import (
@@ -18,25 +18,7 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/leak"
-	"github.com/latchkey-dev/apikey/memstore"
 )
-
-func formatOf(t testing.TB, prefix string) *apikey.Format {
-	t.Helper()
-	f, err := apikey.NewFormat(prefix, apikey.FormatOptions{})
-	require.NoError(t, err)
-	return f
-}
-
-// issue returns a new key in a Format.
-func issue(t testing.TB, f *apikey.Format) string {
-	t.Helper()
-	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{Format: f})
-	require.NoError(t, err)
-	secret, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "x"})
-	require.NoError(t, err)
-	return secret.Reveal()
-}
 
 // gitleaks returns a detector with the rules of a Format alone.
 func gitleaks(t testing.TB, f *apikey.Format) *detect.Detector {
