@@ -67,7 +67,7 @@ func (a *App) Root() *cobra.Command {
 // Run runs the command that args name and returns the exit status. It refuses arguments that contain a key
 // before any message can show them.
 func (a *App) Run(ctx context.Context, root *cobra.Command, args []string) int {
-	err := refuseKeys(args)
+	err := refuseKeys(args, a.KeyPrefix())
 	if err == nil {
 		a.Out = &interruptible{ctx, a.Out}
 		root.SetOut(a.Out)

@@ -105,14 +105,14 @@ func TestKeysInArgumentsAreRefused(t *testing.T) {
 	secret := "acme_prod_" + strings.Repeat("a1B", 12)
 	for _, args := range [][]string{
 		{secret}, {"test", secret}, {"test", "--name=" + secret}, {"test", "-x" + "=" + secret}, {"test", "https://example.com/?api_key=" + secret},
-		{"test", "Authorization: Bearer " + secret}, {"help", secret}, {"__complete", secret, ""},
+		{"test", "Authorization: Bearer " + secret}, {"ak_" + secret[10:30]}, {"test", "--ak_" + secret[10:40] + "=x"}, {"help", secret}, {"__complete", secret, ""},
 	} {
 		status, out, errs := run(t, func(*cli.App) error { t.Error("the command ran"); return nil }, args...)
 		assert.Equal(t, cli.ExitUsage, status)
-		assert.NotContains(t, out+errs, secret)
+		assert.NotContains(t, out+errs, secret[10:30])
 		assert.Contains(t, errs, "standard input")
 	}
-	for _, arg := range []string{"4xUCRsGzqvTOJPfN", "build_0123456789abcdef0123456789abcdef01234567", "acme_prod_short", strings.Repeat("a", 36)} {
+	for _, arg := range []string{"4xUCRsGzqvTOJPfN", "build_0123456789abcdef0123456789abcdef01234567", "acme_prod_short", "ak_keys.db", strings.Repeat("a", 36)} {
 		status, _, errs := run(t, func(*cli.App) error { return nil }, "test", "--database", arg)
 		assert.Zero(t, status, errs)
 	}

@@ -12,10 +12,11 @@ var keyShape = regexp.MustCompile(`(^|[^0-9A-Za-z_])[a-z][0-9a-z_]{0,19}_[0-9A-Z
 var ErrKeyInArguments = Usage(errors.New(`an argument contains a key, and other users of this machine can see arguments; ` +
 	`write "-" and pass the key on standard input; revoke the key if others use this machine`))
 
-// refuseKeys returns an error if an argument contains a key.
-func refuseKeys(args []string) error {
+// refuseKeys returns an error if an argument contains a key, or a part of one that begins with a prefix.
+func refuseKeys(args []string, prefix string) error {
+	part := regexp.MustCompile(`(^|[^0-9A-Za-z_])` + regexp.QuoteMeta(prefix) + `_[0-9A-Za-z]{20}`)
 	for _, arg := range args {
-		if keyShape.MatchString(arg) {
+		if keyShape.MatchString(arg) || part.MatchString(arg) {
 			return ErrKeyInArguments
 		}
 	}

@@ -50,7 +50,7 @@ func (h handover) run(ctx context.Context) (apikey.Key, error) {
 		return key, nil
 	}
 	if failed := h.undo(cleanup, key); failed != nil {
-		return apikey.Key{}, fmt.Errorf("%w: the secret of key %s could not be written (%w), and revoking the key failed: %w; revoke it",
+		return apikey.Key{}, fmt.Errorf("%w: the secret of the new key %s could not be written (%w), and undoing that failed: %w",
 			apikey.ErrUncertain, key.ID, err, failed)
 	}
 	return apikey.Key{}, cli.Undelivered(fmt.Errorf("the new secret could not be written, so key %s was revoked: %w", key.ID, err))

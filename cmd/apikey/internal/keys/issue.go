@@ -64,16 +64,25 @@ func issue(ctx context.Context, s Session, k apikey.NewKey, out *secretOut) erro
 	key, err := handover{
 		make:  func(ctx context.Context) (apikey.Secret, apikey.Key, error) { return s.Issue(ctx, k, request) },
 		write: out.write,
-		undo: func(ctx context.Context, key apikey.Key) error {
-			_, err := s.Revoke(ctx, key.ID)
-			return err
-		},
+		undo:  func(ctx context.Context, key apikey.Key) error { return revokeNew(ctx, s, key) },
 	}.run(ctx)
 	if err != nil {
 		return errors.Join(err, out.discard())
 	}
-	fmt.Fprintf(out.app.Err, "Issued key %s, %s. Its secret cannot be read again.\n", key.ID, quoted(key.Name))
+	end := "never expires"
+	if !key.ExpiresAt.IsZero() {
+		end = "expires at " + timeText(key.ExpiresAt) // also of a server that has a default
+	}
+	fmt.Fprintf(out.app.Err, "Issued key %s, %s, which %s. Its secret cannot be read again.\n", key.ID, quoted(key.Name), end)
 	return out.finish(key)
+}
+
+// revokeNew revokes a key whose secret was lost.
+func revokeNew(ctx context.Context, s Session, key apikey.Key) error {
+	if _, err := s.Revoke(ctx, key.ID); err != nil {
+		return fmt.Errorf("revoke key %s: %w", key.ID, err)
+	}
+	return nil
 }
 
 // quoted returns the name of a key for a message on a terminal.

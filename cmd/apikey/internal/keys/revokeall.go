@@ -35,7 +35,7 @@ repeat it: it continues with the keys that are left.`,
 		n, err := s.RevokeAll(ctx, owner)
 		progress.End()
 		if err != nil {
-			return fmt.Errorf("%w; %d keys were revoked before that, repeat the command to go on", err, n)
+			return fmt.Errorf("%w; at least %s revoked before that; repeat the command to go on", err, counted(n, "key was", "keys were"))
 		}
 		if a.JSON {
 			return a.PrintJSON(struct {

@@ -89,19 +89,19 @@ type rotation struct {
 // undo revokes the successor, so that the old key can be rotated again, and restores the expiry of the old key.
 // It does not restore an expiry that another change has set since.
 func (r rotation) undo(ctx context.Context, successor apikey.Key) error {
-	if _, err := r.s.Revoke(ctx, successor.ID); err != nil {
+	if err := revokeNew(ctx, r.s, successor); err != nil {
 		return err
 	}
 	now, err := r.s.Get(ctx, r.old.ID)
 	if err != nil {
-		return fmt.Errorf("old key: %w", err)
+		return fmt.Errorf("the expiry of the old key %s may be sooner than before: %w", r.old.ID, err)
 	}
 	if now.ExpiresAt.Equal(r.old.ExpiresAt) || !now.ExpiresAt.Equal(successor.CreatedAt.Add(r.grace)) {
 		return nil
 	}
 	_, err = r.s.Update(ctx, r.old.ID, manage.Version(now), apikey.Patch{ExpiresAt: &r.old.ExpiresAt})
 	if err != nil && !errors.Is(err, manage.ErrChanged) {
-		return fmt.Errorf("old key, which expires at %s: %w", timeText(now.ExpiresAt), err)
+		return fmt.Errorf("the old key %s now expires at %s: %w", r.old.ID, timeText(now.ExpiresAt), err)
 	}
 	return nil
 }

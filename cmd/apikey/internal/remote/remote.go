@@ -67,9 +67,6 @@ func New(address string, key apikey.Secret, allowHTTP bool) (*Session, error) {
 	}, nil
 }
 
-// Name names the server in messages.
-func (s *Session) Name() string { return s.base.String() }
-
 func isLoopback(host string) bool {
 	if host == "localhost" || strings.HasSuffix(host, ".localhost") { // RFC 6761 section 6.3
 		return true
