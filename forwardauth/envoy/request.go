@@ -44,19 +44,32 @@ func headerOf(h *authv3.AttributeContext_HttpRequest) (http.Header, error) {
 		return nil, errRequest
 	}
 	for name, value := range h.GetHeaders() {
-		if !strings.HasPrefix(name, ":") {
-			header.Add(name, value)
+		if err := add(header, name, value); err != nil {
+			return nil, err
 		}
 	}
 	for _, line := range raw {
-		if strings.HasPrefix(line.GetKey(), ":") {
-			continue
-		}
 		value := string(line.GetRawValue())
 		if value == "" {
 			value = line.GetValue()
 		}
-		header.Add(line.GetKey(), value)
+		if err := add(header, line.GetKey(), value); err != nil {
+			return nil, err
+		}
 	}
 	return header, nil
+}
+
+// add adds a line unless it is a pseudo-header field. It refuses characters that no field has, because a
+// change of the field in the answer would contain them.
+func add(header http.Header, name, value string) error {
+	if strings.HasPrefix(name, ":") {
+		return nil
+	}
+	invisible := func(c rune) bool { return c <= ' ' || c >= 0x7F }
+	if name == "" || strings.ContainsFunc(name, invisible) || strings.ContainsAny(value, "\x00\r\n") {
+		return errRequest
+	}
+	header.Add(name, value)
+	return nil
 }

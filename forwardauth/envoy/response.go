@@ -134,4 +134,4 @@ func overwrite(name, value string) *corev3.HeaderValueOption {
 	}
 }
 
-var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ")
+var lineBreaks = strings.NewReplacer("\r", " ", "\n", " ", "\x00", " ")

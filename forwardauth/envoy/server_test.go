@@ -214,6 +214,9 @@ func TestRefusals(t *testing.T) {
 		"no request":                         {400, &authv3.CheckRequest{}},
 		"a status that Envoy does not know":  {403, check("GET", "/odd", header+key)},
 		"headers in both forms at one time":  {400, bothForms(header + key)},
+		"a line break in a field":            {400, rawForm("x-api-key", key, "cookie", "a\r\nb")},
+		"a name that is not ASCII":           {400, rawForm("x-api-key", key, "x-\u00e9", "a")},
+		"a field without a name":             {400, rawForm("x-api-key", key, "", "a")},
 		"two keys in two lines of a raw map": {400, rawForm("x-api-key", key, "x-api-key", other)},
 	} {
 		t.Run(name, func(t *testing.T) {
