@@ -62,7 +62,7 @@ func newReader(t *testing.T, text string) *reader {
 		text = regexp.MustCompile(`\b`+port+`\b`).ReplaceAllString(text, ports[port])
 	}
 	return &reader{dir: dir, text: text, env: append(os.Environ(),
-		"PATH="+filepath.Dir(program)+":/usr/sbin:"+os.Getenv("PATH"), "APIKEY_METRICS=127.0.0.1:0", "APIKEY_LISTEN=127.0.0.1:"+ports["8080"])}
+		"PATH="+filepath.Dir(binary(t))+":/usr/sbin:"+os.Getenv("PATH"), "APIKEY_METRICS=127.0.0.1:0", "APIKEY_LISTEN=127.0.0.1:"+ports["8080"])}
 }
 
 // freePort returns a port that is free now.

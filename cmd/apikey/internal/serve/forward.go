@@ -57,13 +57,13 @@ func (s *server) decide(auth *apikey.Middleware, limits *limit.Limiter) http.Han
 	limited := limits.Handler(allow)
 	public := auth.Optional(allow)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		switch d, ok := s.rules.Load().demand(r); {
+		switch d, ok := s.rules.Load().Demand(r); {
 		case !ok:
 			auth.Refuse(w, r, apikey.ErrForbidden)
-		case d.public:
+		case d.Public:
 			public.ServeHTTP(w, r)
 		default:
-			auth.Handler(apikey.Require(d.scopes...)(limited)).ServeHTTP(w, r)
+			auth.Handler(apikey.Require(d.Scopes...)(limited)).ServeHTTP(w, r)
 		}
 	})
 }

@@ -3,16 +3,18 @@ package serve
 import (
 	"crypto/tls"
 	"errors"
+
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/routes"
 )
 
 // load reads the rules and the certificate, and uses both from now on. After an error it uses those
 // from before.
 func (s *server) load() error {
-	var rules *ruleTable
+	var rules *routes.Table
 	var cert tls.Certificate
 	var errRules, errCert error
 	if s.config.rulesFile != "" {
-		rules, errRules = readRules(s.config.rulesFile)
+		rules, errRules = routes.Read(s.config.rulesFile)
 	}
 	if s.config.certFile != "" {
 		cert, errCert = tls.LoadX509KeyPair(s.config.certFile, s.config.keyFile)

@@ -146,7 +146,7 @@ func TestDashboard(t *testing.T) {
 	})
 	t.Run("a password for one run is printed and not logged", func(t *testing.T) {
 		t.Parallel()
-		cmd := exec.Command(program, "serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--database", newSQLite(t), "--migrate", "--generate-password")
+		cmd := exec.Command(binary(t), "serve", "--listen", "127.0.0.1:0", "--metrics", "off", "--database", newSQLite(t), "--migrate", "--generate-password")
 		stdout, err := cmd.StdoutPipe()
 		require.NoError(t, err)
 		var log strings.Builder

@@ -11,6 +11,8 @@ import (
 	"os"
 	"sync/atomic"
 	"time"
+
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/routes"
 )
 
 // A server is one run of the command.
@@ -22,7 +24,7 @@ type server struct {
 	notify  func(state string)
 
 	ready atomic.Bool
-	rules atomic.Pointer[ruleTable]
+	rules atomic.Pointer[routes.Table]
 	cert  atomic.Pointer[tls.Certificate]
 }
 

@@ -24,22 +24,28 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// program is the command, which TestMain builds.
+// program is the path of the command. Call binary for it.
 var program string
 
 func TestMain(m *testing.M) {
 	dir, err := os.MkdirTemp("", "apikey")
-	if err == nil {
-		program = filepath.Join(dir, "apikey")
-		err = build(program)
-	}
 	if err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
+	program = filepath.Join(dir, "apikey")
 	status := m.Run()
 	os.RemoveAll(dir)
 	os.Exit(status)
+}
+
+var built = sync.OnceValue(func() error { return build(program) })
+
+// binary returns the path of the command. The first call builds it, so that fuzzing does not.
+func binary(t *testing.T) string {
+	t.Helper()
+	require.NoError(t, built())
+	return program
 }
 
 // skip skips a test. If APIKEY_TEST_ALL is set, it fails the test instead.
@@ -131,7 +137,7 @@ type process struct {
 func startServer(t *testing.T, env []string, args ...string) *process {
 	t.Helper()
 	p := &process{client: &http.Client{Timeout: patience, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}, ended: make(chan error, 1)}
-	p.cmd = exec.Command(program, append([]string{"serve", "--log", "json", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}, args...)...)
+	p.cmd = exec.Command(binary(t), append([]string{"serve", "--log", "json", "--listen", "127.0.0.1:0", "--metrics", "127.0.0.1:0"}, args...)...)
 	p.cmd.Env = append([]string{"HOME=" + t.TempDir(), "PATH=" + os.Getenv("PATH")}, env...)
 	stderr, err := p.cmd.StderrPipe()
 	require.NoError(t, err)

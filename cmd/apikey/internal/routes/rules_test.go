@@ -1,4 +1,4 @@
-package serve
+package routes
 
 import (
 	"net/http"
@@ -42,7 +42,7 @@ rules:
 `
 
 // ask returns what a request needs: "refused", "public", "key", or the scopes.
-func ask(t testing.TB, table *ruleTable, method, host, uri string, fields ...string) string {
+func ask(t testing.TB, table *Table, method, host, uri string, fields ...string) string {
 	t.Helper()
 	u, err := url.ParseRequestURI(uri)
 	require.NoError(t, err)
@@ -51,22 +51,22 @@ func ask(t testing.TB, table *ruleTable, method, host, uri string, fields ...str
 		name, value, _ := strings.Cut(field, ": ")
 		r.Header.Add(name, value)
 	}
-	switch d, ok := table.demand(r); {
+	switch d, ok := table.Demand(r); {
 	case !ok:
 		return "refused"
-	case d.public:
+	case d.Public:
 		return "public"
-	case len(d.scopes) == 0:
+	case len(d.Scopes) == 0:
 		return "key"
 	default:
-		slices.Sort(d.scopes)
-		return strings.Join(d.scopes, " ")
+		slices.Sort(d.Scopes)
+		return strings.Join(d.Scopes, " ")
 	}
 }
 
 func TestDemands(t *testing.T) {
 	t.Parallel()
-	table, err := parseRules([]byte(testRules))
+	table, err := Parse([]byte(testRules))
 	require.NoError(t, err)
 	for _, test := range []struct{ rule, method, host, uri, want string }{
 		{"a public route needs no key", "GET", "a.example", "/health", "public"},
@@ -112,7 +112,7 @@ func TestDemands(t *testing.T) {
 
 func TestReplacedMethods(t *testing.T) {
 	t.Parallel()
-	table, err := parseRules([]byte(testRules))
+	table, err := Parse([]byte(testRules))
 	require.NoError(t, err)
 	const both = "library:read library:write"
 	for _, test := range []struct{ rule, method, uri, field, want string }{
@@ -134,7 +134,7 @@ func TestReplacedMethods(t *testing.T) {
 
 func TestRequestsWithoutARuleAreRefused(t *testing.T) {
 	t.Parallel()
-	table, err := parseRules([]byte("rules:\n  - match: GET /library\n    public: true\n"))
+	table, err := Parse([]byte("rules:\n  - match: GET /library\n    public: true\n"))
 	require.NoError(t, err)
 	assert.Equal(t, "public", ask(t, table, "GET", "a.example", "/library"))
 	for rule, request := range map[string][2]string{
@@ -178,18 +178,27 @@ func TestRuleFiles(t *testing.T) {
 		{"text that is not YAML", "rules: [", "line 1"},
 	} {
 		t.Run(test.rule, func(t *testing.T) {
-			_, err := parseRules([]byte(test.text))
+			_, err := Parse([]byte(test.text))
 			require.ErrorContains(t, err, test.problem)
 			assert.NotContains(t, err.Error(), ".go:", "a place in the code")
-			assert.NotContains(t, err.Error(), "serve.", "a type of Go")
+			assert.NotContains(t, err.Error(), "routes.", "a type of Go")
 		})
 	}
+}
+
+func TestRulesOfThePage(t *testing.T) {
+	t.Parallel()
+	table, err := Read("../../deploy/rules.yaml")
+	require.NoError(t, err)
+	assert.Equal(t, "public", ask(t, table, "GET", "a.example", "/health"))
+	assert.Equal(t, "library:read", ask(t, table, "GET", "a.example", "/library/books"))
+	assert.Equal(t, "library:read library:write", ask(t, table, "DELETE", "a.example", "/library/books"))
 }
 
 // FuzzDemand checks that no request passes as public unless its decoded path is that of the public rule,
 // and that no request within /admin/ passes without the scope.
 func FuzzDemand(f *testing.F) {
-	table, err := parseRules([]byte("rules:\n  - match: GET /open\n    public: true\n  - match: /admin/\n    scopes: [staff]\n  - match: /\n    any_key: true\n"))
+	table, err := Parse([]byte("rules:\n  - match: GET /open\n    public: true\n  - match: /admin/\n    scopes: [staff]\n  - match: /\n    any_key: true\n"))
 	require.NoError(f, err)
 	for _, uri := range []string{"/open", "/%6Fpen", "/admin/x", "/ADMIN/x", "/admin", "/%61dmin/", "/admin%2Fx", "/a;/../admin/"} {
 		f.Add("GET", "a.example", uri)
@@ -199,14 +208,14 @@ func FuzzDemand(f *testing.F) {
 		if err != nil {
 			return
 		}
-		d, ok := table.demand(&http.Request{Method: method, Host: host, URL: u, Header: http.Header{}})
+		d, ok := table.Demand(&http.Request{Method: method, Host: host, URL: u, Header: http.Header{}})
 		if !ok {
 			return
 		}
-		if d.public && (u.EscapedPath() != "/open" || method != "GET" && method != "HEAD") {
+		if d.Public && (u.EscapedPath() != "/open" || method != "GET" && method != "HEAD") {
 			t.Errorf("%q %q %q is public", method, host, uri)
 		}
-		if strings.HasPrefix(strings.ToLower(u.Path)+"/", "/admin/") && !slices.Contains(d.scopes, "staff") {
+		if strings.HasPrefix(strings.ToLower(u.Path)+"/", "/admin/") && !slices.Contains(d.Scopes, "staff") {
 			t.Errorf("%q %q %q does not need the scope", method, host, uri)
 		}
 	})
@@ -216,7 +225,7 @@ func FuzzParseRules(f *testing.F) {
 	f.Add([]byte(testRules))
 	f.Add([]byte("rules: [&a {match: /, public: true}, *a]"))
 	f.Fuzz(func(t *testing.T, text []byte) {
-		table, err := parseRules(text)
+		table, err := Parse(text)
 		if err == nil {
 			ask(t, table, "GET", "a.example", "/")
 		}

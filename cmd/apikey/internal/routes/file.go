@@ -1,4 +1,4 @@
-package serve
+package routes
 
 import (
 	"bytes"
@@ -32,8 +32,8 @@ type ruleEntry struct {
 	Public bool     `yaml:"public"`
 }
 
-// readRules reads the rules from a file.
-func readRules(name string) (*ruleTable, error) {
+// Read reads the rules from a file of at most 1 MiB. The errors name the file and lines.
+func Read(name string) (*Table, error) {
 	f, err := os.Open(name)
 	if err != nil {
 		return nil, err
@@ -43,15 +43,15 @@ func readRules(name string) (*ruleTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	table, err := parseRules(text)
+	table, err := Parse(text)
 	if err != nil {
 		return nil, fmt.Errorf("%s: %w", name, err)
 	}
 	return table, nil
 }
 
-// parseRules parses the text of a rules file. The errors name lines.
-func parseRules(text []byte) (*ruleTable, error) {
+// Parse parses the text of a rules file. The errors name lines.
+func Parse(text []byte) (*Table, error) {
 	if len(text) > maxRuleFile {
 		return nil, fmt.Errorf("has more than %d bytes", maxRuleFile)
 	}
@@ -71,7 +71,7 @@ func parseRules(text []byte) (*ruleTable, error) {
 	if err != nil {
 		return nil, err
 	}
-	table := newRuleTable()
+	table := newTable()
 	for i, entry := range file.Rules {
 		r, err := entry.rule()
 		if err == nil {
@@ -88,7 +88,7 @@ func parseRules(text []byte) (*ruleTable, error) {
 // forReaders replaces the names of Go types in an error of package yaml.
 func forReaders(text string) string {
 	text = strings.TrimPrefix(text, "yaml: unmarshal errors:\n  ")
-	return strings.NewReplacer("type serve.rulesFile", "the file", "type serve.ruleEntry", "a rule", "serve.ruleEntry", "a rule", "\n  ", "; ").Replace(text)
+	return strings.NewReplacer("type routes.rulesFile", "the file", "type routes.ruleEntry", "a rule", "routes.ruleEntry", "a rule", "\n  ", "; ").Replace(text)
 }
 
 // ruleLines returns the line of each rule. Decoding by KnownFields does not tell it.

@@ -1,4 +1,6 @@
-package serve
+// Package routes finds out what a request needs to pass: no key, a key, or a key with certain scopes. The
+// rules are in a file, and no way of writing a request gets around them.
+package routes
 
 import (
 	"fmt"
@@ -22,18 +24,18 @@ type rule struct {
 // ServeHTTP makes a rule a handler, so that a mux can hold it. A mux with rules never serves.
 func (*rule) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 
-// A ruleTable finds the rules of a request. After the last add it is immutable.
-type ruleTable struct {
+// A Table finds the rules of a request. It is immutable and safe for concurrent use.
+type Table struct {
 	// exact has the rules by their patterns, and folded has them in lower case, because some services
 	// ignore the case of paths.
 	exact, folded *http.ServeMux
 }
 
-func newRuleTable() *ruleTable {
-	return &ruleTable{exact: http.NewServeMux(), folded: http.NewServeMux()}
+func newTable() *Table {
+	return &Table{exact: http.NewServeMux(), folded: http.NewServeMux()}
 }
 
-func (t *ruleTable) add(r *rule) error {
+func (t *Table) add(r *rule) error {
 	before, path, found := strings.Cut(r.pattern, "/")
 	if host := hostOf(before); host != strings.ToLower(host) || strings.ContainsAny(host, ":") {
 		return fmt.Errorf("%s: want the host in lower case and without a port", r.pattern)
@@ -60,33 +62,33 @@ func hostOf(before string) string {
 	return before
 }
 
-// A demand is what a request needs to pass.
-type demand struct {
-	public bool
-	scopes []string
+// A Demand is what a request needs to pass.
+type Demand struct {
+	Public bool     // no key
+	Scopes []string // a key with all of these; any valid key if there are none
 }
 
-// demand returns what a request needs, or false if no rule permits it.
+// Demand returns what a request needs, or false if no rule permits it.
 //
 // A service may read a request in other ways than the rules do. Its router may ignore the case of a
 // path or the slash at its end, or may not decode escapes, and it may obey a field such as
 // X-HTTP-Method-Override. The request then needs what the rules for every such reading demand.
 // [forwardauth.Restore] has already refused paths that have still more readings.
-func (t *ruleTable) demand(r *http.Request) (demand, bool) {
+func (t *Table) Demand(r *http.Request) (Demand, bool) {
 	host, ok := plainHost(r.Host)
 	if !ok {
-		return demand{}, false
+		return Demand{}, false
 	}
-	all := demand{public: true}
+	all := Demand{Public: true}
 	methods, ok := methodsOf(r)
 	if !ok {
-		return demand{}, false
+		return Demand{}, false
 	}
 	for _, method := range methods {
 		for _, path := range []string{r.URL.Path, literalPath(r.URL)} {
 			found := find(t.exact, method, host, path)
 			if found == nil {
-				return demand{}, false
+				return Demand{}, false
 			}
 			all.join(found)
 			lower := strings.ToLower(path)
@@ -104,11 +106,11 @@ func (t *ruleTable) demand(r *http.Request) (demand, bool) {
 	return all, true
 }
 
-func (d *demand) join(r *rule) {
-	d.public = d.public && r.public
+func (d *Demand) join(r *rule) {
+	d.Public = d.Public && r.public
 	for _, scope := range r.scopes {
-		if !slices.Contains(d.scopes, scope) {
-			d.scopes = append(d.scopes, scope)
+		if !slices.Contains(d.Scopes, scope) {
+			d.Scopes = append(d.Scopes, scope)
 		}
 	}
 }
