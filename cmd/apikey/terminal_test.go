@@ -150,19 +150,34 @@ func TestTerminalAsksBeforeManyKeysAreRevoked(t *testing.T) {
 
 func TestTerminalShowsProgressAndRemovesIt(t *testing.T) {
 	t.Parallel()
-	seen := make(chan struct{})
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		<-seen
-		w.Write([]byte(`{"revoked":2}`))
-	}))
-	t.Cleanup(server.Close)
-	m := newMachine(t)
-	m.env = append(m.env, "APIKEY_SERVER_KEY=key")
-	term := newTerminal(t, m)
-	term.enter("apikey revoke-all --owner ops --yes --server " + server.URL + "; echo status=$?")
-	term.wait("Revoking keys (")
-	close(seen)
-	screen := term.wait("status=0")
-	assert.Contains(t, screen, "\nRevoked 2 keys of \"ops\".\n")
-	assert.NotContains(t, screen, "Revoking")
+	const key = `{"id":"abc","name":"Backup job","created_at":"2026-01-01T00:00:00Z"}`
+	for _, test := range []struct {
+		name, command, progress, output string
+		answers                         []string // the last one comes after the progress was seen
+	}{
+		{"revoke-all", "revoke-all --owner ops --yes", "Revoking keys (", "Revoked 2 keys of \"ops\".", []string{`{"revoked":2}`}},
+		{"list", "list --all > keys.txt", "Read 1 (", "", []string{`{"keys":[` + key + `],"next":"more"}`, `{"keys":[]}`}},
+	} {
+		t.Run(test.name, func(t *testing.T) {
+			t.Parallel()
+			seen, answers := make(chan struct{}), test.answers
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+				if len(answers) == 1 {
+					<-seen
+				}
+				w.Write([]byte(answers[0]))
+				answers = answers[1:]
+			}))
+			t.Cleanup(server.Close)
+			m := newMachine(t)
+			m.env = append(m.env, "APIKEY_SERVER_KEY=key")
+			term := newTerminal(t, m)
+			term.enter("cd " + t.TempDir() + "; apikey --server " + server.URL + " " + test.command + "; echo status=$?")
+			term.wait(test.progress)
+			close(seen)
+			screen := term.wait("status=0")
+			assert.Contains(t, screen, test.output)
+			assert.NotContains(t, screen, test.progress)
+		})
+	}
 }
