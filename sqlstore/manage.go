@@ -47,6 +47,11 @@ func (t *tx) insert(seq int64, d apikey.Digest, key *apikey.Key) error {
 	if taken {
 		return apikey.ErrExists
 	}
+	return t.insertRow(seq, d, key)
+}
+
+// insertRow adds a row whose ID and digest are not in use.
+func (t *tx) insertRow(seq int64, d apikey.Digest, key *apikey.Key) error {
 	if !key.LastUsedAt.IsZero() {
 		if err := t.exec("INSERT INTO apikey_used (seq, at) VALUES (?, ?)", seq, microsOf(key.LastUsedAt)); err != nil {
 			return err

@@ -1,0 +1,113 @@
+package sqlstore
+
+import (
+	"context"
+	"slices"
+	"strings"
+
+	"github.com/latchkey-dev/apikey"
+)
+
+// maxCreate is the most keys that CreateAll adds in one transaction.
+const maxCreate = 500
+
+// CreateAll adds up to 500 keys in one transaction, for imports of many keys. keys[i] gets digests[i]. A key
+// whose digest is in use is left out, and created[i] is false. The audit trail gets an entry for each
+// created key. After an error no key was created, unless it wraps [apikey.ErrUncertain]. It is
+// [apikey.ErrInvalid] if a key is invalid, and [apikey.ErrExists] if an ID is in use or two keys have one digest.
+func (s *Store) CreateAll(ctx context.Context, digests []apikey.Digest, keys []apikey.Key) (created []bool, err error) {
+	if len(digests) != len(keys) || len(keys) > maxCreate {
+		return nil, invalid("keys", "%d keys for %d digests; want as many, and at most %d", len(keys), len(digests), maxCreate)
+	}
+	if len(keys) == 0 {
+		return nil, ctx.Err()
+	}
+	for i := range keys {
+		if err := keys[i].Validate(); err != nil {
+			return nil, err
+		}
+	}
+	err = s.transact(ctx, func(t *tx) ([]apikey.Digest, error) {
+		created = make([]bool, len(keys))
+		if err := t.lock(); err != nil { // because other writes must not add the digests from here on
+			return nil, err
+		}
+		added, err := t.createUnknown(digests, keys, created)
+		if err == nil && len(added) == 0 {
+			err = errUnchanged
+		}
+		return added, err
+	})
+	if err != nil {
+		return nil, err
+	}
+	return created, nil
+}
+
+// createUnknown adds the keys with unknown digests, marks them in created, and returns their digests.
+func (t *tx) createUnknown(digests []apikey.Digest, keys []apikey.Key, created []bool) (added []apikey.Digest, err error) {
+	taken, err := t.known(digests)
+	if err != nil {
+		return nil, err
+	}
+	var ids []any
+	for i, d := range digests {
+		if !taken[d] {
+			created[i], taken[d] = true, true
+			added, ids = append(added, d), append(ids, keys[i].ID)
+		} else if slices.Contains(added, d) {
+			return nil, apikey.ErrExists
+		}
+	}
+	if len(added) == 0 {
+		return nil, nil
+	}
+	used, err := t.number("SELECT COUNT(*) FROM apikey_keys WHERE id IN "+placeholders(len(ids)), ids...)
+	if err == nil && used > 0 {
+		err = apikey.ErrExists
+	}
+	if err != nil {
+		return nil, err
+	}
+	_, err = t.run(int64(len(added)), func(t *tx) (changes []change, err error) {
+		seq := int64(t.head.Revision) - int64(len(added))
+		for i := range keys {
+			if !created[i] {
+				continue
+			}
+			key := keys[i].Clone()
+			seq++
+			if err := t.insertRow(seq, digests[i], &key); err != nil {
+				return nil, err
+			}
+			changes = append(changes, change{"create", key.ID, seq, digests[i], apikey.FieldChanges(&apikey.Key{}, &key)})
+		}
+		return changes, nil
+	})
+	return added, err
+}
+
+// placeholders returns n placeholders in brackets.
+func placeholders(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
+
+// known returns the set of those digests that keys have.
+func (t *tx) known(digests []apikey.Digest) (map[apikey.Digest]bool, error) {
+	args := make([]any, len(digests))
+	for i := range digests {
+		args[i] = digests[i][:]
+	}
+	rows, err := t.query("SELECT digest FROM apikey_keys WHERE digest IN "+placeholders(len(digests)), args...)
+	if err != nil {
+		return nil, err
+	}
+	defer rows.Close()
+	known := map[apikey.Digest]bool{}
+	for rows.Next() {
+		var digest []byte
+		if err := rows.Scan(&digest); err != nil {
+			return nil, err
+		}
+		known[apikey.Digest(digest)] = true
+	}
+	return known, rows.Err()
+}
