@@ -26,7 +26,12 @@ func New(issuer *apikey.Issuer) (*Rehearsal, error) {
 // Import checks a key as the Issuer would, and returns its digest and the key that would be stored. It
 // does not ask the store whether the digest is known.
 func (r *Rehearsal) Import(ctx context.Context, k apikey.ImportedKey) (apikey.Digest, apikey.Key, error) {
-	key, err := r.issuer.Import(ctx, k)
+	return r.Do(func(issuer *apikey.Issuer) (apikey.Key, error) { return issuer.Import(ctx, k) })
+}
+
+// Do is like Import for a function that imports a key with the Issuer that it gets.
+func (r *Rehearsal) Do(f func(*apikey.Issuer) (apikey.Key, error)) (apikey.Digest, apikey.Key, error) {
+	key, err := f(r.issuer)
 	return r.notes.digest, key, err
 }
 

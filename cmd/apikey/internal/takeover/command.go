@@ -14,6 +14,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/database"
+	"github.com/latchkey-dev/apikey/rehash"
+	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
 // Command returns the command import.
@@ -30,6 +32,9 @@ Systems: ` + strings.Join(systemNames(), ", ") + `
 The key of each row keeps its name, owner, creation, expiry and last use, as far as the source has them. Scopes of
 the source mean nothing here: --scope-map translates them, --scopes replaces them, and others are dropped.
 
+Some systems do not store a digest that can be taken over: django, forgejo, gitea, grafana, sanctum, strapi and vikunja. Their keys
+are pending until a client uses them, and the service needs package rehash to prove them. --pending lists them.
+
 This command, and the service, need --allow-imported or FormatOptions.AllowImported. The exit status is 1 if some
 rows were not taken over.`,
 		Args: cobra.NoArgs,
@@ -41,6 +46,9 @@ rows were not taken over.`,
 	flags.StringVar(&c.sourceFile, "source-file", "", "file that contains the URL of its database")
 	flags.StringVar(&c.table, "source-table", "", "table of the keys, such as public.keys, if it is not the usual one")
 	flags.BoolVar(&c.dryRun, "dry-run", false, "print the report and write nothing")
+	flags.DurationVar(&c.lifetime, "deadline", defaultDeadline, "pending keys that are not used for this time are refused then")
+	flags.StringVar(&c.saltFile, "strapi-salt-file", "", "file that contains admin.apiToken.salt of Strapi, for --sample")
+	flags.BoolVar(&c.pending, "pending", false, "list the keys that wait for their first use, and import nothing")
 	flags.BoolVar(&c.sample, "sample", false, "read one key from the standard input first, and import nothing unless it belongs to a row")
 	flags.StringVar(&c.mapping.owner, "owner", "", "owner of keys that have none in the source")
 	flags.StringSliceVar(&c.mapping.scopes, "scopes", nil, "scopes of all keys, instead of those of the source")
@@ -55,11 +63,21 @@ func systemNames() []string {
 type command struct {
 	app                             *cli.App
 	from, source, sourceFile, table string
-	dryRun, sample                  bool
+	saltFile                        string
+	lifetime                        time.Duration
+	dryRun, sample, pending         bool
 	mapping                         mapping
 }
 
+const defaultDeadline = 90 * 24 * time.Hour
+
 func (c *command) run(ctx context.Context) (err error) {
+	if c.pending {
+		return c.listPending(ctx)
+	}
+	if c.lifetime <= 0 {
+		return cli.Usage(errors.New("--deadline: want a positive duration, such as 720h"))
+	}
 	rows, err := c.read(ctx)
 	if err != nil {
 		return err
@@ -71,7 +89,11 @@ func (c *command) run(ctx context.Context) (err error) {
 		c.mapping.apply(&rows[i], now)
 	}
 	if c.sample {
-		if err := proveSample(c.app, rows); err != nil {
+		scheme, err := c.scheme()
+		if err != nil {
+			return err
+		}
+		if err := proveSample(ctx, c.app, rows, scheme); err != nil {
 			return err
 		}
 	}
@@ -88,7 +110,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	r, err := c.importRows(apikey.WithActor(ctx, actor), issuer, rows)
+	r, err := c.importRows(apikey.WithActor(ctx, actor), db.Store, issuer, rows)
 	if r != nil {
 		err = errors.Join(err, c.print(r))
 	}
@@ -99,23 +121,19 @@ func (c *command) run(ctx context.Context) (err error) {
 }
 
 // importRows returns a report even if the database fails after some rows.
-func (c *command) importRows(ctx context.Context, issuer *apikey.Issuer, rows []row) (*report, error) {
+func (c *command) importRows(ctx context.Context, store *sqlstore.Store, issuer *apikey.Issuer, rows []row) (*report, error) {
 	if !acceptsImported(issuer.Format()) {
 		return nil, cli.Usage(errors.New("set --allow-imported, here and in the service"))
 	}
-	i, err := newImporter(issuer, c.dryRun)
+	i, err := newImporter(store, issuer, c.dryRun, time.Now().Add(c.lifetime))
 	if err != nil {
 		return nil, err
 	}
-	r := &report{DryRun: c.dryRun, Total: len(rows), Count: map[status]int{}, Rows: []result{}}
-	for j := range rows {
-		res, err := i.importRow(ctx, &rows[j])
-		if err != nil {
-			return r, fmt.Errorf("import stopped after %d of %d rows, run it again: %w", j, len(rows), err)
-		}
-		r.add(res)
+	results, err := i.importRows(ctx, rows)
+	if err != nil {
+		err = fmt.Errorf("import stopped after %d of %d rows; run it again: %w", len(results), len(rows), err)
 	}
-	return r, nil
+	return newReport(c.dryRun, len(rows), results), err
 }
 
 // acceptsImported reports whether a format accepts keys of other systems.
@@ -129,6 +147,27 @@ func (c *command) print(r *report) error {
 		return r.writeJSON(c.app.Out)
 	}
 	return r.writeTable(c.app.Out)
+}
+
+// scheme returns the scheme of the pending keys of a system; the zero Scheme if it has none.
+func (c *command) scheme() (rehash.Scheme, error) {
+	switch c.from {
+	case "gitea", "forgejo", "vikunja":
+		return rehash.Gitea(), nil
+	case "grafana":
+		return rehash.Grafana(), nil
+	case "django":
+		return rehash.Django(), nil
+	case "sanctum":
+		return rehash.Sanctum(), nil
+	case "strapi":
+		if c.saltFile == "" {
+			return rehash.Scheme{}, cli.Usage(errors.New("--sample: set --strapi-salt-file"))
+		}
+		salt, err := cli.ReadSecretFile(c.saltFile)
+		return rehash.Strapi(salt), err
+	}
+	return rehash.Scheme{}, nil
 }
 
 func (c *command) isFile() bool { return c.from == "csv" || c.from == "json" }

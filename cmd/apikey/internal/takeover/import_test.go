@@ -27,7 +27,7 @@ func TestDryRunReportsAndWritesNothing(t *testing.T) {
 	assert.Empty(t, h.keys())
 	status, out, _ := h.run("", "import", "--from", "jellyfin", "--source", f.url, "--dry-run")
 	assert.Zero(t, status)
-	assert.Contains(t, out, "Dry run, nothing was written. 1 rows: 1 imported, 0 exist, 0 duplicates, 0 failed")
+	assert.Contains(t, out, "Dry run, nothing was written. 1 rows: 1 imported, 0 pending, 0 exist, 0 duplicates, 0 failed")
 	assert.NotContains(t, out, hubKey)
 }
 
@@ -159,7 +159,7 @@ func TestInvalidArgumentsAreRefused(t *testing.T) {
 		want string
 	}{
 		"no system":                        {[]string{"--source", f.url}, "--from"},
-		"an unknown system":                {[]string{"--from", "plex", "--source", f.url}, "better-auth, emby"},
+		"an unknown system":                {[]string{"--from", "plex", "--source", f.url}, "better-auth, django"},
 		"no source":                        {[]string{"--from", "jellyfin"}, "set --source"},
 		"two sources":                      {[]string{"--from", "jellyfin", "--source", f.url, "--source-file", f.url}, "not both"},
 		"a password in the arguments":      {[]string{"--from", "kong", "--source", "postgres://kong:hunter2@127.0.0.1/kong"}, "visible to other users"},

@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/rehearsal"
+	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
 // A status is the result of one row.
@@ -14,13 +16,15 @@ type status string
 
 const (
 	imported  status = "imported"
+	pending   status = "pending"   // the first use of the key will prove it
 	exists    status = "exists"    // an earlier import took the key over
 	duplicate status = "duplicate" // an earlier row of the source has the same key
 	failed    status = "failed"    // the key must be issued again, or the row be corrected
+	unknown   status = ""          // not yet decided
 )
 
 // ok reports whether the key is taken over.
-func (s status) ok() bool { return s == imported || s == exists }
+func (s status) ok() bool { return s == imported || s == pending || s == exists }
 
 // A result tells what happened to one row.
 type result struct {
@@ -33,55 +37,120 @@ type result struct {
 	Notes    []string `json:"notes,omitempty"`
 }
 
+// sharedFinder is the problem of two keys that could not be told apart without two hashes.
+const sharedFinder = "issue a new key, because the part by which this one is found is also that of "
+
 // An importer imports rows. It is not safe for concurrent use.
 type importer struct {
-	issuer   *apikey.Issuer
+	store    *sqlstore.Store
 	rehearse *rehearsal.Rehearsal
 	dryRun   bool
+	until    time.Time                // the deadline of pending keys
 	seen     map[apikey.Digest]string // the source ID of each key of this run
 }
 
-func newImporter(issuer *apikey.Issuer, dryRun bool) (*importer, error) {
+func newImporter(store *sqlstore.Store, issuer *apikey.Issuer, dryRun bool, until time.Time) (*importer, error) {
 	r, err := rehearsal.New(issuer)
-	return &importer{issuer, r, dryRun, map[apikey.Digest]string{}}, err
+	return &importer{store, r, dryRun, until, map[apikey.Digest]string{}}, err
 }
 
-// importRow imports one row. An error means that the database failed; the row and those after it can be
-// imported by another run.
-func (i *importer) importRow(ctx context.Context, r *row) (result, error) {
+// batchSize is the number of keys that are written in one transaction.
+const batchSize = 500
+
+// importRows imports rows in batches. After an error, which is one of the database, it returns the results of
+// the batches before; another run continues.
+func (i *importer) importRows(ctx context.Context, rows []row) (all []result, err error) {
+	for len(rows) > 0 {
+		n := min(batchSize, len(rows))
+		results, err := i.importBatch(ctx, rows[:n])
+		if err != nil {
+			return all, err
+		}
+		all, rows = append(all, results...), rows[n:]
+	}
+	return all, nil
+}
+
+// A batch contains the keys of the results that are not decided yet.
+type batch struct {
+	results []result
+	index   []int // of the result of each key
+	digests []apikey.Digest
+	keys    []apikey.Key
+}
+
+func (i *importer) importBatch(ctx context.Context, rows []row) ([]result, error) {
+	var b batch
+	for j := range rows {
+		res, digest, key := i.check(ctx, &rows[j])
+		if res.Status == unknown {
+			b.index = append(b.index, j)
+			b.digests = append(b.digests, digest)
+			b.keys = append(b.keys, key)
+		}
+		b.results = append(b.results, res)
+	}
+	created := make([]bool, len(b.keys))
+	if !i.dryRun {
+		var err error
+		if created, err = i.store.CreateAll(ctx, b.digests, b.keys); err != nil {
+			return nil, err
+		}
+	}
+	for k, j := range b.index {
+		if err := i.decide(ctx, &rows[j], &b.results[j], b.digests[k], b.keys[k].ID, created[k]); err != nil {
+			return nil, err
+		}
+	}
+	return b.results, nil
+}
+
+// check returns the result of a row that is not to be written, or an unknown one and the key to write.
+func (i *importer) check(ctx context.Context, r *row) (result, apikey.Digest, apikey.Key) {
 	res := result{SourceID: r.id, Name: r.key.Name, Owner: r.key.Owner, Problem: r.problem, Notes: r.notes}
 	if r.problem != "" {
 		res.Status = failed
-		return res, nil
+		return res, apikey.Digest{}, apikey.Key{}
 	}
-	digest, _, err := i.rehearse.Import(ctx, r.key)
-	if err != nil {
-		res.Status, res.Problem = failed, err.Error()
-		return res, nil
-	}
-	if first, ok := i.seen[digest]; ok {
-		res.Status, res.Problem = duplicate, "the same key as "+first
-		return res, nil
-	}
-	i.seen[digest] = r.id
-	if !i.dryRun {
-		key, err := i.issuer.Import(ctx, r.key)
-		switch {
-		case err == nil:
-			res.Status, res.KeyID = imported, key.ID
-			return res, nil
-		case !errors.Is(err, apikey.ErrExists):
-			return res, fmt.Errorf("%s: %w", r.id, err)
+	digest, key, err := i.rehearse.Do(func(issuer *apikey.Issuer) (apikey.Key, error) {
+		if r.pending != nil {
+			return r.pending.Import(ctx, issuer, r.key, i.until)
 		}
-	}
-	known, err := i.issuer.Manager().Lookup(ctx, digest)
-	switch {
-	case errors.Is(err, apikey.ErrNotFound):
-		res.Status = imported
+		return issuer.Import(ctx, r.key)
+	})
+	switch first, known := i.seen[digest]; {
 	case err != nil:
-		return res, err
+		res.Status, res.Problem = failed, err.Error()
+	case known && r.pending != nil:
+		res.Status, res.Problem = failed, sharedFinder+first
+	case known:
+		res.Status, res.Problem = duplicate, "the same key as "+first
+	default:
+		i.seen[digest] = r.id
+	}
+	return res, digest, key
+}
+
+// decide sets the status of a row that has been written, unless its digest was known.
+func (i *importer) decide(ctx context.Context, r *row, res *result, d apikey.Digest, id string, created bool) error {
+	success := imported
+	if r.pending != nil {
+		success = pending
+	}
+	if created {
+		res.Status, res.KeyID = success, id
+		return nil
+	}
+	known, err := i.store.Lookup(ctx, d)
+	switch {
+	case errors.Is(err, apikey.ErrNotFound) && i.dryRun:
+		res.Status = success
+	case err != nil:
+		return fmt.Errorf("%s: %w", r.id, err)
+	case r.pending != nil && known.Metadata["source_id"] != r.id:
+		res.Status, res.Problem = failed, sharedFinder+known.Metadata["source_id"]
 	default:
 		res.Status, res.KeyID = exists, known.ID
 	}
-	return res, nil
+	return nil
 }

@@ -115,3 +115,13 @@ func (r record) list(column string) (texts []string) {
 	}
 	return texts
 }
+
+// firstTime returns the first time that is not zero.
+func (r record) firstTime(columns ...string) time.Time {
+	for _, column := range columns {
+		if t := r.time(column); !t.IsZero() {
+			return t
+		}
+	}
+	return time.Time{}
+}

@@ -6,7 +6,8 @@ import (
 	"io"
 	"strings"
 	"text/tabwriter"
-	"unicode"
+
+	"github.com/latchkey-dev/apikey/cmd/apikey/internal/console"
 )
 
 // A report tells what happened to each row.
@@ -17,9 +18,15 @@ type report struct {
 	Rows   []result       `json:"rows"`
 }
 
-func (r *report) add(res result) {
-	r.Rows = append(r.Rows, res)
-	r.Count[res.Status]++
+func newReport(dryRun bool, total int, results []result) *report {
+	r := &report{DryRun: dryRun, Total: total, Count: map[status]int{}, Rows: results}
+	for _, res := range results {
+		r.Count[res.Status]++
+	}
+	if r.Rows == nil {
+		r.Rows = []result{}
+	}
+	return r
 }
 
 // notTakenOver returns the number of rows that were not taken over.
@@ -44,7 +51,7 @@ func (r *report) writeTable(w io.Writer) error {
 	fmt.Fprintln(t, "STATUS\tSOURCE ID\tNAME\tOWNER\tKEY ID\tREMARK")
 	for _, row := range r.Rows {
 		remark := strings.Join(append([]string{row.Problem}, row.Notes...), "; ")
-		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Status, visible(row.SourceID), visible(row.Name), visible(row.Owner), row.KeyID, visible(strings.TrimPrefix(remark, "; ")))
+		fmt.Fprintf(t, "%s\t%s\t%s\t%s\t%s\t%s\n", row.Status, console.Clean(row.SourceID), console.Clean(row.Name), console.Clean(row.Owner), row.KeyID, console.Clean(strings.TrimPrefix(remark, "; ")))
 	}
 	if err := t.Flush(); err != nil {
 		return err
@@ -52,17 +59,7 @@ func (r *report) writeTable(w io.Writer) error {
 	if r.DryRun {
 		fmt.Fprint(w, "Dry run, nothing was written. ")
 	}
-	_, err := fmt.Fprintf(w, "%d rows: %d imported, %d exist, %d duplicates, %d failed\n",
-		r.Total, r.Count[imported], r.Count[exists], r.Count[duplicate], r.Count[failed])
+	_, err := fmt.Fprintf(w, "%d rows: %d imported, %d pending, %d exist, %d duplicates, %d failed\n",
+		r.Total, r.Count[imported], r.Count[pending], r.Count[exists], r.Count[duplicate], r.Count[failed])
 	return err
-}
-
-// visible replaces characters that could control a terminal, because names come from another system.
-func visible(text string) string {
-	return strings.Map(func(r rune) rune {
-		if unicode.IsPrint(r) {
-			return r
-		}
-		return unicode.ReplacementChar
-	}, text)
 }

@@ -9,6 +9,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/rehash"
 )
 
 // maxRows bounds the memory that an import takes. A row takes about one kilobyte.
@@ -18,8 +19,8 @@ const maxRows = 250_000
 type row struct {
 	id  string // identifies the key in the source
 	key apikey.ImportedKey
-	// hash is a slow or salted hash in the form of package rehash. The key then has no digest.
-	hash string
+	// pending is the hash of a key whose SHA-256 is unknown until its first use, or nil.
+	pending *rehash.Row
 	// scopes are those of the source, before they are mapped.
 	scopes []string
 	notes  []string
@@ -28,9 +29,12 @@ type row struct {
 }
 
 // matches reports whether a key of the source is the key of this row.
-func (r *row) matches(secret apikey.Secret) bool {
-	if r.problem != "" {
+func (r *row) matches(secret apikey.Secret, scheme rehash.Scheme) bool {
+	switch {
+	case r.problem != "":
 		return false
+	case r.pending != nil:
+		return r.pending.Matches(scheme, secret)
 	}
 	presented := sha256.Sum256([]byte(secret.Reveal()))
 	if r.key.SHA256 != [sha256.Size]byte{} {
