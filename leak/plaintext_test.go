@@ -4,10 +4,13 @@ import (
 	"context"
 	"crypto/tls"
 	"fmt"
+	"io"
 	"log/slog"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/netip"
+	"regexp"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -309,4 +312,33 @@ func TestNewPlaintextRefuses(t *testing.T) {
 		require.ErrorAs(t, err, &wrong)
 		assert.Equal(t, "Proxies[0]", wrong.Field)
 	}
+}
+
+func TestResponsesOverPlainHTTPHaveTheSameBytes(t *testing.T) {
+	t.Parallel()
+	g := newGuarded(t, func(o *leak.PlaintextOptions) { o.Proxies = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} })
+	server := httptest.NewServer(g.handler)
+	defer server.Close()
+	token, key := g.issue("x")
+	date := regexp.MustCompile(`Date: [^\r]*\r\n`)
+	exchange := func(request string) string {
+		connection, err := net.Dial("tcp", server.Listener.Addr().String())
+		require.NoError(t, err)
+		defer connection.Close()
+		require.NoError(t, connection.SetDeadline(time.Now().Add(10*time.Second)))
+		_, err = io.WriteString(connection, strings.ReplaceAll(request, "\n", "\r\n")+"\r\n\r\n")
+		require.NoError(t, err)
+		response, err := io.ReadAll(connection) // to its end, because the server closes the connection
+		require.NoError(t, err)
+		return date.ReplaceAllString(string(response), "")
+	}
+	const head = "\nHost: h\nX-Forwarded-Proto: http"
+	first := exchange("GET / HTTP/1.1" + head)
+	assert.True(t, strings.HasPrefix(first, "HTTP/1.1 403 Forbidden\r\n"), first)
+	for _, request := range []string{"GET /other?key=x HTTP/1.1" + head, "GET / HTTP/1.1" + head + "\nX-Own-Key: " + token, "DELETE /?key=" + token + " HTTP/1.1" + head,
+		"POST / HTTP/1.1" + head + "\nContent-Length: 0"} {
+		assert.Equal(t, first, exchange(request), request)
+	}
+	require.NoError(t, g.Close(t.Context()))
+	assert.True(t, g.isRevoked(key.ID))
 }
