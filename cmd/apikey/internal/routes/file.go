@@ -75,7 +75,6 @@ func Parse(text []byte) (*Table, error) {
 	for i, entry := range file.Rules {
 		r, err := entry.rule()
 		if err == nil {
-			r.line = lines[i]
 			err = table.add(r)
 		}
 		if err != nil {

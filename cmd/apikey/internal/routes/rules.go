@@ -12,8 +12,7 @@ import (
 
 // A rule says who may make the requests that match its pattern.
 type rule struct {
-	pattern string // of [http.ServeMux]
-	line    int
+	pattern string   // of [http.ServeMux]
 	public  bool     // everyone
 	scopes  []string // a key with all of these; a key with any scopes if there are none
 

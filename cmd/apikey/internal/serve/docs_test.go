@@ -1,12 +1,15 @@
 package serve
 
 import (
+	"math/rand/v2"
 	"net"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"regexp"
+	"strconv"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -65,16 +68,27 @@ func newReader(t *testing.T, text string) *reader {
 		"PATH="+filepath.Dir(binary(t))+":/usr/sbin:"+os.Getenv("PATH"), "APIKEY_METRICS=127.0.0.1:0", "APIKEY_LISTEN=127.0.0.1:"+ports["8080"])}
 }
 
-// freePort returns a port that is free now.
+// freePort returns a port that is free now, for a program that cannot choose one. The system does not give
+// ports of this range to others by itself.
 func freePort(t *testing.T) string {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
-	require.NoError(t, err)
-	defer listener.Close()
-	_, port, err := net.SplitHostPort(listener.Addr().String())
-	require.NoError(t, err)
-	return port
+	for range 100 {
+		port := strconv.Itoa(10_000 + rand.IntN(20_000))
+		listener, err := net.Listen("tcp", "127.0.0.1:"+port)
+		if err != nil {
+			continue
+		}
+		listener.Close()
+		if _, taken := takenPorts.LoadOrStore(port, true); !taken {
+			return port
+		}
+	}
+	t.Fatal("no free port")
+	return ""
 }
+
+// takenPorts are the results of freePort.
+var takenPorts sync.Map
 
 func follow(t *testing.T, r *reader, skipped string) {
 	t.Helper()

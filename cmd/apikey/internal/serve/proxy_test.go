@@ -97,13 +97,21 @@ func startProxy(t *testing.T, name, server, service string) (addr string, output
 	cmd := proxy.start(t, dir, write(t, dir, proxy.file, config))
 	cmd.Dir, cmd.Stdout, cmd.Stderr = dir, log, log
 	require.NoError(t, cmd.Start())
-	t.Cleanup(func() { cmd.Process.Signal(syscall.SIGTERM); cmd.Wait(); log.Close() })
+	ended := make(chan error, 1)
+	go func() { ended <- cmd.Wait() }()
+	t.Cleanup(func() { cmd.Process.Signal(syscall.SIGTERM); <-ended; log.Close() })
 	output = func() string {
 		all, _ := os.ReadFile(log.Name())
 		errors, _ := os.ReadFile(filepath.Join(dir, "error.log"))
 		return string(all) + string(errors)
 	}
 	eventually(t, func() bool {
+		select {
+		case err := <-ended:
+			ended <- err
+			t.Fatalf("%s ended: %v\n%s", name, err, output())
+		default:
+		}
 		conn, err := net.Dial("tcp", addr)
 		if err == nil {
 			conn.Close()
