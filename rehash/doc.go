@@ -29,6 +29,9 @@
 // remove package rehash at some time. Rotate no pending key: the key of the other system is then refused,
 // also during the grace.
 //
+// [apikey.Issuer.Identify] does not find a pending key by the other system's key. A report of a leaked key
+// therefore revokes it only after its first use.
+//
 // # Costs
 //
 // A request with a key that the store knows costs nothing more. An unknown key of another shape than
