@@ -51,7 +51,8 @@ type PlaintextOptions struct {
 // 1,000 keys is checked in the background, at most 50 a second. If the queue is full, further keys are
 // dropped and counted in the log; a client that repeats its requests gets its key revoked later. Only a
 // correct key is revoked, so a guesser cannot revoke the keys of others. A request with two different keys
-// revokes neither.
+// revokes neither. net/http itself answers "OPTIONS *" with 200, unless Server.DisableGeneralOptionsHandler is
+// set.
 //
 // A key is revoked only if its request was certainly sent in the clear. In doubt the request gets the same
 // 403 and the key is kept, because otherwise a wrong setting could revoke every key of a service:
