@@ -2,10 +2,14 @@ package rehash
 
 import (
 	"context"
+	"fmt"
 	"sync"
 
 	"github.com/latchkey-dev/apikey"
 )
+
+// maxCalls bounds the goroutines, which clients that go away leave behind while the store is slow.
+const maxCalls = 1000
 
 // calls runs one adoption of a key at a time.
 type calls struct {
@@ -25,6 +29,10 @@ type call struct {
 func (c *calls) do(ctx context.Context, d apikey.Digest, f func(context.Context) (*apikey.Key, error)) (*apikey.Key, error) {
 	c.mu.Lock()
 	running := c.running[d]
+	if running == nil && len(c.running) >= maxCalls {
+		c.mu.Unlock()
+		return nil, fmt.Errorf("rehash: %w: %d keys are being checked", apikey.ErrUnavailable, maxCalls)
+	}
 	if running == nil {
 		running = &call{done: make(chan struct{})}
 		c.running[d] = running
@@ -42,9 +50,15 @@ func (c *calls) do(ctx context.Context, d apikey.Digest, f func(context.Context)
 func (c *calls) run(ctx context.Context, d apikey.Digest, running *call, f func(context.Context) (*apikey.Key, error)) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), timeout)
 	defer cancel()
+	defer func() {
+		if p := recover(); p != nil {
+			// A panic would end the program, because no server recovers from it in this goroutine.
+			running.key, running.err = nil, fmt.Errorf("rehash: %w: the store panicked", apikey.ErrUnavailable)
+		}
+		c.mu.Lock()
+		delete(c.running, d)
+		c.mu.Unlock()
+		close(running.done)
+	}()
 	running.key, running.err = f(ctx)
-	c.mu.Lock()
-	delete(c.running, d)
-	c.mu.Unlock()
-	close(running.done)
 }
