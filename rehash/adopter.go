@@ -183,10 +183,13 @@ func (a *Adopter) takeSlot() (free func(), err error) {
 // replace stores a key with the fields of a pending key under the digest d, and revokes the pending key.
 func (a *Adopter) replace(ctx context.Context, pending *apikey.Key, d apikey.Digest) (*apikey.Key, error) {
 	// The same CreatedAt, because a successor gets the lifetime of its predecessor from there.
-	successor := apikey.Key{ID: rand.Text(), Hint: pending.Hint, CreatedAt: pending.CreatedAt, ExpiresAt: pending.ExpiresAt}
+	successor := apikey.Key{ID: rand.Text(), Hint: pending.Hint, CreatedAt: pending.CreatedAt}
 	key, err := a.manager.Replace(ctx, pending.ID, time.Now(), d, successor)
 	if errors.Is(err, apikey.ErrReplaced) || errors.Is(err, apikey.ErrExists) || errors.Is(err, apikey.ErrRevoked) {
 		return a.adopted(ctx, d)
+	}
+	if errors.Is(err, apikey.ErrSuspended) || errors.Is(err, apikey.ErrExpired) {
+		return nil, fmt.Errorf("%w: pending key %s: %w", apikey.ErrNotFound, pending.ID, err) // the cache did not know
 	}
 	if err != nil {
 		return nil, err

@@ -20,13 +20,13 @@
 // A pending key is a key like every other: lists show it, and it can be changed, suspended and revoked.
 // No secret has its digest. Its digest is made from a public part of the other system's key, its finder:
 // the last eight characters, the prefix, or the whole hash. Its ID begins with "rehash_" and commits to the
-// hash, which is in its Metadata under [MetadataHash]. A pending key whose hash was edited is refused.
+// hash and the deadline, which are in its Metadata under [MetadataHash] and [MetadataUntil]. A pending key is
+// refused if one of them was edited.
 // Its fields at the moment of the first use, except Metadata of this package, go to the key that
 // replaces it.
 //
-// A pending key can be proved until its deadline, which is in its Metadata under [MetadataUntil]. After
-// that it is refused, and a key must be issued to its owner. Choose a deadline, so that the service can
-// remove package rehash at some time. Rotate no pending key: the key of the other system is then refused,
+// A pending key can be proved until its deadline. After that it is refused, and a key must be issued to its
+// owner. Choose a deadline, so that the service can remove package rehash at some time. Rotate no pending key: the key of the other system is then refused,
 // also during the grace.
 //
 // [apikey.Issuer.Identify] does not find a pending key by the other system's key. A report of a leaked key

@@ -171,6 +171,7 @@ func TestAPendingKeyThatMayNotBeUsedIsRefused(t *testing.T) {
 		"an edited hash":             {Metadata: &map[string]string{MetadataHash: "gitea 01234567 x$" + giteaHash, MetadataUntil: "2999-01-01T00:00:00Z"}},
 		"no hash":                    {Metadata: &map[string]string{}},
 		"a past deadline":            {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "2001-01-01T00:00:00Z"}},
+		"a later deadline":           {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "2999-01-01T00:00:00Z"}},
 		"a deadline that is no time": {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "soon"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -359,6 +360,36 @@ func TestANodeWhoseCacheIsOldFindsTheAdoptedKeyWithoutAHash(t *testing.T) {
 	}
 }
 
+func TestANodeWhoseCacheIsOldObeysAChangeOfThePendingKey(t *testing.T) {
+	t.Parallel()
+	yes, past, later := true, time.Now().Add(-time.Minute), time.Now().Add(2000*time.Hour).UTC().Truncate(time.Second)
+	for name, test := range map[string]struct {
+		change apikey.Patch
+		want   time.Time // or the zero time if the key is refused
+	}{
+		"suspended": {change: apikey.Patch{Suspended: &yes}},
+		"expired":   {change: apikey.Patch{ExpiresAt: &past}},
+		"prolonged": {change: apikey.Patch{ExpiresAt: &later}, want: later},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			s := newService(t, Options{Schemes: []Scheme{Gitea()}})
+			pending := s.pend(row(t)(GiteaRow(giteaToken[32:], giteaSalt, giteaHash)))
+			_, err := s.store.Update(t.Context(), pending.ID, test.change)
+			require.NoError(t, err)
+			node, err := New(lookupFunc(func() (*apikey.Key, error) { return &pending, nil }), s.issuer, Options{Schemes: []Scheme{Gitea()}})
+			require.NoError(t, err)
+			key, err := node.Adopt(t.Context(), apikey.NewSecret(giteaToken))
+			if test.want.IsZero() {
+				require.ErrorIs(t, err, apikey.ErrNotFound)
+				return
+			}
+			require.NoError(t, err)
+			assert.Equal(t, test.want, key.ExpiresAt)
+		})
+	}
+}
+
 func TestNodesAdoptOneKeyAtTheSameTime(t *testing.T) {
 	t.Parallel()
 	s := newService(t, Options{Schemes: []Scheme{Gitea()}})
@@ -452,6 +483,11 @@ func TestNonsenseIsRefused(t *testing.T) {
 		},
 		"a deadline in the past": func() error {
 			_, err := row(t)(GrafanaRow(grafanaHash)).Import(t.Context(), s.issuer, apikey.ImportedKey{Name: "x"}, time.Now())
+			return err
+		},
+		"a pending key with the metadata of another": func() error {
+			k := apikey.ImportedKey{Name: "x", Metadata: map[string]string{MetadataUntil: "2999-01-01T00:00:00Z"}}
+			_, err := row(t)(GrafanaRow(grafanaHash)).Import(t.Context(), s.issuer, k, time.Now().Add(time.Hour))
 			return err
 		},
 		"a pending key with a secret": func() error {

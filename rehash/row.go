@@ -105,7 +105,8 @@ func (r Row) Matches(s Scheme, secret apikey.Secret) bool {
 	return ok && equal(finder, r.finder) && (s.verify == nil || s.verify(secret.Reveal(), r.hash))
 }
 
-// Import stores the pending key of the Row. k has neither a Secret nor a SHA256. until is the deadline and in
+// Import stores the pending key of the Row. k has neither a Secret nor a SHA256, and no Metadata under the names
+// of this package. until is the deadline and in
 // the future. Import returns the errors of [apikey.Issuer.Import]: [apikey.ErrExists] also for another
 // key with the same finder, which cannot be taken over.
 func (r Row) Import(ctx context.Context, issuer *apikey.Issuer, k apikey.ImportedKey, until time.Time) (apikey.Key, error) {
@@ -114,6 +115,8 @@ func (r Row) Import(ctx context.Context, issuer *apikey.Issuer, k apikey.Importe
 		return apikey.Key{}, invalid("Row", "empty; want one of a function such as GiteaRow")
 	case k.Secret.Reveal() != "" || k.SHA256 != [sha256.Size]byte{}:
 		return apikey.Key{}, invalid("Secret, SHA256", "set; a pending key has neither")
+	case has(k.Metadata, MetadataHash) || has(k.Metadata, MetadataUntil):
+		return apikey.Key{}, invalid("Metadata", "%s and %s are set; want neither", MetadataHash, MetadataUntil)
 	case !until.After(time.Now()):
 		return apikey.Key{}, invalid("until", "%v: want a time in the future", until)
 	}
@@ -123,19 +126,25 @@ func (r Row) Import(ctx context.Context, issuer *apikey.Issuer, k apikey.Importe
 		metadata[name] = value
 	}
 	k.Metadata = metadata
-	issuer, err := issuer.With(apikey.Terms{ID: idOf(r.text())})
+	issuer, err := issuer.With(apikey.Terms{ID: idOf(metadata)})
 	if err != nil {
 		return apikey.Key{}, err
 	}
 	return issuer.Import(ctx, k)
 }
 
+func has(metadata map[string]string, name string) bool {
+	_, found := metadata[name]
+	return found
+}
+
 func (r Row) text() string { return r.scheme + " " + r.finder + " " + r.hash }
 
-// idOf returns the ID of the pending key with a hash. An ID never changes, so it tells whether somebody edited
-// the hash in the metadata. Otherwise a person who may edit a key could take it over.
-func idOf(text string) string {
-	sum := sha256.Sum256([]byte("apikey rehash id " + text))
+// idOf returns the ID of the pending key with this metadata. An ID never changes, so it tells whether somebody
+// edited the hash or the deadline. Otherwise a person who may edit a key could take it over, or keep it
+// pending. A deadline contains no space, so no other deadline and hash make the same text.
+func idOf(metadata map[string]string) string {
+	sum := sha256.Sum256([]byte("apikey rehash id " + metadata[MetadataUntil] + " " + metadata[MetadataHash]))
 	return idPrefix + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
@@ -147,15 +156,14 @@ func finderSum(scheme, finder string) [sha256.Size]byte {
 
 // hashOf returns the hash of a pending key, or false if the key is none of this scheme and finder.
 func hashOf(key *apikey.Key, scheme, finder string) (hash string, ok bool) {
-	text := key.Metadata[MetadataHash]
-	if key.ID != idOf(text) {
+	if key.ID != idOf(key.Metadata) {
 		return "", false
 	}
-	return strings.CutPrefix(text, scheme+" "+finder+" ")
+	return strings.CutPrefix(key.Metadata[MetadataHash], scheme+" "+finder+" ")
 }
 
 // IsPending reports whether a key waits for its first use, until a deadline that may have passed.
 func IsPending(key *apikey.Key) (until time.Time, ok bool) {
 	until, err := time.Parse(time.RFC3339, key.Metadata[MetadataUntil])
-	return until, err == nil && key.RevokedAt.IsZero() && key.ID == idOf(key.Metadata[MetadataHash])
+	return until, err == nil && key.RevokedAt.IsZero() && key.ID == idOf(key.Metadata)
 }
