@@ -33,6 +33,8 @@ import (
 //     not have, and a field that is there twice;
 //   - with 400, a method or a URI that differs from another one in X-Original-URI, X-Forwarded-Uri,
 //     X-Original-Url, X-Rewrite-Url, X-Original-Method or X-Forwarded-Method;
+//   - with 400, a field such as X_Apikey_Id, which many servers take for X-Apikey-Id, and the same for fields that
+//     begin with X-Forwarded- or X-Original- or replace the method;
 //   - with 503, a subrequest in which a field of the convention, or X-Forwarded-For, is missing, because
 //     the proxy would then pass on the client's own value.
 //
@@ -93,7 +95,7 @@ func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	}
 	u, validURI := parseURI(t.uri)
 	host, validHost := parseHost(t.host)
-	if !validURI || !validHost || !isMethod(t.method) || contradicts(r.Header, t) {
+	if !validURI || !validHost || !isMethod(t.method) || contradicts(r.Header, t) || hasDisguise(r.Header) {
 		return nil, errAmbiguous
 	}
 	original := r.WithContext(r.Context())

@@ -1,0 +1,40 @@
+package forwardauth
+
+import (
+	"net/http"
+	"slices"
+	"strings"
+)
+
+// The fields that services obey or trust, and beginnings of such fields.
+var (
+	obeyedFields     = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-rewrite-url", "x-real-ip"}
+	obeyedBeginnings = []string{"x-apikey-", "x-forwarded-", "x-original-"}
+)
+
+// hasDisguise reports whether a header has a field such as X_Apikey_Id. CGI, WSGI, PHP and Rack give it the same
+// variable as X-Apikey-Id (RFC 3875 section 4.1.18), so that a proxy that replaces the one passes on the other.
+func hasDisguise(h http.Header) bool {
+	for name := range h {
+		plain := strings.Map(plainCharacter, name)
+		if plain == strings.ToLower(name) {
+			continue
+		}
+		if slices.Contains(obeyedFields, plain) || slices.ContainsFunc(obeyedBeginnings, func(beginning string) bool { return strings.HasPrefix(plain, beginning) }) {
+			return true
+		}
+	}
+	return false
+}
+
+// plainCharacter returns a character of a field's name in lower case, and "-" for one that is neither a letter nor
+// a digit.
+func plainCharacter(c rune) rune {
+	switch {
+	case 'A' <= c && c <= 'Z':
+		return c + 'a' - 'A'
+	case 'a' <= c && c <= 'z' || '0' <= c && c <= '9':
+		return c
+	}
+	return '-'
+}
