@@ -101,6 +101,7 @@ func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	original := r.WithContext(r.Context())
 	original.Method, original.URL, original.RequestURI, original.Host = t.method, u, t.uri, host
 	original.Body, original.ContentLength, original.Pattern = http.NoBody, 0, ""
+	original.Form, original.PostForm, original.MultipartForm = nil, nil, nil // a handler outside may have parsed those of the subrequest
 	if original.RemoteAddr, err = s.clientAddr(r); err != nil {
 		return nil, err
 	}
