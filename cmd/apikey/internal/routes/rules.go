@@ -17,7 +17,7 @@ type rule struct {
 	scopes  []string // a key with all of these; a key with any scopes if there are none
 
 	path  string         // of the pattern
-	alone *http.ServeMux // has only this rule, in lower case
+	alone *http.ServeMux // has only this rule, in lower case (foldCase)
 }
 
 // ServeHTTP makes a rule a handler, so that a mux can hold it. A mux with rules never serves.
@@ -42,11 +42,14 @@ func (t *Table) add(r *rule) error {
 	if err := register(t.exact, r.pattern, r); err != nil {
 		return err
 	}
+	if method := strings.TrimSuffix(before, hostOf(before)); method != strings.ToUpper(method) {
+		return fmt.Errorf("%s: want the method in upper case", r.pattern) // no request has another one
+	}
 	if !found {
 		return fmt.Errorf("%s: want a path", r.pattern)
 	}
 	r.path, r.alone = "/"+path, http.NewServeMux()
-	lower := before + strings.ToLower(r.path)
+	lower := before + foldCase(r.path)
 	if err := register(t.folded, lower, r); err != nil {
 		return fmt.Errorf("without regard to case, %w", err)
 	}
@@ -90,7 +93,7 @@ func (t *Table) Demand(r *http.Request) (Demand, bool) {
 				return Demand{}, false
 			}
 			all.join(found)
-			lower := strings.ToLower(path)
+			lower := foldCase(path)
 			if other := find(t.folded, method, host, lower); other != nil {
 				all.join(other)
 			}
@@ -138,7 +141,7 @@ func methodsOf(r *http.Request) ([]string, bool) {
 		methods = append(methods, r.Header[field]...)
 	}
 	if strings.Contains(r.URL.RawQuery, "method") || strings.Contains(r.URL.RawQuery, "%") {
-		methods = append(methods, r.URL.Query()["_method"]...)
+		methods = append(methods, methodParameters(r.URL.RawQuery)...)
 	}
 	for i := range methods[1:] {
 		methods[i+1] = strings.ToUpper(strings.TrimSpace(methods[i+1]))
@@ -150,6 +153,29 @@ func methodsOf(r *http.Request) ([]string, bool) {
 		return m == "" || strings.Trim(m, "ABCDEFGHIJKLMNOPQRSTUVWXYZ-") != ""
 	})
 }
+
+// methodParameters returns the values of _method in a query. Some services separate parameters by ";" too, and
+// read malformed escapes as they are.
+func methodParameters(query string) (values []string) {
+	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
+		name, value, _ := strings.Cut(pair, "=")
+		if unescaped(name) == "_method" {
+			values = append(values, unescaped(value))
+		}
+	}
+	return values
+}
+
+func unescaped(text string) string {
+	if decoded, err := url.QueryUnescape(text); err == nil {
+		return decoded
+	}
+	return text
+}
+
+// foldCase returns a path that is the same for every case. It folds characters such as "ſ" too, which is "S" in
+// upper case, and the Kelvin sign, which is "k" in lower case.
+func foldCase(path string) string { return strings.ToLower(strings.ToUpper(path)) }
 
 // plainHost returns a host in lower case, without its port and the dot at its end. It returns false for
 // text that is not a host, and for none.

@@ -37,6 +37,8 @@ rules:
     public: true
   - match: /café/{id}
     public: true
+  - match: /books
+    scopes: [books]
   - match: staff.example.com/
     scopes: [staff]
 `
@@ -84,6 +86,9 @@ func TestDemands(t *testing.T) {
 		{"a named path differs from the subtree", "GET", "a.example", "/library", "key"},
 		{"a wildcard does not open a subtree", "GET", "a.example", "/pages/admin", "staff"},
 		{"a wildcard opens the others", "GET", "a.example", "/pages/team", "public"},
+		{"another case outside of ASCII does not lose a rule", "DELETE", "a.example", "/v1/book%C5%BF:%C5%BFearch", "search"},
+		{"a Kelvin sign is a k", "GET", "a.example", "/boo%E2%84%AAs", "books"},
+		{"a dotless i is an i", "GET", "a.example", "/adm%C4%B1n/users", "staff"},
 		{"an escape of a letter does not lose a rule", "GET", "a.example", "/%61dmin/users", "staff"},
 		{"an escape of a letter does not make it public", "GET", "a.example", "/%68ealth", "key"},
 		{"an escape of a letter in the other case", "GET", "a.example", "/%41DMIN/users", "staff"},
@@ -122,6 +127,9 @@ func TestReplacedMethods(t *testing.T) {
 		{"in lower case with spaces", "GET", "/library/1", "X-HTTP-Method-Override:  delete ", both},
 		{"in the query", "GET", "/library/1?_method=DELETE", "A: b", both},
 		{"in the query, escaped", "GET", "/library/1?%5Fmethod=delete", "A: b", both},
+		{"in the query, behind a semicolon", "GET", "/library/1?a=1;_method=DELETE", "A: b", both},
+		{"in the query, beside a malformed escape", "GET", "/library/1?_method=DELETE&x=%", "A: b", both},
+		{"in the query, with a malformed escape", "GET", "/library/1?_method=DELETE%", "A: b", "refused"},
 		{"the same method", "GET", "/library/1", "X-HTTP-Method-Override: GET", "library:read"},
 		{"a method that the rules do not permit", "GET", "/health", "X-HTTP-Method-Override: CONNECT", "refused"},
 		{"text that is not a method", "GET", "/health", "X-HTTP-Method-Override: GET,DELETE", "refused"},
@@ -167,6 +175,7 @@ func TestRuleFiles(t *testing.T) {
 		{"a scope that no key can have", "rules:\n  - match: /\n    scopes: [\"a b\"]\n", "line 2: /: apikey"},
 		{"a malformed pattern", "rules:\n  - match: GET library\n    public: true\n", "line 2: "},
 		{"a host without a path", "rules:\n  - match: example.com\n    public: true\n", "line 2: "},
+		{"a method in lower case", "rules:\n  - match: delete /a\n    scopes: [staff]\n  - match: /a\n    any_key: true\n", "line 2: delete /a: want the method in upper case"},
 		{"a wildcard in a segment", "rules:\n  - match: /a{id}\n    public: true\n", "line 2: "},
 		{"an escape", "rules:\n  - match: /a%2Fb\n    public: true\n", "line 2: /a%2Fb: write the path without % escapes"},
 		{"a host in upper case", "rules:\n  - match: Example.com/\n    public: true\n", "line 2: Example.com/: want the host in lower case"},
