@@ -2,6 +2,7 @@ package takeover
 
 import (
 	"strings"
+	"time"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/rehash"
@@ -28,6 +29,16 @@ func (r *row) withHash(pending rehash.Row, err error) {
 	r.pending = &pending
 }
 
+// revoke revokes the key of a row whose time of revocation the system does not store.
+func (r *row) revoke(revoked bool) {
+	if !revoked {
+		return
+	}
+	if r.key.RevokedAt = r.key.CreatedAt; r.key.RevokedAt.IsZero() {
+		r.key.RevokedAt = time.Now()
+	}
+}
+
 func giteaRow(r record) (row, bool) {
 	out := row{id: r.text("id"), scopes: strings.FieldsFunc(r.text("scope"), func(c rune) bool { return c == ',' || c == ' ' }), key: apikey.ImportedKey{
 		Name: r.first("name", "title"), Owner: r.first("uid", "owner_id"), Hint: "…" + r.text("token_last_eight"),
@@ -42,9 +53,7 @@ func grafanaRow(r record) (row, bool) {
 		Name: r.text("name"), Owner: r.first("service_account_id", "org_id"),
 		CreatedAt: r.time("created"), LastUsedAt: r.time("last_used_at"), ExpiresAt: r.time("expires"),
 	}}
-	if r.boolean("is_revoked", false) {
-		out.key.RevokedAt = out.key.CreatedAt
-	}
+	out.revoke(r.boolean("is_revoked", false))
 	if r.text("service_account_id") == "" {
 		out.problem = "an API key from before service accounts; issue a new key"
 		return out, true
@@ -57,9 +66,7 @@ func djangoRow(r record) (row, bool) {
 	out := row{id: r.text("prefix"), key: apikey.ImportedKey{
 		Name: r.text("name"), Hint: r.text("prefix") + ".…", CreatedAt: r.time("created"), ExpiresAt: r.time("expiry_date"),
 	}}
-	if r.boolean("revoked", false) {
-		out.key.RevokedAt = out.key.CreatedAt
-	}
+	out.revoke(r.boolean("revoked", false))
 	out.withHash(rehash.DjangoRow(r.text("prefix"), r.text("hashed_key")))
 	return out, true
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"strconv"
 	"strings"
 	"time"
@@ -75,7 +76,9 @@ func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && math.IsNaN(n) {
+		return time.Time{}, errNoTime
+	} else if err == nil {
 		const seconds, milliseconds = 1e11, 1e14 // the year 5138 in either unit
 		switch {
 		case n < seconds:

@@ -151,8 +151,16 @@ func (s system) rowOf(columns []string, values []any, number int) (row, bool) {
 	if out.id == "" {
 		out.id = fmt.Sprintf("row %d", number)
 	}
+	for _, column := range ends {
+		if _, err := parseTime(r.text(column)); err != nil {
+			out.problem = "column " + column + " is not a time, so the key might never end"
+		}
+	}
 	if long != "" {
 		out.problem = "column " + long + " is too long"
 	}
 	return out, ok
 }
+
+// ends are the columns of all systems that say when a key ends.
+var ends = []string{"expires", "expires_at", "expiresat", "expiry_date", "ttl", "deleted_at_m"}

@@ -1,0 +1,41 @@
+package takeover
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/assert"
+)
+
+// A record with everything that a system needs, and no times.
+var bare = map[string]record{
+	"grafana":     {"id": "1", "key": grafanaHash, "service_account_id": "3", "is_revoked": int64(1)},
+	"django":      {"id": "1", "prefix": "Ab3dEf6h", "hashed_key": sha512Hash, "revoked": "t"},
+	"unkey":       {"id": "1", "hash": strings.Repeat("ab", 32), "enabled": false},
+	"better-auth": {"id": "1", "key": strings.Repeat("a", 43), "enabled": int64(0)},
+	"litellm":     {"token": strings.Repeat("ab", 32), "blocked": "true"},
+}
+
+func TestAKeyThatMayNotBeUsedStaysSoWithoutATime(t *testing.T) {
+	t.Parallel()
+	for name, r := range bare {
+		out, _ := systems[name].row(r)
+		assert.True(t, !out.key.RevokedAt.IsZero() || !out.key.SuspendedAt.IsZero(), name)
+	}
+}
+
+func TestAnEndThatCannotBeReadIsAProblem(t *testing.T) {
+	t.Parallel()
+	for name, columns := range map[string][]string{
+		"grafana": {"expires"}, "django": {"expiry_date"}, "unkey": {"expires", "deleted_at_m"}, "better-auth": {"expiresAt"}, "litellm": {"expires"},
+		"kong": {"ttl"}, "gitea": {"expires_at"}, "vikunja": {"expires_at"}, "sanctum": {"expires_at"}, "strapi": {"expires_at"},
+	} {
+		for _, column := range columns {
+			for value, want := range map[string]bool{"31.12.2020": true, "NaN": true, "2037-01-31 00:00:00": false, "": false, "0": false} {
+				column = strings.ToLower(column)
+				out, _ := systems[name].rowOf([]string{column}, []any{value}, 1)
+				assert.Equal(t, want, strings.HasPrefix(out.problem, "column "+column+" "), "%s.%s: %q", name, column, value)
+			}
+		}
+	}
+}
