@@ -17,7 +17,7 @@
 //	[{"token": "ak_…", "type": "example_api_key", "url": "https://github.com/…", "source": "commit"}]
 //
 // Only the token is required. An endpoint ignores other members, and elements without a token. It handles
-// up to 16 requests at a time, and answers further ones with 503.
+// up to 16 requests at a time, reads up to 256 and 64 MiB of bodies, and answers further ones with 503.
 //
 // # Responses
 //

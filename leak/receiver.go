@@ -10,13 +10,16 @@ import (
 	"io"
 	"net/http"
 	"strconv"
+	"sync/atomic"
 	"time"
 
 	"github.com/latchkey-dev/apikey/manage"
 )
 
 const (
-	maxRequests = 16 // at a time, so that bodies take at most 64 MiB
+	maxRequests = 16  // at a time whose signature is right
+	maxReaders  = 256 // at a time, also with a wrong signature
+	maxBodies   = maxRequests * maxBody
 	bodyTimeout = 10 * time.Second
 )
 
@@ -29,7 +32,9 @@ type receiver struct {
 	// authenticate checks the header of a request, before its body is read. It returns a function that
 	// verifies the body.
 	authenticate func(*http.Request) (verify func(body []byte) bool, err error)
+	readers      chan struct{}
 	slots        chan struct{}
+	bodies       atomic.Int64 // the bytes of all bodies
 }
 
 func newReceiver(d *manage.Desk, name string, o Options) (*receiver, error) {
@@ -45,7 +50,7 @@ func newReceiver(d *manage.Desk, name string, o Options) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &receiver{session: session, cleaner: c, options: o, name: name, slots: make(chan struct{}, maxRequests)}, nil
+	return &receiver{session: session, cleaner: c, options: o, name: name, readers: make(chan struct{}, maxReaders), slots: make(chan struct{}, maxRequests)}, nil
 }
 
 var (
@@ -53,6 +58,8 @@ var (
 	errForged = errors.New("leak: the signature is missing or wrong")
 	// errUndecided means that it could not be found out whether a request comes from the sender.
 	errUndecided = errors.New("leak: the signature cannot be verified now")
+	// errBusy means that the bodies of all requests take too much memory.
+	errBusy = errors.New("leak: too many bodies")
 )
 
 func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -61,16 +68,27 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, "Reports are sent with POST.")
 		return
 	}
+	// A slot of its own, because an attacker without the key could otherwise keep the sender out by a few slow
+	// requests.
+	select {
+	case rc.readers <- struct{}{}:
+		defer func() { <-rc.readers }()
+	default:
+		tryAgain(w)
+		return
+	}
+	body := &countedBody{Reader: http.MaxBytesReader(w, r.Body, maxBody), all: &rc.bodies}
+	defer body.release()
+	reports, err := rc.read(w, r, body)
+	if err != nil {
+		rc.refuse(w, r, err)
+		return
+	}
 	select {
 	case rc.slots <- struct{}{}:
 		defer func() { <-rc.slots }()
 	default:
 		tryAgain(w)
-		return
-	}
-	reports, err := rc.read(w, r)
-	if err != nil {
-		rc.refuse(w, r, err)
 		return
 	}
 	// The sender may give up before all keys are revoked. That must not protect the rest.
@@ -87,14 +105,14 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // read returns the reports of a request from the sender.
-func (rc *receiver) read(w http.ResponseWriter, r *http.Request) ([]reported, error) {
+func (rc *receiver) read(w http.ResponseWriter, r *http.Request, from io.Reader) ([]reported, error) {
 	verify, err := rc.authenticate(r)
 	if err != nil {
 		return nil, err
 	}
 	control := http.NewResponseController(w)
 	control.SetReadDeadline(time.Now().Add(bodyTimeout)) // an error means that the server has no deadlines
-	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxBody))
+	body, err := io.ReadAll(from)
 	if err != nil {
 		return nil, err
 	}
@@ -105,11 +123,29 @@ func (rc *receiver) read(w http.ResponseWriter, r *http.Request) ([]reported, er
 	return parseReports(body)
 }
 
+// A countedBody counts its bytes among those of all bodies until release.
+type countedBody struct {
+	io.Reader
+	all *atomic.Int64
+	own int64
+}
+
+func (b *countedBody) Read(p []byte) (int, error) {
+	n, err := b.Reader.Read(p)
+	b.own += int64(n)
+	if b.all.Add(int64(n)) > maxBodies {
+		return n, errBusy
+	}
+	return n, err
+}
+
+func (b *countedBody) release() { b.all.Add(-b.own) }
+
 // refuse answers a request whose reports were not read.
 func (rc *receiver) refuse(w http.ResponseWriter, r *http.Request, err error) {
 	_, tooLarge := errors.AsType[*http.MaxBytesError](err)
 	switch {
-	case errors.Is(err, errUndecided):
+	case errors.Is(err, errUndecided), errors.Is(err, errBusy):
 		tryAgain(w)
 	case errors.Is(err, errForged):
 		rc.options.Logger.DebugContext(r.Context(), "leak: request refused", "reporter", rc.name, "error", err)

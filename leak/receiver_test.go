@@ -1,10 +1,12 @@
 package leak_test
 
 import (
+	"bytes"
 	"context"
 	"crypto/elliptic"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -225,6 +227,43 @@ func TestSixteenRequestsAreHandledAtATime(t *testing.T) {
 		}
 		assert.Equal(t, 200, serve(h, gh.request(t, `[]`)).Code)
 	})
+}
+
+func TestForgedRequestsDoNotKeepTheSenderOut(t *testing.T) {
+	t.Parallel()
+	gh := newSigner(t, "1", elliptic.P256())
+	for name, test := range map[string]struct{ forged, bytes, want int }{
+		"some slow requests":         {40, 1, 200},
+		"more than can be read":      {256, 1, 503},
+		"more than the memory takes": {16, 4 << 20, 503},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := newService(t, apikey.FormatOptions{}).endpoint(newFakeGitHub(t, gh))
+				require.Equal(t, 200, serve(h, gh.request(t, `[]`)).Code)
+				end := make(chan struct{})
+				for range test.forged {
+					r := gh.request(t, `[]`)
+					r.Body = io.NopCloser(io.MultiReader(bytes.NewReader(make([]byte, test.bytes)), endOf(end)))
+					go func() { assert.Equal(t, 403, serve(h, r).Code) }()
+				}
+				synctest.Wait()
+				assert.Equal(t, test.want, serve(h, gh.request(t, `[]`)).Code)
+				close(end)
+				synctest.Wait()
+				assert.Equal(t, 200, serve(h, gh.request(t, `[]`)).Code, "when they have ended")
+			})
+		})
+	}
+}
+
+// An endOf ends when the channel is closed.
+type endOf chan struct{}
+
+func (e endOf) Read([]byte) (int, error) {
+	<-e
+	return 0, io.EOF
 }
 
 func TestAReportArrivesOverHTTP(t *testing.T) {

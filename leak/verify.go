@@ -14,7 +14,7 @@ import (
 
 const (
 	maxVerifyBody = 8 << 10 // bytes
-	maxVerifiers  = 32      // requests at a time
+	maxVerifiers  = 32      // keys at a time
 )
 
 // Verify returns an endpoint that tells a scanner whether a key that it found is live. It reads the request
@@ -24,7 +24,7 @@ const (
 //	200  the key may be used now, perhaps from certain networks only
 //	401  it may not be used: unknown, revoked, suspended or expired
 //	400  the body is not such a request
-//	503  the store did not answer, or more than 32 requests arrive at a time
+//	503  the store did not answer, or more than 32 keys are looked up or 256 requests read at a time
 //
 // The endpoint needs no key of its own, because the same answer can be had by using the key. A text that is
 // not in the [apikey.Format] costs no lookup; limit the rate of other requests in front of the endpoint. It
@@ -41,12 +41,13 @@ func Verify(d *manage.Desk, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &verifier{session, o, make(chan struct{}, maxVerifiers)}, nil
+	return &verifier{session, o, make(chan struct{}, maxReaders), make(chan struct{}, maxVerifiers)}, nil
 }
 
 type verifier struct {
 	session *manage.Session
 	options Options
+	readers chan struct{} // so that slow requests do not take the slots
 	slots   chan struct{}
 }
 
@@ -57,8 +58,8 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		return
 	}
 	select {
-	case v.slots <- struct{}{}:
-		defer func() { <-v.slots }()
+	case v.readers <- struct{}{}:
+		defer func() { <-v.readers }()
 	default:
 		tryAgain(w)
 		return
@@ -66,6 +67,13 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	secret, ok := v.read(w, r)
 	if !ok {
 		answer(w, http.StatusBadRequest, "Send one detector with one name and its texts.")
+		return
+	}
+	select {
+	case v.slots <- struct{}{}:
+		defer func() { <-v.slots }()
+	default:
+		tryAgain(w)
 		return
 	}
 	ctx, cancel := context.WithTimeout(r.Context(), v.options.Timeout)

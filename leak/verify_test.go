@@ -105,3 +105,20 @@ func TestVerifyHandles32RequestsAtATime(t *testing.T) {
 		}
 	})
 }
+
+func TestSlowRequestsDoNotKeepVerifyFromOthers(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s := newService(t, apikey.FormatOptions{})
+		h, err := leak.Verify(s.desk, s.options())
+		require.NoError(t, err)
+		end := make(chan struct{})
+		for range 40 {
+			go serve(h, httptest.NewRequest("POST", "/", endOf(end)))
+		}
+		synctest.Wait()
+		token, _ := s.issue("x")
+		assert.Equal(t, 200, serve(h, httptest.NewRequest("POST", "/", strings.NewReader(`{"d":{"key":["`+token+`"]}}`))).Code)
+		close(end)
+	})
+}
