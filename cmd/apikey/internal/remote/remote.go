@@ -6,9 +6,11 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"net/netip"
 	"net/url"
 	"strings"
 	"sync"
+	"syscall"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
@@ -55,7 +57,12 @@ func New(address string, key apikey.Secret, allowHTTP bool) (*Session, error) {
 	}
 	base = base.JoinPath("/")
 	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.DialContext = (&net.Dialer{Timeout: dialTimeout}).DialContext
+	dialer := &net.Dialer{Timeout: dialTimeout}
+	if base.Scheme == "http" && !allowHTTP {
+		// Not every resolver knows that names such as x.localhost are this machine, and a proxy may be another one.
+		dialer.Control, transport.Proxy = refuseOthers, nil
+	}
+	transport.DialContext = dialer.DialContext
 	transport.MaxResponseHeaderBytes = 64 << 10
 	return &Session{
 		base: base, key: key, versions: map[string]version{},
@@ -73,6 +80,14 @@ func isLoopback(host string) bool {
 	}
 	ip := net.ParseIP(host)
 	return ip != nil && ip.IsLoopback()
+}
+
+// refuseOthers is a net.Dialer.Control that refuses connections to other machines.
+func refuseOthers(_, address string, _ syscall.RawConn) error {
+	if to, err := netip.ParseAddrPort(address); err != nil || !to.Addr().Unmap().IsLoopback() {
+		return fmt.Errorf("%s is another machine, and http sends keys without encryption; use https", address)
+	}
+	return nil
 }
 
 // remember notes the version of a key that was read.
