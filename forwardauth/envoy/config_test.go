@@ -2,6 +2,8 @@ package envoy_test
 
 import (
 	"os"
+	"slices"
+	"strings"
 	"testing"
 
 	bootstrapv3 "github.com/envoyproxy/go-control-plane/envoy/config/bootstrap/v3"
@@ -9,6 +11,7 @@ import (
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/router/v3"
 	hcmv3 "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	_ "github.com/envoyproxy/go-control-plane/envoy/extensions/upstreams/http/v3"
+	matcherv3 "github.com/envoyproxy/go-control-plane/envoy/type/matcher/v3"
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	"google.golang.org/protobuf/encoding/protojson"
@@ -49,5 +52,11 @@ func TestConfigurationOverHTTP(t *testing.T) {
 	require.NoError(t, named.GetTypedConfig().UnmarshalTo(&filter))
 	require.NoError(t, filter.ValidateAll())
 	assert.Equal(t, "/check", filter.GetHttpService().GetPathPrefix())
+	for _, field := range []string{"x-api-key", "x-forwarded-for", "x-http-method-override", "x-method-override", "x-apikey_id", "x_apikey_id", "x_http_method_override"} {
+		sent := slices.ContainsFunc(filter.GetHttpService().GetAuthorizationRequest().GetAllowedHeaders().GetPatterns(), func(m *matcherv3.StringMatcher) bool {
+			return m.GetExact() == field || m.GetPrefix() != "" && strings.HasPrefix(field, m.GetPrefix())
+		})
+		assert.True(t, sent, "the rules see "+field)
+	}
 	assert.False(t, filter.GetFailureModeAllow(), "an outage opens the service")
 }
