@@ -71,18 +71,17 @@ func (t *tx) createUnknown(digests []apikey.Digest, keys []apikey.Key, created [
 	}
 	_, err = t.run(int64(len(added)), func(t *tx) (changes []change, err error) {
 		seq := int64(t.head.Revision) - int64(len(added))
+		var rows []newRow
 		for i := range keys {
 			if !created[i] {
 				continue
 			}
 			key := keys[i].Clone()
 			seq++
-			if err := t.insertRow(seq, digests[i], &key); err != nil {
-				return nil, err
-			}
+			rows = append(rows, newRow{seq, digests[i], &key})
 			changes = append(changes, change{"create", key.ID, seq, digests[i], apikey.FieldChanges(&apikey.Key{}, &key)})
 		}
-		return changes, nil
+		return changes, t.insertRows(rows)
 	})
 	return added, err
 }

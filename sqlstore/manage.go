@@ -52,14 +52,30 @@ func (t *tx) insert(seq int64, d apikey.Digest, key *apikey.Key) error {
 
 // insertRow adds a row whose ID and digest are not in use.
 func (t *tx) insertRow(seq int64, d apikey.Digest, key *apikey.Key) error {
-	if !key.LastUsedAt.IsZero() {
-		if err := t.exec("INSERT INTO apikey_used (seq, at) VALUES (?, ?)", seq, microsOf(key.LastUsedAt)); err != nil {
-			return err
+	return t.insertRows([]newRow{{seq, d, key}})
+}
+
+// A newRow is a key to insert.
+type newRow struct {
+	seq    int64
+	digest apikey.Digest
+	key    *apikey.Key
+}
+
+func (t *tx) insertRows(rows []newRow) error {
+	var used, keys [][]any
+	for _, r := range rows {
+		if !r.key.LastUsedAt.IsZero() {
+			used = append(used, []any{r.seq, microsOf(r.key.LastUsedAt)})
 		}
+		row := append([]any{r.seq, r.key.ID, r.digest[:]}, columnValues(r.key)...)
+		keys = append(keys, append(row, int64(0)))
 	}
-	args := append([]any{seq, key.ID, d[:]}, columnValues(key)...)
-	return t.exec("INSERT INTO apikey_keys (seq, id, digest, name, fold, fold_id, owner, hint, scopes, metadata, replaces, "+
-		"created_at, expires_at, revoked_at, suspended_at, networks, limits, origin, dead, changed) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0)", args...)
+	if err := t.insertInto("apikey_used (seq, at)", used); err != nil {
+		return err
+	}
+	return t.insertInto("apikey_keys (seq, id, digest, name, fold, fold_id, owner, hint, scopes, metadata, replaces, "+
+		"created_at, expires_at, revoked_at, suspended_at, networks, limits, origin, dead, changed)", keys)
 }
 
 // Update applies a Patch to a key and returns the updated key. The error is [apikey.ErrNotFound] or

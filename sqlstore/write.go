@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strings"
 	"time"
 	"unicode"
@@ -163,14 +164,28 @@ func (t *tx) run(revisions int64, f func(t *tx) ([]change, error)) ([]change, er
 	if int64(len(changes)) != revisions {
 		return nil, fmt.Errorf("%d changes for %d revisions", len(changes), revisions)
 	}
+	entries := make([][]any, len(changes))
 	for i, c := range changes {
 		rev := int64(t.head.Revision) - revisions + 1 + int64(i)
-		if err := t.exec("INSERT INTO apikey_audit (rev, tag, at, actor, action, key_id, key_seq, detail, changes) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?)",
-			rev, t.tag, microsOf(t.now), t.actor, c.action, c.id, c.seq, c.detail(), c.json()); err != nil {
-			return nil, err
+		entries[i] = []any{rev, t.tag, microsOf(t.now), t.actor, c.action, c.id, c.seq, c.detail(), c.json()}
+	}
+	return changes, t.insertInto("apikey_audit (rev, tag, at, actor, action, key_id, key_seq, detail, changes)", entries)
+}
+
+// insertStep is the number of rows in one INSERT. A row has at most 20 values, and SQLite permits 32,766
+// parameters.
+const insertStep = 100
+
+// insertInto adds rows to a table. into names the table and its columns.
+func (t *tx) insertInto(into string, rows [][]any) error {
+	for some := range slices.Chunk(rows, insertStep) {
+		row := placeholders(len(some[0]))
+		values := strings.TrimSuffix(strings.Repeat(row+", ", len(some)), ", ")
+		if err := t.exec("INSERT INTO "+into+" VALUES "+values, slices.Concat(some...)...); err != nil {
+			return err
 		}
 	}
-	return changes, nil
+	return nil
 }
 
 // advance increments the revision counter and reads it.
