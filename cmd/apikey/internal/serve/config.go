@@ -35,6 +35,8 @@ type config struct {
 	drain             time.Duration
 	logFormat         string
 	logLevel          string
+	adopt             []string
+	saltFile          string
 
 	trusted      []netip.Prefix // trust, or loopback addresses
 	redisURL     apikey.Secret
@@ -55,6 +57,8 @@ func (c *config) register(flags *pflag.FlagSet) {
 	flags.StringSliceVar(&c.origins, "origin", nil, "origin of the dashboard as browsers see it, such as https://keys.example.com,\nif a proxy changes the Host ($APIKEY_ORIGIN)")
 	flags.StringVar(&c.name, "name", "", "name of the service, on pages and as realm ($APIKEY_NAME)")
 	flags.BoolVar(&c.migrate, "migrate", false, "first create or upgrade the tables ($APIKEY_MIGRATE=true)")
+	flags.StringSliceVar(&c.adopt, "adopt", nil, "system whose pending keys are proved at their first use: "+strings.Join(adoptable, ", ")+";\nrepeat it for others, and set --allow-imported ($APIKEY_ADOPT)")
+	flags.StringVar(&c.saltFile, "strapi-salt-file", "", "file that contains admin.apiToken.salt, for --adopt strapi ($APIKEY_STRAPI_SALT_FILE)")
 	flags.DurationVar(&c.drain, "drain", 0, "time between SIGTERM and the end in which /readyz fails and requests are still served ($APIKEY_DRAIN)")
 	flags.StringVar(&c.logFormat, "log", "text", "format of the log: text or json ($APIKEY_LOG)")
 	flags.StringVar(&c.logLevel, "log-level", "info", "lowest level of the log: debug (each refusal), info, warn or error ($APIKEY_LOG_LEVEL)")
@@ -62,7 +66,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 
 // environment sets the flags that are not in the arguments from their variables.
 func (c *config) environment(flags *pflag.FlagSet, getenv func(string) string) error {
-	for _, flag := range []string{"listen", "metrics", "rules", "trust", "tls-cert", "tls-key", "password-hash-file", "origin", "name", "migrate", "drain", "log", "log-level"} {
+	for _, flag := range []string{"listen", "metrics", "rules", "trust", "tls-cert", "tls-key", "password-hash-file", "origin", "name", "migrate", "drain", "log", "log-level", "adopt", "strapi-salt-file"} {
 		variable := "APIKEY_" + strings.ToUpper(strings.ReplaceAll(flag, "-", "_"))
 		if value := getenv(variable); value != "" && !flags.Changed(flag) {
 			if err := flags.Set(flag, value); err != nil {
@@ -97,6 +101,9 @@ func (c *config) check(getenv func(string) string) error {
 		return err
 	}
 	if err := c.readPasswordHash(loopback, getenv); err != nil {
+		return err
+	}
+	if _, err := c.schemes(); err != nil {
 		return err
 	}
 	return c.readRedis(getenv)

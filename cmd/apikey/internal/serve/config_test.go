@@ -48,6 +48,9 @@ func TestConfig(t *testing.T) {
 		{"Redis with a password in the arguments", []string{"--redis", "redis://:canary@host/0"}, nil, "--redis: a password"},
 		{"Redis with a password in the environment", nil, map[string]string{"APIKEY_REDIS": "redis://:canary@host/0"}, ""},
 		{"Redis twice", []string{"--redis", "redis://host", "--redis-file", file}, nil, "--redis-file, not both"},
+		{"pending keys of an unknown system", []string{"--adopt", "gitea,gitlab"}, nil, `--adopt: "gitlab"`},
+		{"pending keys of Strapi without its salt", []string{"--adopt", "strapi"}, nil, "--adopt: strapi needs"},
+		{"pending keys of Strapi with its salt", []string{"--adopt", "strapi", "--strapi-salt-file", file}, nil, ""},
 		{"a flag in the environment", nil, map[string]string{"APIKEY_DRAIN": "soon"}, "$APIKEY_DRAIN"},
 		{"an argument before the environment", []string{"--drain", "1s"}, map[string]string{"APIKEY_DRAIN": "soon"}, ""},
 	} {

@@ -22,7 +22,7 @@ import (
 func (s *server) handler() (http.Handler, error) {
 	client := apikey.TrustProxies(s.config.trusted...)
 	o := apikey.Options{
-		Format: s.keys.format, Realm: s.config.name, ClientAddr: client, Observe: s.metrics.observe, Logger: s.logger,
+		Format: s.keys.format, Adopt: s.keys.adopt, Realm: s.config.name, ClientAddr: client, Observe: s.metrics.observe, Logger: s.logger,
 	}
 	auth, err := apikey.New(s.keys.cache, o)
 	if err != nil {
@@ -59,8 +59,7 @@ func (s *server) handler() (http.Handler, error) {
 	if s.config.rulesFile == "" {
 		return others, nil
 	}
-	// A key in a query would reach the service behind the proxy.
-	o.Sources = []apikey.Source{apikey.Header("X-API-Key"), apikey.Prefixed(apikey.Bearer())}
+	o.Sources = s.config.sources(s.keys.format)
 	atProxies, err := apikey.New(s.keys.cache, o)
 	if err != nil {
 		return nil, err

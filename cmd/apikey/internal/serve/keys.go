@@ -3,6 +3,7 @@ package serve
 import (
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"sync"
 	"time"
@@ -15,6 +16,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/database"
 	"github.com/latchkey-dev/apikey/limit"
 	"github.com/latchkey-dev/apikey/manage"
+	"github.com/latchkey-dev/apikey/rehash"
 )
 
 // keys holds everything that the handlers share: the database, the cache in front of it, the desk that
@@ -25,6 +27,7 @@ type keys struct {
 	format *apikey.Format
 	desk   *manage.Desk
 	limits limit.Backend
+	adopt  func(context.Context, apikey.Secret) (*apikey.Key, error) // nil without --adopt
 
 	redis     *redis.Client // nil without Redis
 	stop      context.CancelFunc
@@ -63,12 +66,28 @@ func openKeys(ctx context.Context, app *cli.App, c *config, logger *slog.Logger)
 	if k.cache, err = cachestore.New(k.db.Store, cachestore.Options{Logger: logger}); err != nil {
 		return nil, err
 	}
+	if k.adopt, err = k.adopter(c, issuer); err != nil {
+		return nil, err
+	}
 	if k.db.Listen != nil {
 		listen, stop := context.WithCancel(context.WithoutCancel(ctx))
 		k.stop = stop
 		k.listening.Go(func() { k.db.Listen(listen, k.cache.Wake) })
 	}
 	return k, nil
+}
+
+// adopter returns the function that proves pending keys.
+func (k *keys) adopter(c *config, issuer *apikey.Issuer) (func(context.Context, apikey.Secret) (*apikey.Key, error), error) {
+	schemes, err := c.schemes()
+	if err != nil || len(schemes) == 0 {
+		return nil, err
+	}
+	adopter, err := rehash.New(k.cache, issuer, rehash.Options{Schemes: schemes})
+	if err != nil {
+		return nil, cli.Usage(fmt.Errorf("--adopt: %w", err))
+	}
+	return adopter.Adopt, nil
 }
 
 // openLimits returns the backend that counts: Redis, or the memory of this process.
