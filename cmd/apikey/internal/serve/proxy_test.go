@@ -88,7 +88,7 @@ func startProxy(t *testing.T, name, server, service string) (addr string, output
 	require.NoError(t, err)
 	config := string(text)
 	addr = "127.0.0.1:" + freePort(t)
-	for old, replacement := range map[string]string{"127.0.0.1:8000": addr, "127.0.0.1:8080": server, "127.0.0.1:9000": service} {
+	for old, replacement := range map[string]string{":8000": strings.TrimPrefix(addr, "127.0.0.1"), "127.0.0.1:8080": server, "127.0.0.1:9000": service} {
 		require.Contains(t, config, old)
 		config = strings.ReplaceAll(config, old, replacement)
 	}
@@ -169,6 +169,16 @@ func TestBehindProxies(t *testing.T) {
 				seen := service.take()
 				require.Len(t, seen, 1)
 				assert.Empty(t, seen[0].Header.Get("X-Apikey-Id"))
+			})
+			t.Run("the client cannot drop the identity", func(t *testing.T) {
+				for _, field := range []string{"Connection: x-apikey-id, X-Apikey-Scopes", "Connection: x, X-APIKEY-ID"} {
+					status, _ := raw(t, addr, "GET /library/1", key, field)
+					for _, seen := range service.take() {
+						assert.Equal(t, []string{id}, seen.Header["X-Apikey-Id"], field)
+						assert.Equal(t, []string{"library:read"}, seen.Header["X-Apikey-Scopes"], field)
+					}
+					assert.Contains(t, []int{200, 400}, status, field)
+				}
 			})
 			for _, test := range []struct {
 				rule, line string
