@@ -53,7 +53,7 @@ func TestConfigurationOverHTTP(t *testing.T) {
 	require.NoError(t, filter.ValidateAll())
 	assert.Equal(t, "/check", filter.GetHttpService().GetPathPrefix())
 	for _, field := range []string{"x-api-key", "x-forwarded-for", "x-http-method-override", "x-method-override", "x-apikey_id", "x_apikey_id", "x_http_method_override"} {
-		sent := slices.ContainsFunc(filter.GetHttpService().GetAuthorizationRequest().GetAllowedHeaders().GetPatterns(), func(m *matcherv3.StringMatcher) bool {
+		sent := slices.ContainsFunc(filter.GetAllowedHeaders().GetPatterns(), func(m *matcherv3.StringMatcher) bool {
 			return m.GetExact() == field || m.GetPrefix() != "" && strings.HasPrefix(field, m.GetPrefix())
 		})
 		assert.True(t, sent, "the rules see "+field)
