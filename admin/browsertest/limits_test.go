@@ -13,8 +13,9 @@ import (
 
 func TestLimitsOfAKey(t *testing.T) {
 	b, s, first := atHome(t)
+	// A refill takes hours, so that a slow browser sees none.
 	_, key, err := s.issuer.Issue(apikey.WithActor(t.Context(), "administrator"), apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read"}, Limits: []apikey.Limit{
-		{Name: "rate", Requests: 10, Per: time.Minute, Burst: 20}, {Name: "hourly", Requests: 100, Per: time.Hour}, {Name: "quota", Requests: 10_000, Calendar: "month"},
+		{Name: "rate", Requests: 10, Per: 24 * time.Hour, Burst: 20}, {Name: "hourly", Requests: 100, Per: time.Hour}, {Name: "quota", Requests: 10_000, Calendar: "month"},
 	}})
 	require.NoError(t, err)
 	require.NoError(t, s.limits.Take(t.Context(), &key, 20))
@@ -24,7 +25,7 @@ func TestLimitsOfAKey(t *testing.T) {
 	b.press("form.card .primary")
 	assert.Contains(t, b.text("#limits-problem"), "want a limit such as api=100/1m")
 	b.inspectAt(widths, "limits-wrong")
-	b.fill("#limits", "rate=10/1m+20 quota=10000/month")
+	b.fill("#limits", "rate=10/24h+20 quota=10000/month")
 	b.press("form.card .primary")
 	assert.Contains(t, b.text(".facts"), "0 of 20")
 	assert.Contains(t, b.text(".facts"), "9980 of 10000")
