@@ -93,5 +93,5 @@ func (o *secretOut) print(object keyjson.Issued, text string) error {
 	return err
 }
 
-// newRequestID returns an ID by which a request can be repeated.
+// newRequestID returns an ID that makes it safe to repeat a request.
 func newRequestID() string { return rand.Text() }

@@ -10,11 +10,11 @@ import (
 	"strings"
 )
 
-// A rule says who may make the requests that match its pattern.
+// A rule says which keys permit the requests that match its pattern.
 type rule struct {
 	pattern string   // of [http.ServeMux]
 	public  bool     // everyone
-	scopes  []string // a key with all of these; a key with any scopes if there are none
+	scopes  []string // the key must have all of them; empty permits every valid key
 
 	path  string         // of the pattern
 	alone *http.ServeMux // has only this rule, in lower case (foldCase)
@@ -67,7 +67,7 @@ func hostOf(before string) string {
 // A Demand is what a request needs to pass.
 type Demand struct {
 	Public bool     // no key
-	Scopes []string // a key with all of these; any valid key if there are none
+	Scopes []string // the key must have all of them; empty permits every valid key
 }
 
 // Demand returns what a request needs, or false if no rule permits it.
@@ -133,7 +133,7 @@ func find(mux *http.ServeMux, method, host, path string) *rule {
 	return found
 }
 
-// methodsOf returns the method of a request and those by which a service may replace it, or false if one
+// methodsOf returns the method of a request and each method that a service may put in its place, or false if one
 // of them is not in the form of a method.
 func methodsOf(r *http.Request) ([]string, bool) {
 	methods := []string{r.Method}

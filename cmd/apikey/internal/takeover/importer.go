@@ -38,7 +38,7 @@ type result struct {
 }
 
 // sharedFinder is the problem of two keys that could not be told apart without two hashes.
-const sharedFinder = "issue a new key, because the part by which this one is found is also that of "
+const sharedFinder = "issue a new key, because this one cannot be distinguished from "
 
 // An importer imports rows. It is not safe for concurrent use.
 type importer struct {
