@@ -81,33 +81,44 @@ func New(store apikey.KeyStore, issuer *apikey.Issuer, o Options) (*Adopter, err
 //
 // Requests with the same secret at the same time share one adoption.
 func (a *Adopter) Adopt(ctx context.Context, s apikey.Secret) (*apikey.Key, error) {
-	scheme, ok := a.schemeOf(s.Reveal())
-	if !ok {
+	schemes := a.schemesOf(s.Reveal())
+	if len(schemes) == 0 {
 		return nil, apikey.ErrNotFound
 	}
 	d, err := a.format.Digest(s)
 	if err != nil {
 		return nil, apikey.ErrNotFound
 	}
-	return a.calls.do(ctx, d, func(ctx context.Context) (*apikey.Key, error) { return a.adopt(ctx, scheme, s.Reveal(), d) })
+	return a.calls.do(ctx, d, func(ctx context.Context) (*apikey.Key, error) { return a.adopt(ctx, schemes, s.Reveal(), d) })
 }
 
-// schemeOf returns the first scheme whose keys have the shape of a text, without a slow hash. No other scheme
-// is tried, so that a request costs one hash.
-func (a *Adopter) schemeOf(text string) (Scheme, bool) {
+// schemesOf returns the schemes whose keys have the shape of a text, without a slow hash. Keys of several
+// systems have the shape of Sanctum's.
+func (a *Adopter) schemesOf(text string) (fitting []Scheme) {
 	for _, s := range a.schemes {
-		if s.slowFind {
-			if s.shape(text) {
-				return s, true
-			}
-		} else if _, ok := s.find(text); ok {
-			return s, true
+		fits := s.shape
+		if !s.slowFind {
+			fits = func(text string) bool { _, ok := s.find(text); return ok }
+		}
+		if fits(text) {
+			fitting = append(fitting, s)
 		}
 	}
-	return Scheme{}, false
+	return fitting
 }
 
-func (a *Adopter) adopt(ctx context.Context, s Scheme, text string, d apikey.Digest) (*apikey.Key, error) {
+// adopt tries the schemes one after the other. At most one of them computes a slow hash, because the shapes of
+// those that do exclude each other.
+func (a *Adopter) adopt(ctx context.Context, schemes []Scheme, text string, d apikey.Digest) (key *apikey.Key, err error) {
+	for _, s := range schemes {
+		if key, err = a.adoptBy(ctx, s, text, d); !errors.Is(err, apikey.ErrNotFound) {
+			break
+		}
+	}
+	return key, err
+}
+
+func (a *Adopter) adoptBy(ctx context.Context, s Scheme, text string, d apikey.Digest) (*apikey.Key, error) {
 	if s.slowFind {
 		free, err := a.takeSlot()
 		if err != nil {

@@ -35,7 +35,8 @@
 // # Costs
 //
 // A request with a key that the store knows costs nothing more. An unknown key of another shape than
-// those of the Schemes is refused at once. One of such a shape costs one more lookup, by its finder. If
+// those of the Schemes is refused at once. One of such a shape costs one more lookup, by its finder, for each
+// of the Schemes with that shape. If
 // the finder is known, the request reads the store once more and computes one hash. Options.Concurrent
 // bounds the hashes at one time. Further ones are refused with [apikey.ErrUnavailable], so that forged
 // keys cannot use up the processor. The keys of Grafana have no finder but the hash itself, so every key of

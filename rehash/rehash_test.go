@@ -102,6 +102,28 @@ func (s *service) refused(key, why string) {
 	assert.Equal(s.t, 401, status, why)
 }
 
+// The keys of other systems have the shape of Sanctum's too.
+func TestTheOrderOfTheSchemesDoesNotMatter(t *testing.T) {
+	t.Parallel()
+	must := row(t)
+	schemes := []Scheme{Sanctum(), Gitea(), Grafana(), Django(), strapi()}
+	for range schemes {
+		s := newService(t, Options{Schemes: schemes})
+		for key, r := range map[string]Row{
+			"7|" + sanctumPlain: must(SanctumRow("7", sanctumHash)),
+			giteaToken:          must(GiteaRow(giteaToken[32:], giteaSalt, giteaHash)),
+			grafanaToken:        must(GrafanaRow(grafanaHash)),
+			sha512Token:         must(DjangoRow("Ab3dEf6h", sha512Hash)),
+			strapiToken:         must(StrapiRow(strapiHash)),
+		} {
+			s.pend(r)
+			status, _ := s.request(key)
+			assert.Equal(t, 200, status, "%s behind %s", r.scheme, schemes[0].name)
+		}
+		schemes = append(schemes[1:], schemes[0])
+	}
+}
+
 func TestTheFirstRequestProvesAKeyOfEachScheme(t *testing.T) {
 	t.Parallel()
 	type test struct {
