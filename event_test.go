@@ -248,3 +248,32 @@ func TestOutageIsLoggedAtIntervals(t *testing.T) {
 		require.NotContains(t, log.String(), valid)
 	})
 }
+
+// The functions in Options may quote the request in an error, which goes to the log and to Observe.
+func TestErrorsOfOptionsContainNoKey(t *testing.T) {
+	t.Parallel()
+	const legacy = "0123456789abcdef0123456789abcdef"
+	var log bytes.Buffer
+	var events []apikey.Event
+	s := newService(t, apikey.Options{
+		Format:  newFormat(t, "ak", apikey.FormatOptions{AllowImported: true}),
+		Logger:  slog.New(slog.NewTextHandler(&log, &slog.HandlerOptions{Level: slog.LevelDebug})),
+		Observe: func(_ context.Context, e apikey.Event) { events = append(events, e) },
+		Authorize: func(r *http.Request, _ *apikey.Key) error {
+			return fmt.Errorf("no rule for %s", r.URL.Path)
+		},
+		Adopt: func(_ context.Context, s apikey.Secret) (*apikey.Key, error) {
+			_, err := http.Get("unknown://old.example/check?k=" + s.Reveal())
+			return nil, err
+		},
+	})
+	assert.Equal(t, 403, get(s.handler, "/files/"+s.valid, "X-API-Key: "+s.valid).Code, "Authorize quotes the path")
+	assert.Equal(t, 503, get(s.handler, "/", "X-API-Key: "+legacy).Code, "Adopt quotes the URL of another system")
+	for _, e := range events {
+		assert.NotContains(t, e.Err.Error(), s.valid)
+		assert.NotContains(t, e.Err.Error(), legacy)
+	}
+	assert.Len(t, events, 2)
+	assert.NotContains(t, log.String(), s.valid)
+	assert.NotContains(t, log.String(), legacy)
+}

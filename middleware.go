@@ -155,7 +155,7 @@ func (m *Middleware) Verify(ctx context.Context, s Secret) (*Key, error) {
 func (m *Middleware) Extract(r *http.Request) (Secret, error) {
 	var found extraction
 	if err := m.sources.extract(r, layerOf(r.Context()), &found); err != nil {
-		return Secret{}, m.redactError(err)
+		return Secret{}, m.redactError(err, "")
 	}
 	return NewSecret(found.key), nil
 }
@@ -175,7 +175,7 @@ func (m *Middleware) judge(r *http.Request, found *extraction) (*Key, error) {
 		source = m.sources.names[found.source]
 		key, end, err = m.decide(ctx, found.key, r, l)
 	} else {
-		err = m.redactError(err)
+		err = m.redactError(err, "")
 	}
 	if err != nil || m.observe != nil && !l.admittedBy(m, key) {
 		m.report(ctx, &Event{Err: err, Key: key, Source: source, Method: r.Method, RemoteAddr: r.RemoteAddr, begin: begin, end: end})
@@ -196,7 +196,9 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 	}
 	key, err := m.store.Lookup(ctx, d)
 	if err != nil && m.adopt != nil && errors.Is(err, ErrNotFound) && !strings.HasPrefix(presented, m.format.prefix) {
-		key, err = m.adopt(ctx, NewSecret(presented))
+		if key, err = m.adopt(ctx, NewSecret(presented)); err != nil {
+			err = m.redactError(err, presented)
+		}
 	}
 	if err != nil || key == nil {
 		return nil, time.Time{}, lookupError(ctx, err)
@@ -215,7 +217,7 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 		if err := m.authorize(m.requestForAuthorize(r, l, presented), key); isCanceled(ctx, err) {
 			return key, end, canceled(ctx)
 		} else if err != nil {
-			return key, end, fmt.Errorf("%w: %w", ErrForbidden, err)
+			return key, end, fmt.Errorf("%w: %w", ErrForbidden, m.redactError(err, presented))
 		}
 	}
 	if m.toucher != nil {

@@ -96,11 +96,12 @@ func (m *Middleware) requestForAuthorize(r *http.Request, l *layer, presented st
 	return clean
 }
 
-// redactError returns err, or an error that wraps it and whose text has REDACTED in place of keys. A
-// SourceFunc may quote a value that it cannot read in its error.
-func (m *Middleware) redactError(err error) error {
+// redactError returns err, or an error that wraps it and whose text has REDACTED in place of keys. The
+// functions in Options may quote what they cannot read: a SourceFunc the value, Authorize the path, and
+// Adopt the URL of another system. presented is the key of the request, or "".
+func (m *Middleware) redactError(err error, presented string) error {
 	text := err.Error()
-	if clean := m.fieldRedactor("").redact(text); clean != text {
+	if clean := m.fieldRedactor(presented).redact(text); clean != text {
 		return &redactedError{clean, func() error { return err }}
 	}
 	return err

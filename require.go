@@ -35,15 +35,16 @@ func Require(scopes ...string) func(http.Handler) http.Handler {
 // Duration is 0. Without a Middleware, Refuse itself writes the response. It is for middleware with rules
 // of its own, such as package limit.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
-	m, e := &standalone, Event{Err: err, Method: r.Method, RemoteAddr: r.RemoteAddr}
+	m, e := &standalone, Event{Method: r.Method, RemoteAddr: r.RemoteAddr}
 	if l := layerOf(r.Context()).deciding(); l != nil {
 		if l.middleware != nil {
 			m = l.middleware
 		}
 		e.Key = l.key
 	}
+	e.Err = m.redactError(err, "")
 	m.report(r.Context(), &e)
-	m.Refuse(w, r, err)
+	m.Refuse(w, r, e.Err)
 }
 
 // ReadWrite is [Require] with one scope for GET, HEAD and OPTIONS and another scope for every other
