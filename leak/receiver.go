@@ -95,13 +95,14 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rc.options.Timeout)
 	defer cancel()
 	verdicts := revokeAll(ctx, rc.session, reports)
-	if !rc.tell(ctx, reports, verdicts) {
+	texts := rc.cleaner.of(verdicts)
+	if !rc.tell(ctx, reports, verdicts, texts) {
 		tryAgain(w)
 		return
 	}
 	w.Header().Set("Content-Type", "application/json")
 	w.Header().Set("Cache-Control", "no-store")
-	json.NewEncoder(w).Encode(rc.feedbackOn(reports, verdicts))
+	json.NewEncoder(w).Encode(feedbackOn(reports, verdicts, texts))
 }
 
 // read returns the reports of a request from the sender.
@@ -162,7 +163,7 @@ func (rc *receiver) refuse(w http.ResponseWriter, r *http.Request, err error) {
 }
 
 // tell logs the verdicts and calls OnLeak. It returns false if the sender must repeat the reports.
-func (rc *receiver) tell(ctx context.Context, reports []reported, verdicts map[text]verdict) (done bool) {
+func (rc *receiver) tell(ctx context.Context, reports []reported, verdicts map[text]verdict, texts cleaning) (done bool) {
 	done = true
 	failures := 0
 	var failure error
@@ -179,7 +180,7 @@ func (rc *receiver) tell(ctx context.Context, reports []reported, verdicts map[t
 			logged[v.key.ID] = true
 			rc.options.Logger.InfoContext(ctx, "leak: key revoked", "key", v.key.ID, "reporter", rc.name)
 		}
-		if err := rc.call(ctx, r, v); err != nil {
+		if err := rc.call(ctx, r, v, texts); err != nil {
 			done = false
 			rc.options.Logger.ErrorContext(ctx, "leak: OnLeak failed", "key", v.key.ID, "error", err)
 		}
@@ -191,7 +192,7 @@ func (rc *receiver) tell(ctx context.Context, reports []reported, verdicts map[t
 }
 
 // call passes one report on to OnLeak.
-func (rc *receiver) call(ctx context.Context, r reported, v verdict) error {
+func (rc *receiver) call(ctx context.Context, r reported, v verdict, texts cleaning) error {
 	if rc.options.OnLeak == nil {
 		return nil
 	}
@@ -202,9 +203,9 @@ func (rc *receiver) call(ctx context.Context, r reported, v verdict) error {
 		Key:            v.key.Clone(),
 		AlreadyRevoked: v.alreadyRevoked,
 		Reporter:       rc.name,
-		Type:           rc.cleaner.clean(string(r.Type), r.Token, maxLabel),
-		URL:            rc.cleaner.clean(string(r.URL), r.Token, maxURL),
-		Source:         rc.cleaner.clean(string(r.Source), r.Token, maxLabel),
+		Type:           texts.clean(string(r.Type), r.Token, maxLabel),
+		URL:            texts.clean(string(r.URL), r.Token, maxURL),
+		Source:         texts.clean(string(r.Source), r.Token, maxLabel),
 	})
 }
 
@@ -215,7 +216,7 @@ type feedback struct {
 	Label     string `json:"label"`
 }
 
-func (rc *receiver) feedbackOn(reports []reported, verdicts map[text]verdict) []feedback {
+func feedbackOn(reports []reported, verdicts map[text]verdict, texts cleaning) []feedback {
 	type tokenAndType struct{ token, kind text }
 	seen := make(map[tokenAndType]bool)
 	all := []feedback{}
@@ -230,7 +231,7 @@ func (rc *receiver) feedbackOn(reports []reported, verdicts map[text]verdict) []
 			label = "true_positive"
 		}
 		sum := sha256.Sum256([]byte(r.Token))
-		all = append(all, feedback{hex.EncodeToString(sum[:]), rc.cleaner.clean(string(r.Type), r.Token, maxLabel), label})
+		all = append(all, feedback{hex.EncodeToString(sum[:]), texts.clean(string(r.Type), r.Token, maxLabel), label})
 	}
 	return all
 }

@@ -166,7 +166,8 @@ func TestTheTokenReachesNeitherLogNorResponseNorReport(t *testing.T) {
 	other, _ := s.issue("y")
 	escaped := "%61%6B_" + token[3:]
 	for _, place := range []string{token, other, escaped, "https://h/?api_key=" + token, "https://h/#" + other + "&x=" + escaped,
-		strings.Repeat("x", 2030) + token, "\x1b[2J\u202e" + token, "https://h/?u=" + strings.ReplaceAll(escaped, "%", "%25")} {
+		strings.Repeat("x", 2030) + token, "\x1b[2J\u202e" + token, "https://h/?u=" + strings.ReplaceAll(escaped, "%", "%25"),
+		token[:20] + "\x00" + token[20:], "https://h/" + token[:20] + "\ufffd" + token[20:]} {
 		for _, fail := range []bool{false, true} {
 			s.hookErr = nil
 			if fail {
@@ -184,6 +185,39 @@ func TestTheTokenReachesNeitherLogNorResponseNorReport(t *testing.T) {
 			assert.LessOrEqual(t, len(r.Type), 200)
 			assert.NotContains(t, r.URL, "\x1b")
 		}
+	}
+}
+
+// An imported key has no shape by which it could be found in a text.
+func TestAnImportedTokenReachesNeitherResponseNorReport(t *testing.T) {
+	t.Parallel()
+	const token, other = "legacy/key+0123456789", "legacy/key+9876543210"
+	for _, test := range []struct{ rule, place string }{
+		{"the token", token},
+		{"another token of the request", "https://h/?a=" + other},
+		{"an escaped token beside a malformed escape", "https://h/%zz?a=legacy%2Fkey%2B0123456789"},
+		{"an escaped token of the request beside a malformed escape", "https://h/?a=legacy%2Fkey%2B9876543210&b=100%"},
+		{"a token that is escaped five times", "https://h/?a=legacy%252525252Fkey%252525252B0123456789"},
+		{"a token around a control character", "https://h/?a=legacy/key\x00+0123456789"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			t.Parallel()
+			s, gh := newService(t, apikey.FormatOptions{AllowImported: true}), newSigner(t, "1", elliptic.P256())
+			for _, text := range []string{token, other} {
+				_, err := s.issuer.Import(t.Context(), apikey.ImportedKey{Name: "Old", Secret: apikey.NewSecret(text)})
+				require.NoError(t, err)
+			}
+			w := serve(s.endpoint(newFakeGitHub(t, gh)), gh.request(t, arrayOf(t,
+				object{"token": token, "type": test.place, "url": test.place, "source": test.place}, object{"token": other})))
+			require.Equal(t, 200, w.Code)
+			require.NotEmpty(t, s.reports)
+			shown := fmt.Sprintf("%s %+v", w.Body, s.reports)
+			for range 6 {
+				assert.NotContains(t, shown, token)
+				assert.NotContains(t, shown, other)
+				shown = strings.NewReplacer("%25", "%", "%2F", "/", "%2B", "+").Replace(shown)
+			}
+		})
 	}
 }
 
