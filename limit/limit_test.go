@@ -449,8 +449,10 @@ func TestUseSpendsNothing(t *testing.T) {
 
 func TestNewAndTakeRefuseNonsense(t *testing.T) {
 	t.Parallel()
-	_, err := limit.New(nil, limit.Options{})
-	assert.ErrorIs(t, err, apikey.ErrInvalid)
+	for _, backend := range []limit.Backend{nil, (*limit.MemoryBackend)(nil), new(limit.MemoryBackend), limit.Redis(nil)} {
+		_, err := limit.New(backend, limit.Options{})
+		assert.ErrorIs(t, err, apikey.ErrInvalid, "%T", backend)
+	}
 	limits, err := limit.New(limit.Memory(), limit.Options{})
 	require.NoError(t, err)
 	for _, n := range []int64{-1, 1_000_000_001} {

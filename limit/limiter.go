@@ -65,10 +65,16 @@ type Limiter struct {
 	failed  atomic.Pointer[time.Time] // the last failure of the outage that the log reports; nil if there is none
 }
 
-// New returns a Limiter. The error wraps [apikey.ErrInvalid] if b is nil.
+// New returns a Limiter. The error wraps [apikey.ErrInvalid] if b is nil, or was not made by [Memory] or with the Eval
+// of [Redis].
 func New(b Backend, o Options) (*Limiter, error) {
-	if b == nil {
-		return nil, fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "Backend", Problem: "nil; want one such as limit.Memory()"})
+	memory, isMemory := b.(*MemoryBackend)
+	redis, isRedis := b.(redisBackend)
+	switch {
+	case b == nil, isMemory && (memory == nil || memory.now == nil):
+		return nil, fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "Backend", Problem: "nil or zero; want one such as limit.Memory()"})
+	case isRedis && redis.eval == nil:
+		return nil, fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "Backend", Problem: "made by Redis without an Eval; want a function that calls your client"})
 	}
 	return &Limiter{backend: b, o: o}, nil
 }
