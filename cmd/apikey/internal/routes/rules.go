@@ -155,15 +155,22 @@ func methodsOf(r *http.Request) ([]string, bool) {
 }
 
 // methodParameters returns the values of _method in a query. Some services separate parameters by ";" too, and
-// read malformed escapes as they are.
+// read malformed escapes as they are. PHP reads ".method" and others as "_method".
 func methodParameters(query string) (values []string) {
 	for pair := range strings.FieldsFuncSeq(query, func(c rune) bool { return c == '&' || c == ';' }) {
 		name, value, _ := strings.Cut(pair, "=")
-		if unescaped(name) == "_method" {
+		if nameInPHP(unescaped(name)) == "_method" {
 			values = append(values, unescaped(value))
 		}
 	}
 	return values
+}
+
+// nameInPHP returns the name of a parameter as PHP reads it: without spaces at its start, up to a NUL, and with "_" in
+// place of spaces and full stops.
+func nameInPHP(name string) string {
+	name, _, _ = strings.Cut(strings.TrimLeft(name, " "), "\x00")
+	return strings.NewReplacer(" ", "_", ".", "_").Replace(name)
 }
 
 func unescaped(text string) string {
