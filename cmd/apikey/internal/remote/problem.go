@@ -12,6 +12,7 @@ import (
 
 // A problem is the body of a refusal (RFC 9457), as package manageapi writes it.
 type problem struct {
+	Status    int         `json:"status"`
 	Detail    string      `json:"detail"`
 	Code      string      `json:"code"`
 	Field     string      `json:"field"`
@@ -71,7 +72,7 @@ func failure(response *http.Response, body []byte, changes bool) error {
 		return ErrUnauthorized
 	case 300 <= status && status <= 399:
 		return fmt.Errorf("remote: the server redirects to another URL (status %d); set the URL of the API itself", status)
-	case status == http.StatusServiceUnavailable || status == http.StatusTooManyRequests:
+	case status == http.StatusTooManyRequests || status == http.StatusServiceUnavailable && (!changes || isProblem(response, &p)):
 		return fmt.Errorf("remote: %w: status %d", apikey.ErrUnavailable, status)
 	case status >= 500 && changes:
 		return fmt.Errorf("remote: %w: status %d", apikey.ErrUncertain, status)
@@ -81,4 +82,10 @@ func failure(response *http.Response, body []byte, changes bool) error {
 		return fmt.Errorf("remote: there is no management API at this URL (status %d)", status)
 	}
 	return fmt.Errorf("remote: the server answers with status %d", status)
+}
+
+// isProblem reports whether a response is of a Middleware, which answers before the API. A proxy answers with the same
+// status after it has lost the connection to the server, which may have made the change.
+func isProblem(response *http.Response, p *problem) bool {
+	return response.Header.Get("Content-Type") == "application/problem+json" && p.Status == response.StatusCode
 }

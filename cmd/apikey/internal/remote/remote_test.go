@@ -155,7 +155,7 @@ func TestAnswersWithoutACode(t *testing.T) {
 		{429, apikey.ErrUnavailable, apikey.ErrUnavailable},
 		{500, apikey.ErrUnavailable, apikey.ErrUncertain},
 		{502, apikey.ErrUnavailable, apikey.ErrUncertain},
-		{503, apikey.ErrUnavailable, apikey.ErrUnavailable},
+		{503, apikey.ErrUnavailable, apikey.ErrUncertain}, // Envoy's answer when the connection to the server was lost
 		{504, apikey.ErrUnavailable, apikey.ErrUncertain},
 		{200, apikey.ErrUnavailable, apikey.ErrUncertain}, // not JSON
 	} {
