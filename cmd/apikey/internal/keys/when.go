@@ -30,7 +30,7 @@ func parseDuration(text string) (time.Duration, error) {
 		}
 		number := time.Duration(0)
 		for _, digit := range rest[:digits] {
-			number = min(maxDuration, number*10+time.Duration(digit-'0'))
+			number = min(maxDuration/10, number)*10 + time.Duration(digit-'0') // cannot overflow
 		}
 		unit := units[rest[digits]]
 		if number > (maxDuration-total)/unit {

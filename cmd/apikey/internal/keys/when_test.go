@@ -22,7 +22,7 @@ func TestDurations(t *testing.T) {
 		assert.Equal(t, want, got, text)
 	}
 	for _, text := range []string{
-		"", "d", "90", "90 d", "-1d", "+1d", "1.5d", "1y", "1D", "1d-", "1d 2h", "36501d", "36500d1s", "9999999999999999999999d", "٣d", "1d\n", "never",
+		"", "d", "90", "90 d", "-1d", "+1d", "1.5d", "1y", "1D", "1d-", "1d 2h", "36501d", "36500d1s", "9999999999999999999999d", "9999999999999999999s", "18446744073709551617s", "184467440737095516160d", "٣d", "1d\n", "never",
 	} {
 		_, err := parseDuration(text)
 		assert.Error(t, err, text)
