@@ -31,7 +31,7 @@ func TestAnEndThatCannotBeReadIsAProblem(t *testing.T) {
 		"kong": {"ttl"}, "gitea": {"expires_at"}, "vikunja": {"expires_at"}, "sanctum": {"expires_at"}, "strapi": {"expires_at"},
 	} {
 		for _, column := range columns {
-			for value, want := range map[string]bool{"31.12.2020": true, "NaN": true, "2037-01-31 00:00:00": false, "": false, "0": false} {
+			for value, want := range map[string]bool{"31.12.2020": true, "NaN": true, "-infinity": true, "2037-01-31 00:00:00": false, "": false, "0": false} {
 				column = strings.ToLower(column)
 				out, _ := systems[name].rowOf([]string{column}, []any{value}, 1)
 				assert.Equal(t, want, strings.HasPrefix(out.problem, "column "+column+" "), "%s.%s: %q", name, column, value)

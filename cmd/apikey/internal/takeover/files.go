@@ -61,7 +61,8 @@ func readCSV(in io.Reader) (rows []row, err error) {
 	names[0] = strings.TrimPrefix(names[0], "\ufeff") // spreadsheets write a byte order mark
 	for i, name := range names {
 		if !slices.Contains(columns, name) || slices.Contains(names[:i], name) {
-			return nil, fmt.Errorf("column %q is unknown or repeated; want %s", name, strings.Join(columns, ", "))
+			// Not shown, because a file without a header begins with a key.
+			return nil, fmt.Errorf("column %d is unknown or repeated; want a header with %s", i+1, strings.Join(columns, ", "))
 		}
 	}
 	for number := 2; ; number++ {
@@ -96,7 +97,7 @@ func readJSON(in io.Reader) (rows []row, err error) {
 		for name, value := range object {
 			text, ok := jsonText(value)
 			if !ok || !slices.Contains(columns, name) {
-				return nil, fmt.Errorf("key %d: field %q is unknown or of a wrong type; want %s", number, name, strings.Join(columns, ", "))
+				return nil, fmt.Errorf("key %d: %s is unknown or of a wrong type; want %s", number, shown(name), strings.Join(columns, ", "))
 			}
 			f[name] = text
 		}
@@ -107,7 +108,18 @@ func readJSON(in io.Reader) (rows []row, err error) {
 	if _, err := d.Token(); err != nil {
 		return nil, errors.New("the array does not end")
 	}
+	if _, err := d.Token(); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is text after the array; want one array with all keys")
+	}
 	return rows, nil
+}
+
+// shown returns the name of a field for an error. It does not show a name that is as long as a key.
+func shown(name string) string {
+	if len(name) >= 16 {
+		return "a field"
+	}
+	return fmt.Sprintf("field %q", name)
 }
 
 // jsonText returns a text, or the texts of an array separated by spaces.

@@ -133,15 +133,18 @@ func TestCSVAndJSON(t *testing.T) {
 func TestFilesThatAreNotUnderstoodAreRefusedWithoutTheirValues(t *testing.T) {
 	h := newHost(t)
 	for name, test := range map[string]struct{ format, text, want string }{
-		"an empty CSV file":           {"csv", "", "want a header"},
-		"an unknown column":           {"csv", "name,token\n", `column "token" is unknown`},
-		"a repeated column":           {"csv", "name,name\n", "repeated"},
-		"a line with too many fields": {"csv", "name,key\na,b,c\n", "wrong number of fields"},
-		"an object":                   {"json", "{}", "want an array"},
-		"an array of numbers":         {"json", "[1]", "key 1: want an object"},
-		"an unknown field":            {"json", `[{"name": "a", "token": "` + hubKey + `"}]`, `field "token"`},
-		"a value of a wrong type":     {"json", `[{"name": 5}]`, `field "name"`},
-		"an array without an end":     {"json", `[{"name": "a"}`, "does not end"},
+		"an empty CSV file":            {"csv", "", "want a header"},
+		"an unknown column":            {"csv", "name,token\n", "column 2 is unknown"},
+		"a repeated column":            {"csv", "name,name\n", "repeated"},
+		"a line with too many fields":  {"csv", "name,key\na,b,c\n", "wrong number of fields"},
+		"an object":                    {"json", "{}", "want an array"},
+		"an array of numbers":          {"json", "[1]", "key 1: want an object"},
+		"an unknown field":             {"json", `[{"name": "a", "token": "` + hubKey + `"}]`, `field "token"`},
+		"a value of a wrong type":      {"json", `[{"name": 5}]`, `field "name"`},
+		"an array without an end":      {"json", `[{"name": "a"}`, "does not end"},
+		"a second array":               {"json", `[{"name": "a", "key": "` + hubKey + `"}] [{"name": "b"}]`, "after the array"},
+		"no header":                    {"csv", hubKey + ",Hub\n", "column 1 is unknown"},
+		"a key as the name of a field": {"json", `[{"` + hubKey + `": "Hub"}]`, "key 1: a field is unknown"},
 	} {
 		status, _, errs := h.run("", "import", "--from", test.format, "--source", writeFile(t, "keys", test.text))
 		assert.Equal(t, cli.ExitUsage, status, name)

@@ -76,7 +76,7 @@ func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil && math.IsNaN(n) {
+	if n, err := strconv.ParseFloat(text, 64); err == nil && (math.IsNaN(n) || math.IsInf(n, -1)) {
 		return time.Time{}, errNoTime
 	} else if err == nil {
 		const seconds, milliseconds = 1e11, 1e14 // the year 5138 in either unit
