@@ -94,7 +94,7 @@ func (c *command) applySet(ctx context.Context, actor string, db *database.Datab
 	if err != nil {
 		return nil, err
 	}
-	p := &planner{s, db.Store, time.Now()}
+	p := &planner{s, db.Store, db.Store, time.Now()}
 	steps, err := p.plan(ctx, issuer)
 	if err != nil || c.dryRun {
 		return steps, err

@@ -14,6 +14,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -217,6 +218,36 @@ func TestPruneRevokesOnlyKeysOfTheSet(t *testing.T) {
 	assert.Contains(t, h.refuse("set: ours\nkeys:\n  - {name: Theirs, sha256: "+hexSHA256("key-of-another-set")+"}\n"), `belongs to the set "theirs"`)
 }
 
+func TestARotationIsNotUndone(t *testing.T) {
+	h := newHost(t)
+	text := "set: s\nkeys:\n  - {name: Hub, sha256: " + hexSHA256(hubKey) + "}\n"
+	h.apply(text)
+	old := h.keys()["Hub"].ID
+	db, err := database.Open(apikey.NewSecret(filepath.Join(h.dir, "keys.db")), "")
+	require.NoError(t, err)
+	defer db.Close()
+	issuer, err := apikey.NewIssuer(db.Store, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	secret, successor, err := issuer.Rotate(t.Context(), old, time.Hour)
+	require.NoError(t, err)
+	require.Equal(t, "s", successor.Metadata["declared_by"])
+
+	for rule, file := range map[string]string{
+		"the file would prolong the old key": text,
+		"prune would revoke the new key":     "set: s\nprune: revoke\nkeys:\n  - {name: Hub, sha256: " + hexSHA256(hubKey) + ", expires_at: " + successor.CreatedAt.Add(time.Hour).Format(time.RFC3339Nano) + "}\n",
+	} {
+		errs := h.refuse(file)
+		assert.Contains(t, errs, "key "+old+" was rotated", rule)
+		assert.Contains(t, errs, successor.ID, rule)
+	}
+	key, err := db.Store.Get(t.Context(), old)
+	require.NoError(t, err)
+	assert.NotZero(t, key.ExpiresAt)
+
+	assert.Contains(t, h.apply("set: s\nprune: revoke\nkeys:\n  - {name: Hub, sha256: "+hexSHA256(secret.Reveal())+"}\n"), "- revoke Hub ("+old+")")
+	assert.Equal(t, 200, h.request(secret.Reveal()), "the file may declare the successor instead")
+}
+
 func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 	h := newHost(t)
 	const secret = "sk-live-4eC39HqLyjWDarjtT1zdp7dc"
@@ -233,7 +264,10 @@ func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 		"a secret file that is absent": {good + "  - {name: Bad, secret_file: /nonexistent}\n", "line 4: secret_file"},
 		"a bad time":                   {good + "  - {name: Bad, sha256: x, expires_at: tomorrow}\n", "line 4: expires_at"},
 		"a bad network":                {good + "  - {name: Bad, sha256: x, networks: [everywhere]}\n", "line 4: networks"},
-		"a bad limit":                  {good + "  - {name: Bad, sha256: x, limits: [lots]}\n", "line 4"},
+		"a bad limit":                  {good + "  - {name: Bad, sha256: x, limits: [" + secret + "]}\n", "line 4: "},
+		"a bad owner":                  {good + "  - {name: Bad, sha256: " + hexSHA256(backupKey) + `, owner: "` + secret + `\x01"}` + "\n", "line 4: "},
+		"a key as the name of a field": {good + "  - name: Bad\n    " + secret + ": x\n", "line 5: field"},
+		"a repeated field":             {good + "  - name: Bad\n    " + secret + ": x\n    " + secret + ": y\n", "line"},
 		"a bad scope":                  {good + "  - {name: Bad, sha256: " + hexSHA256(backupKey) + ", scopes: ['a b']}\n", "line 4"},
 		"the same key twice":           {good + "  - {name: Bad, sha256: " + hexSHA256(hubKey) + "}\n", "line 4: the same key as in line 3"},
 		"reserved metadata":            {good + "  - {name: Bad, sha256: x, metadata: {declared_by: y}}\n", "line 4: metadata"},

@@ -93,7 +93,7 @@ func readBounded(name string, stdin io.Reader) ([]byte, error) {
 func parse(text []byte) (*set, error) {
 	var root yaml.Node
 	if err := yaml.Unmarshal(text, &root); err != nil {
-		return nil, withoutValues(err)
+		return nil, unreadable(err)
 	}
 	lines, err := keyLines(&root)
 	if err != nil {
@@ -103,7 +103,7 @@ func parse(text []byte) (*set, error) {
 	d := yaml.NewDecoder(bytes.NewReader(text))
 	d.KnownFields(true)
 	if err := d.Decode(&s); err != nil && !errors.Is(err, io.EOF) {
-		return nil, withoutValues(err)
+		return nil, unreadable(err)
 	}
 	if err := d.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
 		return nil, problem(0, "more than one document")
@@ -151,14 +151,21 @@ func keyLines(root *yaml.Node) (lines []int, err error) {
 	return lines, nil
 }
 
-// quoted matches a value in an error of the YAML parser.
-var quoted = regexp.MustCompile("(?s)`.*?`")
+var (
+	// quoted matches a value in an error.
+	quoted = regexp.MustCompile("(?s)`.*?`" + `|"(?:[^"\\]|\\.)*"`)
+	// longField matches a name that is as long as a key in an error of the YAML parser.
+	longField = regexp.MustCompile(`field \S{16,} not found`)
+)
 
-// withoutValues removes values from an error of the YAML parser, because a key may be among them.
-func withoutValues(err error) error {
-	text := strings.TrimPrefix(err.Error(), "yaml: ")
-	text = strings.ReplaceAll(strings.TrimPrefix(text, "unmarshal errors:\n"), "declare.", "")
-	return problem(0, "%s", strings.TrimSpace(quoted.ReplaceAllString(text, "a value")))
+// withoutValues removes values from an error, because a key may be among them.
+func withoutValues(err error) string { return quoted.ReplaceAllString(err.Error(), "a value") }
+
+// unreadable returns an error of the YAML parser without values.
+func unreadable(err error) error {
+	text := strings.TrimPrefix(strings.TrimPrefix(withoutValues(err), "yaml: "), "unmarshal errors:\n")
+	text = longField.ReplaceAllString(strings.ReplaceAll(text, "declare.", ""), "field not found")
+	return problem(0, "%s", strings.TrimSpace(text))
 }
 
 // problem returns an error about a line of the file, or about the whole file for line 0.
@@ -187,7 +194,7 @@ func (k *declared) imported(setName string, now time.Time) (apikey.ImportedKey, 
 		return out, problem(k.line, "expires_at: want a time such as 2027-01-31T00:00:00Z or a day such as 2027-01-31")
 	}
 	if out.Limits, err = apikey.ParseLimits(strings.Join(k.Limits, " ")); err != nil {
-		return out, problem(k.line, "%v", err)
+		return out, problem(k.line, "%s", withoutValues(err))
 	}
 	for _, text := range k.Networks {
 		network, err := parseNetwork(text)

@@ -38,6 +38,7 @@ const (
 type planner struct {
 	set     *set
 	manager apikey.KeyManager
+	finder  apikey.SuccessorFinder
 	now     time.Time
 }
 
@@ -59,7 +60,7 @@ func (p *planner) plan(ctx context.Context, issuer *apikey.Issuer) ([]step, erro
 		}
 		digest, _, err := rehearse.Import(ctx, imported)
 		if err != nil {
-			return nil, problem(d.line, "%v", err)
+			return nil, problem(d.line, "%s", withoutValues(err))
 		}
 		if first, ok := lines[digest]; ok {
 			return nil, problem(d.line, "the same key as in line %d", first)
@@ -101,7 +102,12 @@ func (p *planner) step(ctx context.Context, line int, d apikey.Digest, k apikey.
 		Metadata: &k.Metadata, ExpiresAt: &k.ExpiresAt, Suspended: &suspended}
 	next, err := s.patch.Apply(current, p.now)
 	if err != nil {
-		return s, problem(line, "%v", err)
+		return s, problem(line, "%s", withoutValues(err))
+	}
+	if s.ID != "" && !current.ExpiresAt.IsZero() && (next.ExpiresAt.IsZero() || next.ExpiresAt.After(current.ExpiresAt)) {
+		if err := p.checkRotation(ctx, line, s.ID); err != nil {
+			return s, err
+		}
 	}
 	s.Changes = apikey.FieldChanges(&current, &next)
 	switch {
@@ -113,17 +119,42 @@ func (p *planner) step(ctx context.Context, line int, d apikey.Digest, k apikey.
 	return s, nil
 }
 
+// checkRotation returns an error if a key was rotated, because a later expiry would undo that. A rotation whose successor
+// was revoked is undone already.
+func (p *planner) checkRotation(ctx context.Context, line int, id string) error {
+	successors, err := p.finder.Successors(ctx, []string{id})
+	if err != nil || successors[id] == "" {
+		return err
+	}
+	switch successor, err := p.manager.Get(ctx, successors[id]); {
+	case errors.Is(err, apikey.ErrNotFound) || err == nil && !successor.RevokedAt.IsZero():
+		return nil
+	case err != nil:
+		return err
+	}
+	return rotated(line, id, successors[id])
+}
+
+func rotated(line int, id, successor string) error {
+	return problem(line, "key %s was rotated; declare its successor %s instead, or revoke that", id, successor)
+}
+
 // addRevocations adds the steps for keys that the set declared before.
 func (p *planner) addRevocations(ctx context.Context, steps []step) ([]step, error) {
-	declared := map[string]bool{}
+	lines := map[string]int{} // of the declared keys
 	for _, s := range steps {
-		declared[s.ID] = true
+		if s.ID != "" {
+			lines[s.ID] = s.line
+		}
 	}
 	for key, err := range apikey.Keys(ctx, p.manager, apikey.ListOptions{}) {
 		if err != nil {
 			return nil, err
 		}
-		if key.Metadata[declaredBy] == p.set.Name && key.RevokedAt.IsZero() && !declared[key.ID] {
+		if key.Metadata[declaredBy] == p.set.Name && key.RevokedAt.IsZero() && lines[key.ID] == 0 {
+			if line := lines[key.Replaces]; line != 0 {
+				return nil, rotated(line, key.Replaces, key.ID) // it got the metadata of the key that it replaces
+			}
 			steps = append(steps, step{Action: revoke, Name: key.Name, ID: key.ID})
 		}
 	}
