@@ -118,6 +118,29 @@ func TestKeysInArgumentsAreRefused(t *testing.T) {
 	}
 }
 
+func TestEmptyFlagsAreRefused(t *testing.T) {
+	t.Parallel()
+	for _, flag := range []string{"database", "database-file", "server", "server-key-file", "pepper-file"} {
+		status, _, errs := run(t, func(*cli.App) error { t.Error("the command ran"); return nil }, "test", "--"+flag, "")
+		assert.Equal(t, cli.ExitUsage, status, flag)
+		assert.Equal(t, "apikey: --"+flag+": is empty; omit it\n", errs)
+	}
+	for _, flag := range []string{"table-prefix", "key-prefix", "actor"} {
+		status, _, errs := run(t, func(*cli.App) error { return nil }, "test", "--"+flag, "")
+		assert.Zero(t, status, errs)
+	}
+}
+
+func TestACommandForADatabaseRefusesAServer(t *testing.T) {
+	t.Parallel()
+	status, _, errs := run(t, func(a *cli.App) error {
+		_, err := a.Database()
+		return err
+	}, "test", "--server", "https://example.com", "--database", filepath.Join(t.TempDir(), "keys.db"))
+	assert.Equal(t, cli.ExitUsage, status)
+	assert.Equal(t, "apikey: --server: this command works on a database\n", errs)
+}
+
 func TestReadSecretFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -46,9 +46,12 @@ func (t *Target) register(flags *pflag.FlagSet) {
 	flags.StringVar(&t.actor, "actor", "", "your name in the audit trail; \"\" means your login ($APIKEY_ACTOR)")
 }
 
-// Database opens the database that the flags name. The caller closes it. An SQLite file that does not exist is
-// created; see [App.ExistingDatabase].
+// Database opens the database that the flags name, and refuses a server. The caller closes it. An SQLite file that does
+// not exist is created; see [App.ExistingDatabase].
 func (a *App) Database() (*database.Database, error) {
+	if a.Target.server != "" {
+		return nil, Usage(errors.New("--server: this command works on a database"))
+	}
 	url, err := a.databaseURL()
 	if err != nil {
 		return nil, err

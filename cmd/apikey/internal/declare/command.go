@@ -69,7 +69,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	db, err := c.app.Database()
+	db, err := c.app.ExistingDatabase()
 	if err != nil {
 		return err
 	}

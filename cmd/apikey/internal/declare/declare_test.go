@@ -286,6 +286,15 @@ func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 	assert.Empty(t, h.keys(), "a file with one bad key changes nothing")
 }
 
+func TestAMisspelledDatabaseIsNotCreated(t *testing.T) {
+	h := newHost(t)
+	missing := filepath.Join(h.dir, "key.db")
+	status, _, errs := h.run("set: s\n", "apply", "-f", "-", "--database", missing)
+	assert.Equal(t, cli.ExitUsage, status)
+	assert.Contains(t, errs, "apikey migrate creates it")
+	assert.NoFileExists(t, missing)
+}
+
 func TestContainersApplyAtTheSameTime(t *testing.T) {
 	h := newHost(t)
 	var text strings.Builder

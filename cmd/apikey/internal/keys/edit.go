@@ -46,9 +46,6 @@ from everywhere.`,
 	flags.StringArrayVar(&e.clear, "clear", nil, "owner, scopes, networks, limits or metadata, which to empty; repeat the flag for more")
 	flags.StringVar(&e.version, "if-version", "", "version of the key in JSON; if the key has another one, nothing is changed")
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) error {
-		if err := refuseEmpty(cmd); err != nil {
-			return err
-		}
 		patch, err := e.patch(time.Now())
 		if err != nil {
 			return err

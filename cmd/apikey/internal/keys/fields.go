@@ -7,7 +7,6 @@ import (
 	"strings"
 	"time"
 
-	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
 
 	"github.com/latchkey-dev/apikey"
@@ -76,25 +75,4 @@ func (f *fields) setMetadata(metadata map[string]string) error {
 		metadata[name] = value
 	}
 	return nil
-}
-
-// refuseEmpty refuses flags of a command that are set and empty. A variable that a script did not set would otherwise, for
-// example, let a key work from every network.
-func refuseEmpty(cmd *cobra.Command) (err error) {
-	inherited := cmd.InheritedFlags()
-	cmd.Flags().Visit(func(flag *pflag.Flag) {
-		if inherited.Lookup(flag.Name) != nil {
-			return
-		}
-		empty := flag.Value.String() == ""
-		if list, ok := flag.Value.(pflag.SliceValue); ok {
-			for _, value := range list.GetSlice() {
-				empty = empty || value == ""
-			}
-		}
-		if empty {
-			err = cli.Usage(fmt.Errorf("--%s: is empty; omit it", flag.Name))
-		}
-	})
-	return err
 }

@@ -25,9 +25,6 @@ func historyCommand(a *cli.App) *cobra.Command {
 	key.register(cmd)
 	p.register(cmd)
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) (err error) {
-		if err := refuseEmpty(cmd); err != nil {
-			return err
-		}
 		var o apikey.AuditOptions
 		if len(args) > 0 || key.from != "" {
 			if o.KeyID, err = key.id(ctx, s, args); err != nil {

@@ -27,9 +27,6 @@ written, the key is revoked and the exit status is 8.`,
 	f.register(cmd.Flags())
 	out.register(cmd.Flags())
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) error {
-		if err := refuseEmpty(cmd); err != nil {
-			return err
-		}
 		k, err := f.newKey(args[0], time.Now())
 		if err != nil {
 			return err

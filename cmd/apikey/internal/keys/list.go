@@ -35,9 +35,6 @@ func listCommand(a *cli.App) *cobra.Command {
 	flags.StringVar(&sort, "sort", "", "newest, name or expires")
 	p.register(cmd)
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, _ []string) (err error) {
-		if err := refuseEmpty(cmd); err != nil {
-			return err
-		}
 		now := time.Now()
 		o.Status, o.Sort = apikey.Status(status), apikey.Sort(sort)
 		if expiresBefore != "" {

@@ -33,9 +33,6 @@ If the secret cannot be written, the successor is revoked, the old key stays as 
 	out.register(cmd.Flags())
 	cmd.Flags().StringVar(&grace, "grace", "1d", "how long the old key continues to work; 0 revokes it once the new secret is written")
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) error {
-		if err := refuseEmpty(cmd); err != nil {
-			return err
-		}
 		lasting, err := parseDuration(grace)
 		if err != nil {
 			return cli.Usage(fmt.Errorf("--grace: %w", err))

@@ -48,9 +48,6 @@ the requests that have started.`,
 			if err := c.check(a.Getenv); err != nil {
 				return cli.Usage(err)
 			}
-			if cmd.Flags().Changed("server") {
-				return cli.Usage(errors.New("--server: serve works on a database"))
-			}
 			// The context of the command ends on SIGHUP, which reloads here.
 			ctx, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), os.Interrupt, syscall.SIGTERM)
 			defer stop()

@@ -176,6 +176,13 @@ func TestInvalidArgumentsAreRefused(t *testing.T) {
 		assert.Contains(t, errs, test.want, name)
 		assert.NotContains(t, out+errs, "hunter2", name)
 	}
+	missing := h.dir + "/key.db"
+	for _, args := range [][]string{{"import", "--from", "jellyfin", "--source", f.url, "--database", missing}, {"import", "--pending", "--database", missing}} {
+		status, _, errs := h.run("", args...)
+		assert.Equal(t, cli.ExitUsage, status)
+		assert.Contains(t, errs, "apikey migrate creates it")
+		assert.NoFileExists(t, missing)
+	}
 	h.env["APIKEY_ALLOW_IMPORTED"] = ""
 	status, _, errs := h.run("", "import", "--from", "jellyfin", "--source", f.url)
 	assert.Equal(t, cli.ExitUsage, status)

@@ -24,7 +24,7 @@ type waiting struct {
 
 // listPending lists the keys that wait for their first use.
 func (c *command) listPending(ctx context.Context) (err error) {
-	db, err := c.app.Database()
+	db, err := c.app.ExistingDatabase()
 	if err != nil {
 		return err
 	}
