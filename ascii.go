@@ -26,7 +26,10 @@ func isBlankValue(s string) bool {
 
 func isOWS(c byte) bool { return c == ' ' || c == '\t' }
 
-// isToken reports whether s is a token (RFC 9110 section 5.6.2) of at most 64 bytes.
+// maxToken is the length of the longest name of a Source, in bytes.
+const maxToken = 64
+
+// isToken reports whether s is a token (RFC 9110 section 5.6.2) of at most maxToken bytes.
 func isToken(s string) bool {
 	const punctuation = "!#$%&'*+-.^_`|~"
 	for i := range len(s) {
@@ -34,7 +37,7 @@ func isToken(s string) bool {
 			return false
 		}
 	}
-	return 1 <= len(s) && len(s) <= 64
+	return 1 <= len(s) && len(s) <= maxToken
 }
 
 // isVisible reports whether c is a visible ASCII character, VCHAR in RFC 5234.

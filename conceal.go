@@ -24,7 +24,8 @@ import (
 func (m *Middleware) Conceal(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		header := m.concealedHeader(r.Header)
-		inURL := m.hasKeyInURL(r)
+		query, uri := m.passedURL(r, layerConceal)
+		inURL := query != r.URL.RawQuery || uri != r.RequestURI
 		if !inURL && header == nil {
 			next.ServeHTTP(w, r)
 			return
@@ -32,7 +33,7 @@ func (m *Middleware) Conceal(next http.Handler) http.Handler {
 		inner := new(admissionWithURL).pass(r, layerConceal, m, nil)
 		if inURL {
 			w.Header().Set("Referrer-Policy", noReferrer)
-			m.concealURL(inner)
+			m.setURL(inner, query, uri)
 		}
 		if header != nil {
 			inner.Header = header
@@ -72,22 +73,29 @@ func (m *Middleware) hasKeyParameter(r *http.Request) bool {
 // hasKeyInURL reports whether the URL or the RequestURI of a request contains a key parameter, or a
 // key in another parameter.
 func (m *Middleware) hasKeyInURL(r *http.Request) bool {
-	return m.passedQuery(r.URL.RawQuery, layerConceal) != r.URL.RawQuery || m.passedURI(r.RequestURI, layerConceal) != r.RequestURI
+	query, uri := m.passedURL(r, layerConceal)
+	return query != r.URL.RawQuery || uri != r.RequestURI
 }
 
-// concealURL removes and redacts the keys in the URL of a request that does not share its URL.
-func (m *Middleware) concealURL(r *http.Request) {
-	m.sources.removeKeyPairs(r, keyPairs{})
-	m.fieldRedactor("").redactQuery(r)
+// setURL sets the query and the RequestURI that Conceal passes on, in a request that does not share its
+// URL. It removes and redacts the keys in a parsed Form.
+func (m *Middleware) setURL(r *http.Request, query, uri string) {
+	if r.Form != nil {
+		r.Form = replaceQueryValues(r.Form, r.PostForm, r.URL.RawQuery, query)
+		m.sources.removeFromForm(r.Form, r.PostForm)
+		r.Form = redactor{m: m, names: namesInQuery}.redactValues(r.Form)
+	}
+	r.URL.RawQuery, r.RequestURI = query, uri
 }
 
 // withoutKeysInURL returns r if its URL contains no key, and otherwise a copy without them.
 func (m *Middleware) withoutKeysInURL(r *http.Request) *http.Request {
-	if !m.hasKeyInURL(r) {
+	query, uri := m.passedURL(r, layerConceal)
+	if query == r.URL.RawQuery && uri == r.RequestURI {
 		return r
 	}
 	clean := copyWithURL(r)
-	m.concealURL(clean)
+	m.setURL(clean, query, uri)
 	return clean
 }
 
@@ -107,12 +115,11 @@ func asSent(r *http.Request, l *layer) *http.Request {
 	queryUnchanged, uriUnchanged := true, true
 	for ; l != nil; l = l.outer().changed() {
 		m, original := l.middleware, l.original.Load()
-		passed := m.passedQuery(original.URL.RawQuery, l.kind)
-		if queryUnchanged = queryUnchanged && sent.URL.RawQuery == passed; queryUnchanged {
+		query, uri := m.passedURL(original, l.kind)
+		if queryUnchanged = queryUnchanged && sent.URL.RawQuery == query; queryUnchanged {
 			sent.URL.RawQuery = original.URL.RawQuery
 		}
-		passed = m.passedURI(original.RequestURI, l.kind)
-		if uriUnchanged = uriUnchanged && sent.RequestURI == passed; uriUnchanged {
+		if uriUnchanged = uriUnchanged && sent.RequestURI == uri; uriUnchanged {
 			sent.RequestURI = original.RequestURI
 		}
 		if l.kind != layerConceal {
@@ -144,15 +151,20 @@ func (m *Middleware) passedQuery(query string, kind layerKind) string {
 	return query
 }
 
-// passedURI returns a RequestURI as a layer of this kind passes it on.
-func (m *Middleware) passedURI(uri string, kind layerKind) string {
-	path, query, _ := strings.Cut(uri, "?")
-	switch passed := m.passedQuery(query, kind); passed {
-	case query:
-		return uri
+// passedURL returns the query and the RequestURI of a request as a layer of this kind passes them on.
+func (m *Middleware) passedURL(r *http.Request, kind layerKind) (query, uri string) {
+	query = m.passedQuery(r.URL.RawQuery, kind)
+	path, sent, _ := strings.Cut(r.RequestURI, "?")
+	passed := query
+	if sent != r.URL.RawQuery { // other middleware changed one of them
+		passed = m.passedQuery(sent, kind)
+	}
+	switch passed {
+	case sent:
+		return query, r.RequestURI
 	case "":
-		return path
+		return query, path
 	default:
-		return path + "?" + passed
+		return query, path + "?" + passed
 	}
 }

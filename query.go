@@ -114,6 +114,9 @@ func (s *sources) sourceNamed(name string) int {
 
 // sourceEscaped is like sourceNamed for a name that may contain escapes.
 func (s *sources) sourceEscaped(name string) int {
+	if len(name) > 3*maxToken { // longer than a name with every byte escaped
+		return -1
+	}
 	name, err := url.QueryUnescape(name)
 	if err != nil {
 		return -1

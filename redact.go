@@ -205,7 +205,7 @@ func (f redactor) redact(text string) string {
 	if !f.mayContainKey(text) {
 		return text
 	}
-	t, path := escapedText{text: text}, f.pathOf(text)
+	t, path := &escapedText{text: text}, f.pathOf(text)
 	found := f.appendKeys(nil, t, path)
 	for n, more := 0, true; more && n < maxEscapes; n++ {
 		if t, more = t.unescape(); more {
@@ -217,6 +217,7 @@ func (f redactor) redact(text string) string {
 	}
 	slices.SortFunc(found, func(a, b span) int { return a.from - b.from })
 	var out strings.Builder
+	out.Grow(len(text))
 	done := 0 // the part of text before this index is in out or replaced
 	for i, p := range found {
 		if i == 0 || p.from > done { // otherwise the REDACTED before it also replaces p
@@ -262,15 +263,15 @@ func (f redactor) pathOf(text string) (path span) {
 
 // appendKeys appends the spans of keys in t, as spans of the original text. path is the span of the
 // path in the original text.
-func (f redactor) appendKeys(found []span, t escapedText, path span) []span {
-	s, length, unescapedPath := t.text, f.m.format.length(), f.pathOf(t.text)
+func (f redactor) appendKeys(found []span, t *escapedText, path span) []span {
+	s, prefix, length, unescapedPath := t.text, f.m.format.prefix, f.m.format.length(), f.pathOf(t.text)
 	name := 0 // index at which a name may begin, or -1
 	for i := 0; i < len(s); i++ {
 		end := 0
 		switch {
-		case f.key != "" && strings.HasPrefix(s[i:], f.key):
+		case f.key != "" && s[i] == f.key[0] && strings.HasPrefix(s[i:], f.key):
 			end = i + len(f.key)
-		case len(s)-i >= length && strings.HasPrefix(s[i:], f.m.format.prefix) && f.m.format.hasShape(s[i:i+length]):
+		case s[i] == prefix[0] && len(s)-i >= length && strings.HasPrefix(s[i:], prefix) && f.m.format.hasShape(s[i:i+length]):
 			end = i + length
 		case f.names != ignoreNames && f.precedesName(s[i]):
 			name = i + 1
@@ -312,7 +313,7 @@ func (f redactor) namesKey(name, rest string) bool {
 
 // valueEnd returns the end of the value that begins at i. path is the span of the path in the
 // original text.
-func (f redactor) valueEnd(t escapedText, i int, path span) int {
+func (f redactor) valueEnd(t *escapedText, i int, path span) int {
 	ends := "&"
 	if f.names != namesInURI {
 		ends = "&;#, \t\"'<>"
@@ -326,41 +327,55 @@ func (f redactor) valueEnd(t escapedText, i int, path span) int {
 	return len(t.text)
 }
 
-// An escapedText is a text after some rounds of unescaping, with the index of each of its bytes in
-// the original text.
+// An escapedText is a text after some rounds of unescaping.
 type escapedText struct {
-	text  string
-	index []int // nil if text is the original; otherwise it has an element more than text has bytes
+	text    string
+	escaped []int        // indexes of the bytes of text that were escaped in outer
+	outer   *escapedText // the text before the last round; nil if text is the original
 }
 
 // original returns the span of the original text from which a span of t was unescaped.
-func (t escapedText) original(from, to int) span {
-	if t.index == nil {
-		return span{from, to}
+func (t *escapedText) original(from, to int) span {
+	for ; t.outer != nil; t = t.outer {
+		from, to = t.indexInOuter(from), t.indexInOuter(to)
 	}
-	return span{t.index[from], t.index[to]}
+	return span{from, to}
+}
+
+// indexInOuter returns the index at which the byte i of t begins in the outer text. Each escape before it is two
+// bytes longer there.
+func (t *escapedText) indexInOuter(i int) int {
+	before, _ := slices.BinarySearch(t.escaped, i)
+	return i + 2*before
 }
 
 // unescape decodes each %XX of the text once, and reports whether there was one.
-func (t escapedText) unescape() (escapedText, bool) {
+func (t *escapedText) unescape() (*escapedText, bool) {
 	s := t.text
-	if strings.IndexByte(s, '%') < 0 {
+	n := strings.Count(s, "%")
+	if n == 0 {
 		return t, false
 	}
-	var decoded strings.Builder
-	index := make([]int, 0, len(s)+1)
-	any := false
-	for i := 0; i < len(s); i++ {
-		index = append(index, t.original(i, i).from)
-		if i+2 < len(s) && s[i] == '%' && isHex(s[i+1]) && isHex(s[i+2]) {
-			decoded.WriteByte(unhex(s[i+1])<<4 | unhex(s[i+2]))
-			i += 2
-			any = true
-		} else {
-			decoded.WriteByte(s[i])
+	decoded, escaped := make([]byte, 0, len(s)), make([]int, 0, n)
+	for {
+		i := strings.IndexByte(s, '%')
+		if i < 0 {
+			break
 		}
+		decoded = append(decoded, s[:i]...)
+		if i+2 < len(s) && isHex(s[i+1]) && isHex(s[i+2]) {
+			escaped = append(escaped, len(decoded))
+			decoded = append(decoded, unhex(s[i+1])<<4|unhex(s[i+2]))
+			i += 2
+		} else {
+			decoded = append(decoded, '%')
+		}
+		s = s[i+1:]
 	}
-	return escapedText{decoded.String(), append(index, t.original(len(s), len(s)).from)}, any
+	if len(escaped) == 0 {
+		return t, false
+	}
+	return &escapedText{string(append(decoded, s...)), escaped, t}, true
 }
 
 // editLines replaces each line of a field by the result of edit; "" removes the line. It does not

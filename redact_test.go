@@ -11,6 +11,7 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"runtime"
 	"strings"
 	"testing"
 	"time"
@@ -348,5 +349,23 @@ func TestSourceFuncErrorContainsNoKey(t *testing.T) {
 		require.NotContains(t, dumpOf(event, apikey.Event{}), s.valid, name)
 		require.Contains(t, log.String(), "REDACTED", name)
 		require.NotContains(t, log.String(), s.valid, name)
+	}
+}
+
+// A long query of an anonymous request costs little memory, however often a part of it is escaped and
+// however many key parameters it seems to have.
+func TestLongQueryCostsLittleMemory(t *testing.T) {
+	s := newService(t, apikey.Options{})
+	h := s.auth.Conceal(s.handler)
+	for _, part := range []string{"%25", "%2525252525", "%61", " api_key=/", "%20api_key=/"} {
+		query := strings.Repeat(part, 1<<20/len(part))
+		r := httptest.NewRequest(http.MethodGet, "/p", nil)
+		r.URL.RawQuery, r.RequestURI = query, "/p?"+query
+		var before, after runtime.MemStats
+		runtime.ReadMemStats(&before)
+		require.Equal(t, 401, serve(h, r).Code, part)
+		runtime.ReadMemStats(&after)
+		times := float64(after.TotalAlloc-before.TotalAlloc) / float64(len(query))
+		assert.Less(t, times, 40.0, "a query of %q allocates %.0f times its length", part, times)
 	}
 }

@@ -76,12 +76,11 @@ func problem(status int, detail string) string {
 func (m *Middleware) Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	h := w.Header()
 	h.Set("Cache-Control", "no-store")
-	clean := m.withoutKeysInURL(r)
-	if clean != r || layerOf(r.Context()).changed() != nil {
+	if layerOf(r.Context()).changed() != nil || m.hasKeyInURL(r) {
 		h.Set("Referrer-Policy", noReferrer)
 	}
 	if m.onRefuse != nil {
-		m.onRefuse(w, clean, err)
+		m.onRefuse(w, m.withoutKeysInURL(r), err)
 		return
 	}
 	status := StatusCode(err)
