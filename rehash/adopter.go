@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"reflect"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
@@ -44,7 +45,7 @@ type Adopter struct {
 // keys. The error wraps an [apikey.InvalidError] if an argument is nonsense, or if the Format of the
 // Issuer does not accept imported keys.
 func New(store apikey.KeyStore, issuer *apikey.Issuer, o Options) (*Adopter, error) {
-	if store == nil {
+	if v := reflect.ValueOf(store); store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, invalid("store", "nil; want the store of the Middleware")
 	}
 	if issuer == nil {

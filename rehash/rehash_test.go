@@ -477,7 +477,11 @@ func TestNonsenseIsRefused(t *testing.T) {
 	strict, err := apikey.NewIssuer(s.store, apikey.IssuerOptions{})
 	require.NoError(t, err)
 	for name, f := range map[string]func() error{
-		"no store":        func() error { _, err := New(nil, s.issuer, Options{Schemes: []Scheme{Gitea()}}); return err },
+		"no store": func() error { _, err := New(nil, s.issuer, Options{Schemes: []Scheme{Gitea()}}); return err },
+		"a nil pointer": func() error {
+			_, err := New((*memstore.Store)(nil), s.issuer, Options{Schemes: []Scheme{Gitea()}})
+			return err
+		},
 		"no issuer":       func() error { _, err := New(s.store, nil, Options{Schemes: []Scheme{Gitea()}}); return err },
 		"no schemes":      func() error { _, err := New(s.store, s.issuer, Options{}); return err },
 		"an empty scheme": func() error { _, err := New(s.store, s.issuer, Options{Schemes: []Scheme{{}}}); return err },
