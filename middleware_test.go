@@ -33,6 +33,7 @@ func TestNewRefusesInvalidOptions(t *testing.T) {
 		{"a nil function as the store", storeFunc(nil), apikey.Options{}, "KeyStore: nil"},
 		{"a realm that ends its quotes", memstore.New(), apikey.Options{Realm: `a", error="b`}, "Realm"},
 		{"a realm with a line break", memstore.New(), apikey.Options{Realm: "a\r\nSet-Cookie: x"}, "Realm"},
+		{"Adopt without AllowImported", memstore.New(), apikey.Options{Adopt: func(context.Context, apikey.Secret) (*apikey.Key, error) { return nil, apikey.ErrNotFound }}, "Adopt: apikey.Format(ak_, peppers: 0) does not accept imported keys"},
 		{"a realm of 101 characters", memstore.New(), apikey.Options{Realm: strings.Repeat("r", 101)}, "Realm"},
 	} {
 		t.Run(test.name, func(t *testing.T) {

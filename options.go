@@ -20,9 +20,9 @@ type Options struct {
 
 	// Adopt returns the key of a secret that the store does not know, or [ErrNotFound]. It is for keys of
 	// another system whose digests the store cannot have yet; see package rehash. Nil means that a key
-	// which the store does not know is refused. Adopt is called concurrently, and only if Format accepts
-	// imported keys and the secret has the form of one. Its errors have the meaning of those of
-	// KeyStore.Lookup.
+	// which the store does not know is refused. Adopt requires a Format that accepts imported keys. It is
+	// called concurrently, and only if the secret has the form of an imported key. Its errors have the
+	// meaning of those of KeyStore.Lookup.
 	Adopt func(context.Context, Secret) (*Key, error)
 
 	// Authorize is the service's own rule; nil permits every valid key. An error refuses the
@@ -84,6 +84,9 @@ func New(store KeyStore, o Options) (*Middleware, error) {
 	format := o.Format
 	if format == nil {
 		format = defaultFormat
+	}
+	if o.Adopt != nil && !format.allowImported {
+		return nil, invalid("Adopt", "%v does not accept imported keys; want FormatOptions.AllowImported", format)
 	}
 	s, err := newSources(o.Sources, format, o.Realm)
 	if err != nil {
