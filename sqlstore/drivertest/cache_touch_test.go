@@ -70,7 +70,7 @@ func TestCacheConformance(t *testing.T) {
 	forEachEngine(t, func(t *testing.T, e engine) {
 		tables := tablePool{t: t, e: e}
 		storetest.RunLookup(t, func(t *testing.T, keys map[apikey.Digest]apikey.Key) apikey.KeyStore {
-			n := e.openNode(t, tables.take(t), sqlstore.Options{}, cachestore.Options{})
+			n := e.openNode(t, tables.take(t).dsn, sqlstore.Options{}, cachestore.Options{})
 			for d, key := range keys {
 				require.NoError(t, n.store.Create(t.Context(), d, key))
 			}

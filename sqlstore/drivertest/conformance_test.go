@@ -1,6 +1,7 @@
 package drivertest
 
 import (
+	"database/sql"
 	"strings"
 	"sync"
 	"testing"
@@ -21,7 +22,7 @@ func TestConformance(t *testing.T) {
 			if raceDetector {
 				skipLargeRule(t)
 			}
-			return e.openStore(t, tables.take(t), sqlstore.Options{})
+			return tables.newStore(t)
 		})
 	})
 }
@@ -34,48 +35,77 @@ func skipLargeRule(t *testing.T) {
 	}
 }
 
-// A tablePool provides empty tables for the rules of a suite. It reuses tables, because emptying
-// them is much faster than creating them.
+// A tablePool provides empty tables for the rules of a suite. It reuses the tables and their
+// connections, because emptying tables is much faster than creating them, and a new connection to a
+// server learns about its tables first.
 type tablePool struct {
-	t *testing.T // of the suite; the tables exist until it ends
-	e engine
+	t          *testing.T // of the suite; the tables exist until it ends
+	e          engine
+	parameters string // of the DSN, separated by "&"
 
 	mu   sync.Mutex
-	free []string // the DSNs of empty tables
+	free []emptyTables
 }
 
-// take returns the DSN of empty tables, which no other rule uses until t has ended.
-func (p *tablePool) take(t *testing.T) (dsn string) {
+// emptyTables are the tables of a store without keys, and the connections to them.
+type emptyTables struct {
+	dsn string
+	db  *sql.DB
+}
+
+// take returns empty tables, which no other rule uses until t has ended.
+func (p *tablePool) take(t *testing.T) emptyTables {
 	p.mu.Lock()
+	var tables emptyTables
 	if last := len(p.free) - 1; last >= 0 {
-		dsn, p.free = p.free[last], p.free[:last]
+		tables, p.free = p.free[last], p.free[:last]
 	}
 	p.mu.Unlock()
-	if dsn == "" {
-		dsn = p.e.openTables(p.t)
+	if tables.db == nil {
+		tables = p.create()
 	}
 	t.Cleanup(func() {
-		if !p.empty(t, dsn) {
+		if !tables.empty(t) {
 			return
 		}
 		p.mu.Lock()
 		defer p.mu.Unlock()
-		p.free = append(p.free, dsn)
+		p.free = append(p.free, tables)
 	})
-	return dsn
+	return tables
 }
 
-// empty resets the tables to the state of a new database. It returns false if that fails.
-func (p *tablePool) empty(t *testing.T, dsn string) bool {
+func (p *tablePool) create() emptyTables {
+	dsn := p.e.create(p.t)
 	db, err := p.e.open(dsn)
-	require.NoError(t, err)
+	require.NoError(p.t, err)
 	defer db.Close()
+	require.NoError(p.t, p.e.newStore(p.t, db, sqlstore.Options{}).Migrate(p.t.Context()))
+	for parameter := range strings.SplitSeq(p.parameters, "&") {
+		name, value, _ := strings.Cut(parameter, "=")
+		dsn = withParameter(p.t, p.e, dsn, name, value)
+	}
+	return emptyTables{dsn, p.e.openDB(p.t, dsn)}
+}
+
+// newStore returns a store on empty tables for one rule.
+func (p *tablePool) newStore(t *testing.T) *sqlstore.Store {
+	return p.e.newStore(t, p.take(t).db, sqlstore.Options{})
+}
+
+// empty resets the tables to the state of a new database, and closes all connections but one. It
+// returns false if that fails.
+func (e emptyTables) empty(t *testing.T) bool {
 	for _, statement := range []string{
 		"DELETE FROM apikey_keys", "DELETE FROM apikey_used", "DELETE FROM apikey_audit", "DELETE FROM apikey_notices", "UPDATE apikey_meta SET rev = 0, tag = 0",
 	} {
-		if _, err := db.Exec(statement); !assert.NoError(t, err, statement) {
+		if _, err := e.db.Exec(statement); !assert.NoError(t, err, statement) {
 			return false
 		}
+	}
+	if most := e.db.Stats().MaxOpenConnections; most > 1 { // of a server, whose connections all suites share
+		e.db.SetMaxIdleConns(1)
+		e.db.SetMaxIdleConns(most)
 	}
 	return true
 }

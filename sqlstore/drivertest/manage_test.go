@@ -5,13 +5,12 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/internal/managetest"
-	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
 func TestEveryManagementOperationWithEveryAccess(t *testing.T) {
 	t.Parallel()
 	forEachEngine(t, func(t *testing.T, e engine) {
 		tables := tablePool{t: t, e: e}
-		managetest.Run(t, func(t *testing.T) apikey.KeyManager { return e.openStore(t, tables.take(t), sqlstore.Options{}) })
+		managetest.Run(t, func(t *testing.T) apikey.KeyManager { return tables.newStore(t) })
 	})
 }

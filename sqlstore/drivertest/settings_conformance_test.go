@@ -3,11 +3,9 @@
 package drivertest
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/latchkey-dev/apikey"
-	"github.com/latchkey-dev/apikey/sqlstore"
 	"github.com/latchkey-dev/apikey/storetest"
 )
 
@@ -25,15 +23,10 @@ func TestConformanceWithOtherSettings(t *testing.T) {
 		t.Run(test.engine+" "+test.name, func(t *testing.T) {
 			t.Parallel()
 			e.requireServer(t)
-			tables := tablePool{t: t, e: e}
+			tables := tablePool{t: t, e: e, parameters: test.parameters}
 			storetest.Run(t, func(t *testing.T) apikey.KeyManager {
 				skipLargeRule(t)
-				dsn := tables.take(t)
-				for parameter := range strings.SplitSeq(test.parameters, "&") {
-					name, value, _ := strings.Cut(parameter, "=")
-					dsn = withParameter(t, e, dsn, name, value)
-				}
-				return e.openStore(t, dsn, sqlstore.Options{})
+				return tables.newStore(t)
 			})
 		})
 	}
