@@ -115,8 +115,13 @@ func (h *dashboard) client(r *http.Request) string {
 	if h.clientAddr != nil {
 		client = h.clientAddr(r)
 	}
+	client = strings.TrimSpace(client)
 	if address, err := netip.ParseAddrPort(client); err == nil {
 		return address.Addr().String()
+	}
+	// As an element of X-Forwarded-For. Otherwise each address would have a budget outside of its networks.
+	if address, err := netip.ParseAddr(strings.TrimSuffix(strings.TrimPrefix(client, "["), "]")); err == nil {
+		return address.String()
 	}
 	if len(client) > maxClient {
 		return fmt.Sprintf("sha256:%x", sha256.Sum256([]byte(client)))[:maxClient]

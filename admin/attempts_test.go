@@ -161,6 +161,7 @@ func TestClientIsAnAddressWithoutItsPort(t *testing.T) {
 	}
 	for address, want := range map[string]string{
 		"192.0.2.1": "192.0.2.1", "192.0.2.1:80": "192.0.2.1", "[2001:db8::1]:80": "2001:db8::1", "2001:db8::1": "2001:db8::1",
+		"[2001:db8::1]": "2001:db8::1", " 192.0.2.1": "192.0.2.1", // as elements of X-Forwarded-For
 		"": "", "@": "@", "unix": "unix",
 	} {
 		assert.Equal(t, want, client(address), address)
