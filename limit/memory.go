@@ -101,8 +101,11 @@ func (b *MemoryBackend) Take(_ context.Context, subject string, limits []apikey.
 		state := balances[i].state(l, now)
 		state.Wait = result.States[i].Wait
 		result.States[i] = state
+		until := now.micros + state.Reset.Microseconds()
 		if spend {
-			*entries[i] = entry{balances[i], now.micros + state.Reset.Microseconds()}
+			*entries[i] = entry{balances[i], until}
+		} else {
+			entries[i].until = max(entries[i].until, until) // because a limit that became slower refills later
 		}
 		if spend && added > 0 {
 			s.balances[keyOf(subject, l)] = entries[i] // also a known one, which makeRoom may have forgotten

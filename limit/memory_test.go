@@ -57,3 +57,23 @@ func TestForgettingKeepsTheUseOfTheSameRequest(t *testing.T) {
 		require.False(t, take(i, old), "subject %d", i)
 	}
 }
+
+// A balance is forgotten when its limit has refilled, which the limit that was changed does later.
+func TestForgettingKeepsTheUseOfALimitThatBecameSlower(t *testing.T) {
+	t.Parallel()
+	var now time.Duration
+	m := limit.NewTestMemory(func() time.Duration { return now }, time.Now)
+	take := func(subject string, l apikey.Limit) bool {
+		result, err := m.Take(t.Context(), subject, []apikey.Limit{l}, 1)
+		require.NoError(t, err)
+		return result.Permitted
+	}
+	fast, slow := apikey.Limit{Name: "rate", Requests: 1, Per: time.Second}, apikey.Limit{Name: "rate", Requests: 1, Per: time.Hour}
+	require.True(t, take("1", fast))
+	require.False(t, take("1", slow))
+	now = time.Minute
+	for i := range 50_000 { // some of which make their shard look for unused balances
+		require.True(t, take(strconv.Itoa(i+2), fast))
+	}
+	require.False(t, take("1", slow))
+}

@@ -81,10 +81,13 @@ for i, key in ipairs(KEYS) do
   end
   local lasts = ends[i] or math.min(longest, math.ceil((used[i] + 1) * per / (requests * unit)))
   if used[i] == 0 and not ends[i] then lasts = 0 end
+  local expires = math.ceil(lasts / 1000) + 1
+  if ends[i] then expires = expires + 86400000 end -- so that a clock that is set back finds it
   if write[i] then
-    local expires = math.ceil(lasts / 1000) + 1
-    if ends[i] then expires = expires + 86400000 end -- so that a clock that is set back finds it
     redis.call('SET', key, string.format('%.0f:%.0f', used[i], at[i]), 'PX', string.format('%.0f', expires))
+  elseif not permitted and used[i] > 0 then
+    -- Because a limit that became slower refills later.
+    redis.call('PEXPIRE', key, string.format('%.0f', expires), 'GT')
   end
   reply[#reply + 1] = math.max(0, most - math.ceil(used[i] / unit))
   reply[#reply + 1] = lasts
