@@ -29,7 +29,7 @@ var cacheSeed = flag.Uint64("cache-seed", 0, "seed of the random histories of ca
 // quick has short timeouts, so that tests of the lease are short. These tests are not parallel,
 // because on a busy machine the database would not answer within the timeouts.
 var quick = cachestore.Options{
-	Poll: 100 * time.Millisecond, QueryTimeout: 200 * time.Millisecond, Lease: 500 * time.Millisecond, Logger: silent}
+	Poll: patience * 100 * time.Millisecond, QueryTimeout: patience * 200 * time.Millisecond, Lease: patience * 500 * time.Millisecond, Logger: silent}
 
 // A cacheNode is one process of a cluster.
 type cacheNode struct {

@@ -30,7 +30,7 @@ func TestDocumentedRevocationSQL(t *testing.T) { // not parallel; see quick
 		inTransaction(t, db, statements, map[string]string{
 			":id": "'" + keys[0].ID + "'", ":tag": "4711", ":now": microsOf(time.Now()), ":actor": "'by hand'"})
 
-		eventually(t, quick.Lease, "the key is refused", func() bool { return n.status(t, importedSecret(0)) == http.StatusUnauthorized })
+		eventually(t, quick.Lease/patience, "the key is refused", func() bool { return n.status(t, importedSecret(0)) == http.StatusUnauthorized })
 		assert.Equal(t, http.StatusOK, n.status(t, importedSecret(1)), "the other key")
 		c := changes(t, n.store, before)
 		assert.False(t, c.Reset)
