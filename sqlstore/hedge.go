@@ -36,7 +36,8 @@ type operation[T any] struct {
 // If the server is silent, hedge starts a second attempt on another connection and returns the
 // first result (a hedged request). An attempt may linger, which means that it continues without
 // its caller: drivers close the connection of a canceled query, so a connection that takes long to
-// open would otherwise never be ready.
+// open would otherwise never be ready. If the first attempt may not linger, or if no second one
+// fits beside it, hedge cancels the first, and the second takes its place.
 func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 	if op.release == nil {
 		op.release = func() {}
@@ -53,7 +54,7 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 	begun := time.Now()
 	var attempts []*attempt
 	start := func(before, release func()) {
-		a := &attempt{done: make(chan struct{})}
+		a := &attempt{done: make(chan struct{}), release: release}
 		a.ctx, a.cancel = extended(ctx)
 		stop := context.AfterFunc(s.closing, a.cancel)
 		attempts = append(attempts, a)
@@ -61,7 +62,7 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 			defer close(a.done)
 			defer stop()
 			defer a.cancel()
-			defer release()
+			defer func() { a.release() }() // whichever it is by then
 			before()
 			begun := time.Now()
 			value, err := withConnection(ctx, a.ctx, s, op.urgent, op.do)
@@ -96,23 +97,26 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 				return r.value, r.err
 			}
 		case <-silent.C:
-			if !s.linger(attempts[0], op.urgent && isNearlyExhausted(op.db)) {
+			first := attempts[0]
+			release, ok := op.secondAttempt()
+			if !ok || !s.linger(first, op.urgent && isNearlyExhausted(op.db)) {
+				if ok {
+					release()
+				}
 				if !cancelable {
 					continue
 				}
-				attempts[0].cancel()
+				first.cancel()
+				release = first.handOn()
 			}
-			if release, ok := op.secondAttempt(); ok {
-				first := attempts[0]
-				start(func() {
-					if !first.lingers {
-						<-first.done // it has returned its connection to the pool
-					}
-					// Otherwise the pool could hand out the next dead connection.
-					s.evict(op.db, begun)
-				}, release)
-				running++
-			}
+			start(func() {
+				if !first.lingers {
+					<-first.done // it has returned its connection to the pool
+				}
+				// Otherwise the pool could hand out the next dead connection.
+				s.evict(op.db, begun)
+			}, release)
+			running++
 		case <-ctx.Done():
 			go s.evict(op.db, begun)
 			var zero T
@@ -143,7 +147,16 @@ type attempt struct {
 	ctx     context.Context
 	cancel  context.CancelFunc
 	done    chan struct{}
+	release func() // is called at the end
 	lingers bool
+}
+
+// handOn returns the release of an attempt for the attempt that takes its place. The attempt must
+// not have delivered its result, so that it has not called release.
+func (a *attempt) handOn() (release func()) {
+	release = a.release
+	a.release = func() {}
+	return release
 }
 
 // linger lets an attempt continue without its caller for up to lingerTimeout. It returns false if

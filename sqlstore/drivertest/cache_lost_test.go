@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
@@ -107,5 +108,28 @@ func TestSilentlyLostIdleConnections(t *testing.T) {
 		require.NoError(t, errorOf(store.Changes(t.Context(), apikey.Version{})), "a poll")
 		lose()
 		require.NoError(t, errorOf(store.Lookup(t.Context(), digestOf(2))), "a lookup")
+	})
+}
+
+// All connections are lost silently under more lookups than the store reads at the same time. No
+// lookup fails, because an attempt on a new connection takes the place of each lost one.
+func TestSilentlyLostConnectionsUnderLoad(t *testing.T) {
+	t.Parallel()
+	inParallelOnServers(t, func(t *testing.T, e engine) {
+		dsn := e.openTables(t)
+		network, lossy := throughNetwork(t, e, dsn, 0, 0)
+		addKeys(t, e.openStore(t, dsn, sqlstore.Options{}), 0, 1)
+		store := e.newStore(t, e.openDB(t, lossy), sqlstore.Options{ReadTimeout: patience * 5 * time.Second})
+		lookups := func() {
+			var all sync.WaitGroup
+			for range 50 {
+				all.Go(func() { assert.NoError(t, errorOf(store.Lookup(t.Context(), digestOf(0)))) })
+			}
+			all.Wait()
+		}
+		lookups() // which opens the connections, and tells how long an answer takes
+		network.lose()
+		network.restore()
+		lookups()
 	})
 }
