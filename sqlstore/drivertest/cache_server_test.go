@@ -193,7 +193,7 @@ func testStoppedServer(t *testing.T, e engine) {
 		s.dsn = s.dsn[:len(s.dsn)-len("mysql")] + "apikey_test"
 	}
 	t.Logf("the server started after %v", time.Since(begin))
-	o := cachestore.Options{Poll: 200 * time.Millisecond, QueryTimeout: 500 * time.Millisecond, Lease: time.Second}
+	o := cachestore.Options{Poll: patience * 200 * time.Millisecond, QueryTimeout: patience * 500 * time.Millisecond, Lease: patience * time.Second}
 	node := e.openNode(t, s.dsn, sqlstore.Options{}, o)
 	writer := e.openNode(t, s.dsn, sqlstore.Options{}, o) // another process
 	require.NoError(t, node.store.Migrate(t.Context()))

@@ -94,7 +94,7 @@ func (n *cacheNode) goroutines() (left []string) {
 // close shuts the node down as a service would.
 func (n *cacheNode) close() error {
 	n.cache.Close()
-	ctx, cancel := context.WithTimeout(context.Background(), time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), patience*time.Second)
 	defer cancel()
 	err := n.store.Close(ctx)
 	n.db.Close()
