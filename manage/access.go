@@ -1,10 +1,11 @@
 package manage
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
+	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
@@ -15,8 +16,8 @@ const ScopeManage = "apikeys:manage"
 
 // An Access says what the caller of a request may do. The zero Access is refused by [Desk.As].
 type Access struct {
-	// Actor names the caller in the audit trail: 1 to 200 characters without control characters. It
-	// is required.
+	// Actor names the caller in the audit trail: 1 to 200 characters without control
+	// characters and invisible ones, as in the Name of a key. It is required.
 	Actor string
 
 	// Owner is the account whose keys the caller sees and manages, and no others. Set either Owner or
@@ -71,8 +72,14 @@ func ByKey(k apikey.Key) Access {
 	return Access{Actor: KeyActor(k), Owner: k.Owner, Scopes: k.Scopes, Networks: k.Networks, Limits: k.Limits, NotAfter: k.ExpiresAt}
 }
 
-// KeyActor returns the name of a key as an actor, such as "API key Backup job (7Qd…)".
-func KeyActor(k apikey.Key) string { return fmt.Sprintf("API key %s (%s)", k.Name, k.ID) }
+// KeyActor returns the name of a key as an actor, such as "API key Backup job (7Qd…)". It leaves out a name that no actor
+// can have, such as one of an earlier version with an invisible character.
+func KeyActor(k apikey.Key) string {
+	if actorProblem(k.Name) != "" {
+		return fmt.Sprintf("API key (%s)", k.ID)
+	}
+	return fmt.Sprintf("API key %s (%s)", k.Name, k.ID)
+}
 
 // maxActor is the number of characters of an actor that every store keeps.
 const maxActor = 200
@@ -114,23 +121,19 @@ func (a *Access) check() error {
 	return nil
 }
 
-// actorProblem returns the rule that an actor breaks, or "". An audit trail would shorten or replace
-// the text, so that two actors could look the same.
+// actorProblem returns the rule that an actor breaks, or "". Two actors must not look the same in an audit trail, which
+// would also shorten or replace some texts.
 func actorProblem(actor string) string {
-	blank := true
-	for _, r := range actor {
-		if unicode.In(r, unicode.Cc, unicode.Zl, unicode.Zp) {
-			return fmt.Sprintf("contains the control character %U", r)
-		}
-		blank = blank && unicode.IsSpace(r)
-	}
+	// The rules for text are those of a key.
+	err := (&apikey.Key{ID: "-", Name: "-", Metadata: map[string]string{"actor": actor}}).Validate()
+	wrong, invalid := errors.AsType[*apikey.InvalidError](err)
 	switch {
-	case blank:
-		return "empty; want the name of the caller"
-	case !utf8.ValidString(actor):
-		return "not valid UTF-8"
 	case utf8.RuneCountInString(actor) > maxActor:
 		return fmt.Sprintf("%d characters; want at most %d", utf8.RuneCountInString(actor), maxActor)
+	case invalid:
+		return strings.TrimPrefix(wrong.Problem, `"actor": `)
+	case strings.TrimSpace(actor) == "":
+		return "empty; want the name of the caller"
 	}
 	return ""
 }

@@ -57,6 +57,9 @@ func TestAsRefusesNonsense(t *testing.T) {
 		{"no actor", manage.Access{Owner: "alice"}, "Actor"},
 		{"a blank actor", manage.Access{Actor: " \u00a0", Owner: "alice"}, "Actor"},
 		{"an actor with a line break", manage.Access{Actor: "ann\nbob", Owner: "alice"}, "Actor"},
+		{"an actor that looks like another one", manage.Access{Actor: "an\u00adn", Owner: "alice"}, "Actor"},
+		{"an actor who turns the text around", manage.Access{Actor: "\u202enna", Owner: "alice"}, "Actor"},
+		{"an actor who needs a joiner", manage.Access{Actor: "نمی\u200cدانم 👩\u200d💻", Owner: "alice"}, ""},
 		{"an actor that is not UTF-8", manage.Access{Actor: "\xff", Owner: "alice"}, "Actor"},
 		{"an actor of 201 characters", manage.Access{Actor: strings.Repeat("é", 201), Owner: "alice"}, "Actor"},
 		{"an actor of 200 characters", manage.Access{Actor: strings.Repeat("é", 200), Owner: "alice"}, ""},
@@ -85,6 +88,12 @@ func TestAsRefusesNonsense(t *testing.T) {
 		assert.Equal(t, test.field, invalid.Field, test.name)
 		assert.ErrorContains(t, err, "manage: ", test.name)
 	}
+}
+
+func TestKeyActor(t *testing.T) {
+	t.Parallel()
+	require.Equal(t, "API key Backup job (1)", manage.KeyActor(apikey.Key{ID: "1", Name: "Backup job"}))
+	require.Equal(t, "API key (1)", manage.KeyActor(apikey.Key{ID: "1", Name: "Back\u00adup"}), "a name of an earlier version")
 }
 
 func TestByKey(t *testing.T) {
