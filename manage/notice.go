@@ -47,7 +47,7 @@ type NoticeRules struct {
 	// count. Another ExpiresAt makes other Notices.
 	Before []time.Duration
 
-	// Unused is the time without a use after which a key needs attention; 0 means that keys may stay unused. It
+	// Unused is the time without a use after which a key needs attention, at most 50 years; 0 means that keys may stay unused. It
 	// begins when the key was last used, or created if that is later. A later use makes another Notice.
 	Unused time.Duration
 }
@@ -57,6 +57,7 @@ const (
 	// graceWindow is the time before the end of a rotated key in which it can get a NoticeReplacedInUse.
 	graceWindow = 30 * day
 	maxBefore   = 10
+	maxUnused   = 50 * 365 * day // stores have no times before 1970
 )
 
 // validate returns the rules with their defaults, the longest time before the expiry first.
@@ -72,8 +73,8 @@ func (r NoticeRules) validate() (NoticeRules, error) {
 			return r, invalid("Before", "%v: want more than 0", before)
 		}
 	}
-	if r.Unused < 0 {
-		return r, invalid("Unused", "%v: want more than 0, or 0 for never", r.Unused)
+	if r.Unused < 0 || r.Unused > maxUnused {
+		return r, invalid("Unused", "%v: want more than 0 and at most %v, or 0 for never", r.Unused, maxUnused)
 	}
 	r.Before = slices.Clone(r.Before)
 	slices.SortFunc(r.Before, func(a, b time.Duration) int { return cmp.Compare(b, a) })

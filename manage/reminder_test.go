@@ -449,7 +449,8 @@ func TestNewReminderRefusesNonsense(t *testing.T) {
 		"Interval":         {o.desk, manage.ReminderOptions{Notify: notify, Interval: -1}},
 		"Before: 0s":       {o.desk, manage.ReminderOptions{Notify: notify, Rules: manage.NoticeRules{Before: []time.Duration{0}}}},
 		"Before: 11 times": {o.desk, manage.ReminderOptions{Notify: notify, Rules: manage.NoticeRules{Before: make([]time.Duration, 11)}}},
-		"Unused":           {o.desk, manage.ReminderOptions{Notify: notify, Rules: manage.NoticeRules{Unused: -1}}},
+		"Unused: -1ns":     {o.desk, manage.ReminderOptions{Notify: notify, Rules: manage.NoticeRules{Unused: -1}}},
+		"Unused: 876000h":  {o.desk, manage.ReminderOptions{Notify: notify, Rules: manage.NoticeRules{Unused: 100 * 365 * day}}},
 	} {
 		_, err := manage.NewReminder(test.desk, test.options)
 		require.ErrorIs(t, err, apikey.ErrInvalid, field)
