@@ -2,18 +2,13 @@ package apikey_test
 
 import (
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"log"
 	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"net/http/httputil"
-	"net/url"
-	"os"
 	"strings"
-	"time"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/memstore"
@@ -163,26 +158,6 @@ func ExampleOptions() {
 	// Output: 200
 }
 
-// An access logger writes the URI of the request that it receives. Conceal, around the logger,
-// removes the key from that URI.
-func ExampleMiddleware_Conceal() {
-	store := memstore.New()
-	auth, err := apikey.New(store, apikey.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	logger := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(w, r)
-			fmt.Println(r.Method, r.RequestURI)
-		})
-	}
-	mux := http.NewServeMux()
-	h := auth.Conceal(logger(auth.Handler(mux)))
-	h.ServeHTTP(httptest.NewRecorder(), httptest.NewRequest("GET", "/System/Info?api_key=123456789987654321&x=1", nil))
-	// Output: GET /System/Info?x=1
-}
-
 // A public route serves requests without a key, and knows the caller if there is one.
 func ExampleMiddleware_Optional() {
 	auth, err := apikey.New(memstore.New(), apikey.Options{})
@@ -208,88 +183,6 @@ func ExampleMiddleware_Optional() {
 	// 401 /System/Info/Public?api_key=wrong
 }
 
-// A service keeps its pepper apart from the database, for example in the environment.
-func ExampleNewFormat() {
-	os.Setenv("APIKEY_PEPPER", "5f1e0d8c7b6a59483726150493827160") // 32 random bytes or more
-	format, err := apikey.NewFormat("acme", apikey.FormatOptions{
-		Peppers: []apikey.Secret{apikey.NewSecret(os.Getenv("APIKEY_PEPPER"))},
-	})
-	if err != nil {
-		log.Fatal(err)
-	}
-	store := memstore.New()
-	auth, err := apikey.New(store, apikey.Options{Format: format})
-	if err != nil {
-		log.Fatal(err)
-	}
-	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{Format: format})
-	if err != nil {
-		log.Fatal(err)
-	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Partner"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	key, err := auth.Verify(context.Background(), secret)
-	fmt.Println(key.Name, err)
-	fmt.Println(secret)                    // not by accident
-	fmt.Println(secret.Reveal()[:5] + "…") // on purpose
-	_, err = auth.Verify(context.Background(), apikey.NewSecret("acme_0123456789012345678901234567890123456"))
-	fmt.Println(err)
-	// Output:
-	// Partner <nil>
-	// REDACTED
-	// acme_…
-	// apikey: malformed key
-}
-
-// During the grace period, both the old and the new key are valid.
-func ExampleIssuer_Rotate() {
-	ctx := context.Background()
-	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, old, err := issuer.Issue(ctx, apikey.NewKey{Name: "Backup job"})
-	if err != nil {
-		log.Fatal(err)
-	}
-	_, key, err := issuer.Rotate(ctx, old.ID, 24*time.Hour)
-	if err != nil {
-		log.Fatal(err)
-	}
-	old, err = issuer.Manager().Get(ctx, old.ID)
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(key.Name, key.Replaces == old.ID, !old.ExpiresAt.IsZero())
-	// Output: Backup job true true
-}
-
-// Keys of another system remain valid, even if only their SHA-256 is known.
-func ExampleIssuer_Import() {
-	format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowImported: true})
-	if err != nil {
-		log.Fatal(err)
-	}
-	store := memstore.New()
-	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{Format: format})
-	if err != nil {
-		log.Fatal(err)
-	}
-	sum := sha256.Sum256([]byte("123456789987654321"))
-	if _, err := issuer.Import(context.Background(), apikey.ImportedKey{SHA256: sum, Name: "Old hub"}); err != nil {
-		log.Fatal(err)
-	}
-	auth, err := apikey.New(store, apikey.Options{Format: format})
-	if err != nil {
-		log.Fatal(err)
-	}
-	key, err := auth.Verify(context.Background(), apikey.NewSecret("123456789987654321"))
-	fmt.Println(key.Name, err)
-	// Output: Old hub <nil>
-}
-
 // A counter uses outcomes as labels.
 func ExampleEvent_Outcome() {
 	count := map[string]int{}
@@ -306,54 +199,6 @@ func ExampleEvent_Outcome() {
 	}
 	fmt.Println(count)
 	// Output: map[ambiguous:1 malformed:1 missing:1]
-}
-
-// A logger redacts a URI that does not come from a concealed request.
-func ExampleMiddleware_RedactURI() {
-	auth, err := apikey.New(memstore.New(), apikey.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	fmt.Println(auth.RedactURI("/library?sort=name&api_key=123456789987654321"))
-	fmt.Println(auth.RedactURI("/login?next=%2Flibrary%3Fapi_key%3D123456789987654321"))
-	// Output:
-	// /library?sort=name&api_key=REDACTED
-	// /login?next=%2Flibrary%3Fapi_key%3DREDACTED
-}
-
-// A reverse proxy removes the key before it sends the request to the upstream.
-func ExampleMiddleware_RemoveKeys() {
-	store := memstore.New()
-	auth, err := apikey.New(store, apikey.Options{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
-	if err != nil {
-		log.Fatal(err)
-	}
-	secret, _, err := issuer.Issue(context.Background(), apikey.NewKey{Name: "Backup job"})
-	if err != nil {
-		log.Fatal(err)
-	}
-
-	upstream := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		fmt.Printf("upstream: %s, X-Api-Key %q\n", r.RequestURI, r.Header.Get("X-Api-Key"))
-	}))
-	defer upstream.Close()
-	target, err := url.Parse(upstream.URL)
-	if err != nil {
-		log.Fatal(err)
-	}
-	proxy := auth.Handler(&httputil.ReverseProxy{Rewrite: func(p *httputil.ProxyRequest) {
-		p.SetURL(target)
-		auth.RemoveKeys(p.Out)
-	}})
-
-	r := httptest.NewRequest("GET", "/library?sort=name&api_key="+secret.Reveal(), nil)
-	r.Header.Set("X-API-Key", secret.Reveal())
-	proxy.ServeHTTP(httptest.NewRecorder(), r)
-	// Output: upstream: /library?sort=name, X-Api-Key ""
 }
 
 // A consumer of a queue verifies the key of a message.

@@ -158,3 +158,14 @@ func TestKeyHasScopes(t *testing.T) {
 	assert.False(t, key.HasScopes("a", "c"))
 	assert.False(t, key.HasScopes("A"))
 }
+
+func TestCheckNamesTheFirstReason(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	ended := apikey.Key{RevokedAt: now, SuspendedAt: now, ExpiresAt: now}
+	assert.Equal(t, apikey.ErrRevoked, ended.Check(now))
+	ended.RevokedAt = time.Time{}
+	assert.Equal(t, apikey.ErrSuspended, ended.Check(now))
+	ended.SuspendedAt = time.Time{}
+	assert.Equal(t, apikey.ErrExpired, ended.Check(now))
+}

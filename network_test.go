@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"net/netip"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -164,60 +163,6 @@ func TestNetworksAreCheckedBeforeAuthorizeAndBehindEveryHandler(t *testing.T) {
 		w := httptest.NewRecorder()
 		nested.ServeHTTP(w, r)
 		assert.Equal(t, want, w.Code, remote)
-	}
-}
-
-func TestASuspendedKeyIsRefusedLikeAnUnknownOne(t *testing.T) {
-	t.Parallel()
-	var outcome string
-	s := newService(t, apikey.Options{Observe: func(_ context.Context, e apikey.Event) { outcome = e.Outcome() }})
-	unknown := get(s.handler, "/", "X-API-Key: "+s.unknown)
-	secret, key := s.issue(t, apikey.NewKey{Name: "Paused"})
-	suspend := func(suspended bool) {
-		_, err := s.store.Update(t.Context(), key.ID, apikey.Patch{Suspended: &suspended})
-		require.NoError(t, err)
-	}
-	suspend(true)
-	w := get(s.handler, "/", "X-API-Key: "+secret)
-	assert.Equal(t, 401, w.Code)
-	assert.Equal(t, unknown.Body.String(), w.Body.String())
-	assert.Equal(t, unknown.Header(), w.Header())
-	assert.Equal(t, "suspended", outcome)
-	suspend(false)
-	assert.Equal(t, 200, get(s.handler, "/", "X-API-Key: "+secret).Code)
-}
-
-func TestCheckNamesTheFirstReason(t *testing.T) {
-	t.Parallel()
-	now := time.Now()
-	ended := apikey.Key{RevokedAt: now, SuspendedAt: now, ExpiresAt: now}
-	assert.Equal(t, apikey.ErrRevoked, ended.Check(now))
-	ended.RevokedAt = time.Time{}
-	assert.Equal(t, apikey.ErrSuspended, ended.Check(now))
-	ended.SuspendedAt = time.Time{}
-	assert.Equal(t, apikey.ErrExpired, ended.Check(now))
-}
-
-func TestReadWriteAsksForTheScopeOfTheMethod(t *testing.T) {
-	t.Parallel()
-	s := newService(t, apikey.Options{})
-	h := s.auth.Handler(apikey.ReadWrite("read", "write")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
-	for method, scope := range map[string]string{
-		"GET": "read", "HEAD": "read", "OPTIONS": "read",
-		"POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "write", "TRACE": "write", "get": "write", "PROPFIND": "write",
-	} {
-		for _, has := range []string{"read", "write"} {
-			secret, _ := s.issue(t, apikey.NewKey{Name: has, Scopes: []string{has}})
-			r := httptest.NewRequest(method, "/", nil)
-			r.Header.Set("X-API-Key", secret)
-			w := httptest.NewRecorder()
-			h.ServeHTTP(w, r)
-			want := 403
-			if has == scope {
-				want = 200
-			}
-			assert.Equal(t, want, w.Code, "%s with the scope %s", method, has)
-		}
 	}
 }
 

@@ -3,6 +3,7 @@ package apikey_test
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"testing"
 
 	"github.com/stretchr/testify/assert"
@@ -90,6 +91,29 @@ func TestPreflightPassesRequire(t *testing.T) {
 			assert.Equal(t, 2, refused, "the Middleware wrote the refusals")
 		} else {
 			assert.Zero(t, served)
+		}
+	}
+}
+
+func TestReadWriteAsksForTheScopeOfTheMethod(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	h := s.auth.Handler(apikey.ReadWrite("read", "write")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))
+	for method, scope := range map[string]string{
+		"GET": "read", "HEAD": "read", "OPTIONS": "read",
+		"POST": "write", "PUT": "write", "PATCH": "write", "DELETE": "write", "TRACE": "write", "get": "write", "PROPFIND": "write",
+	} {
+		for _, has := range []string{"read", "write"} {
+			secret, _ := s.issue(t, apikey.NewKey{Name: has, Scopes: []string{has}})
+			r := httptest.NewRequest(method, "/", nil)
+			r.Header.Set("X-API-Key", secret)
+			w := httptest.NewRecorder()
+			h.ServeHTTP(w, r)
+			want := 403
+			if has == scope {
+				want = 200
+			}
+			assert.Equal(t, want, w.Code, "%s with the scope %s", method, has)
 		}
 	}
 }
