@@ -29,8 +29,8 @@ func (m *Middleware) admit(w http.ResponseWriter, r *http.Request, key *Key, fou
 	return admitted
 }
 
-// admitAnonymous returns the request for a handler that serves it without a key. key is an identity
-// that NewContext put further out, or nil. A [Require] behind it refuses by this Middleware.
+// admitAnonymous returns the request for a handler that serves it without a key. key is the identity
+// of a NewContext further out, or nil. A [Require] behind it refuses requests through this Middleware.
 func (m *Middleware) admitAnonymous(r *http.Request, key *Key) *http.Request {
 	kind := layerMiddleware
 	if key != nil {

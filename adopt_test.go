@@ -12,30 +12,30 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-func TestAdoptIsAskedOnlyAboutUnknownKeysOfOtherSystems(t *testing.T) {
+func TestAdoptIsCalledOnlyForUnknownKeysOfOtherSystems(t *testing.T) {
 	t.Parallel()
-	const foreign = "0123456789abcdef0123456789abcdef"
-	var asked []string
+	const imported = "0123456789abcdef0123456789abcdef"
+	var adopted []string
 	answer := func() (*apikey.Key, error) { return nil, apikey.ErrNotFound }
 	o := apikey.Options{
 		Format: newFormat(t, "ak", apikey.FormatOptions{AllowImported: true}),
 		Adopt: func(_ context.Context, s apikey.Secret) (*apikey.Key, error) {
-			asked = append(asked, s.Reveal())
+			adopted = append(adopted, s.Reveal())
 			return answer()
 		},
 	}
 	s := newService(t, o)
 	for name, key := range map[string]string{"a known key": s.valid, "a revoked key": s.revoked, "an unknown native key": s.unknown, "a malformed key": "ak_x", "a short key": "short"} {
 		get(s.handler, "/", "X-API-Key: "+key)
-		assert.Empty(t, asked, name)
+		assert.Empty(t, adopted, name)
 	}
 	_, err := s.issuer.Import(t.Context(), apikey.ImportedKey{Secret: apikey.NewSecret("an-imported-key-of-another"), Name: "Imported"})
 	require.NoError(t, err)
 	assert.Equal(t, 200, get(s.handler, "/", "X-API-Key: an-imported-key-of-another").Code)
-	assert.Empty(t, asked, "a known imported key")
+	assert.Empty(t, adopted, "a known imported key")
 
-	assert.Equal(t, 401, get(s.handler, "/", "X-API-Key: "+foreign).Code)
-	assert.Equal(t, []string{foreign}, asked)
+	assert.Equal(t, 401, get(s.handler, "/", "X-API-Key: "+imported).Code)
+	assert.Equal(t, []string{imported}, adopted)
 
 	for name, test := range map[string]struct {
 		key  *apikey.Key
@@ -48,7 +48,7 @@ func TestAdoptIsAskedOnlyAboutUnknownKeysOfOtherSystems(t *testing.T) {
 		"neither key nor error":      {nil, nil, 503},
 	} {
 		answer = func() (*apikey.Key, error) { return test.key, test.err }
-		assert.Equal(t, test.want, get(s.handler, "/", "X-API-Key: "+foreign).Code, name)
+		assert.Equal(t, test.want, get(s.handler, "/", "X-API-Key: "+imported).Code, name)
 	}
 }
 

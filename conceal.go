@@ -82,7 +82,8 @@ func (m *Middleware) setURL(r *http.Request, query, uri string) {
 	r.URL.RawQuery, r.RequestURI = query, uri
 }
 
-// withoutKeysInURL returns r if its URL contains no key, and otherwise a copy without them.
+// withoutKeysInURL returns r if its URL contains no key, and otherwise a copy of r without the keys in
+// its URL.
 func (m *Middleware) withoutKeysInURL(r *http.Request) *http.Request {
 	query, uri := m.passedURL(r, layerConceal)
 	if query == r.URL.RawQuery && uri == r.RequestURI {

@@ -2,8 +2,8 @@ package apikey
 
 import "time"
 
-// A Condition is what must hold for a change of a key. A store checks it in the transaction that makes
-// the change, so that no other change can come in between. The zero Condition permits every change.
+// A Condition restricts the changes of a key. A store checks it in the transaction that makes the
+// change, so that no other change can come in between. The zero Condition permits every change.
 type Condition struct {
 	// Check gets the key before an Update, a Replace or a Revoke changes it, and returns an error to
 	// prevent that. The method then returns exactly this error. Check comes before every other reason
@@ -15,30 +15,32 @@ type Condition struct {
 	// restrictions that it cannot read; its ID and Owner are always right.
 	Check func(Key) error
 
-	// MaxKeys is the most living keys of one owner: keys that are neither revoked nor expired.
-	// Suspended keys count. 0 means no limit. It applies to a change that adds a living key to an
-	// owner, as [Condition.Limits] tells. If the owner would then have more than MaxKeys living
-	// keys, the method returns [ErrTooManyKeys]. [ErrExists] and the reasons of Replace come first.
+	// MaxKeys is the maximum number of living keys of one owner. A living key is neither revoked nor
+	// expired; it may be suspended. 0 means no limit. MaxKeys applies to a change that adds a living
+	// key to an owner, as [Condition.Limits] describes. If the owner would then have more than
+	// MaxKeys living keys, the method returns [ErrTooManyKeys]. [ErrExists] and the reasons of
+	// Replace come first.
 	MaxKeys int
 }
 
-// A Conditional is a KeyManager that holds conditions. Package manage needs one. A store that embeds
-// a Conditional and replaces one of its methods must also replace If, which would bypass that method.
+// A Conditional is a KeyManager that can make changes under a [Condition]. Package manage needs one. A
+// store that embeds a Conditional and replaces one of its methods must also replace If. Otherwise the
+// view of the embedded If bypasses that method.
 type Conditional interface {
 	KeyManager
 
-	// If returns a view of the store whose Create, Update, Replace and Revoke hold the Condition. A
-	// change that breaks it writes nothing: neither a key, an audit entry nor a revision. The other
-	// methods, among them RevokeAll, are those of the store.
+	// If returns a view of the store whose Create, Update, Replace and Revoke enforce the Condition. A
+	// refused change writes no key, no audit entry and no revision. The other methods, including
+	// RevokeAll, ignore the Condition.
 	If(c Condition) KeyManager
 }
 
-// Limits reports whether MaxKeys applies to a change of a key at the time now: it is set, and the owner
-// of the key gets one more living key. old is the key before the change, or the zero Key for a new one.
-// A key without an owner is not limited. Limits is for authors of stores.
+// Limits reports whether MaxKeys applies to a change of a key at the time now. It does if MaxKeys is set
+// and the owner of the key gets one more living key. old is the key before the change, or the zero Key
+// for a new one. Keys without an owner are not limited. Limits is for authors of stores.
 //
-// A Replace is a change from the zero Key to the successor. MaxKeys does not apply if the Replace
-// revokes the old key.
+// A Replace is a change from the zero Key to the successor. If the Replace revokes the old key, MaxKeys
+// does not apply, and the store does not call Limits.
 func (c Condition) Limits(old, new *Key, now time.Time) bool {
 	return c.MaxKeys > 0 && new.Owner != "" && new.lives(now) && !(old.Owner == new.Owner && old.lives(now))
 }

@@ -10,8 +10,9 @@ func NewContext(ctx context.Context, key Key) context.Context {
 }
 
 // FromContext returns the key with which the request was admitted, or false if it was admitted
-// without one. The innermost Middleware around the handler decides. Behind its Optional, the
-// identity of a [NewContext] further out counts, but not the identity of another Middleware.
+// without one. The innermost Middleware around the handler decides. If its Optional served the
+// request as anonymous, FromContext returns the identity of a [NewContext] further out, but not the
+// identity of another Middleware.
 //
 // Other requests share the key's Scopes, Networks and Metadata: do not write to them.
 func FromContext(ctx context.Context) (Key, bool) {
@@ -21,8 +22,9 @@ func FromContext(ctx context.Context) (Key, bool) {
 	return Key{}, false
 }
 
-// SharedKey is [FromContext] without a copy, for middleware on the path of each request. It returns nil
-// if the request was admitted without a key. Other requests share the Key: do not write to it.
+// SharedKey is like [FromContext], but does not copy the Key. It is for middleware that runs in each
+// request. SharedKey returns nil if the request was admitted without a key. Other requests share the
+// Key: do not write to it.
 func SharedKey(ctx context.Context) *Key {
 	if l := layerOf(ctx).deciding(); l != nil {
 		return l.key

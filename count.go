@@ -2,7 +2,7 @@ package apikey
 
 import "context"
 
-// MaxCount is the most keys that a [Counter] counts.
+// MaxCount is the maximum number of keys that a [Counter] counts.
 const MaxCount = 10_000
 
 // A Counter is a KeyManager that counts the keys of a list.

@@ -76,8 +76,8 @@ func (m *Middleware) decide(ctx context.Context, presented string, r *http.Reque
 	return key, end, nil
 }
 
-// addressToRecord returns the address of the client if the service records it. Without a request there
-// is no address.
+// addressToRecord returns the address of the client, or the zero Addr if it is unknown, if r is nil, or
+// if the service does not record addresses.
 func (m *Middleware) addressToRecord(r *http.Request) netip.Addr {
 	if !m.recordAddr || r == nil {
 		return netip.Addr{}
@@ -89,8 +89,8 @@ func (m *Middleware) addressToRecord(r *http.Request) netip.Addr {
 	return addr.Unmap().WithZone("")
 }
 
-// fromNetwork reports whether a request comes from one of the key's Networks. Without a request
-// there is no address.
+// fromNetwork reports whether a request comes from one of the key's Networks. It returns false if r is
+// nil, because the address is then unknown.
 func (m *Middleware) fromNetwork(r *http.Request, key *Key) bool {
 	if r == nil {
 		return false

@@ -230,7 +230,7 @@ func TestFutureTimesAreAccepted(t *testing.T) {
 	assert.GreaterOrEqual(t, event.Duration, time.Duration(0))
 }
 
-func TestASuspendedKeyIsRefusedLikeAnUnknownOne(t *testing.T) {
+func TestSuspendedKeyIsRefusedLikeAnUnknownOne(t *testing.T) {
 	t.Parallel()
 	var outcome string
 	s := newService(t, apikey.Options{Observe: func(_ context.Context, e apikey.Event) { outcome = e.Outcome() }})

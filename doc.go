@@ -46,11 +46,17 @@
 // # Packages
 //
 // Package memstore keeps keys in memory. Package sqlstore keeps them in a database. Package
-// cachestore, in front of it, makes lookups as cheap as in memory and brings every
-// revocation to every node within seconds. Package admin is the dashboard in which an
-// administrator adds, rotates and revokes keys. Package emby serves clients that were
-// written for Emby and Jellyfin. Package forwardauth checks keys for services in other languages, behind
-// nginx, Caddy, Traefik or Envoy.
+// cachestore, in front of it, makes lookups as cheap as in memory and brings every change to
+// every node within seconds.
+//
+// Package manage decides who may manage which keys. Package admin is the dashboard in which
+// an administrator adds, rotates and revokes keys. Package manageapi does the same as a JSON
+// API. Package emby serves clients that were written for Emby and Jellyfin.
+//
+// Package limit enforces the limits of keys. Package forwardauth checks keys for services in
+// other languages, behind nginx, Caddy, Traefik or Envoy. Package leak revokes keys that a
+// secret scanner has found. Package rehash takes over keys of another system that stores
+// slow, salted or keyed hashes of them.
 //
 // # Names for services
 //
@@ -66,7 +72,7 @@
 //
 // A service that uses memstore or sqlstore does not need these names. A store of your own
 // implements [KeyStore], which is one method, or [KeyManager]. Package storetest checks
-// that it keeps their rules.
+// a store against the rules of these interfaces.
 //
 //   - Lookups: [KeyStore], [KeyManager], [Digest], [Toucher], [Use], [StoreAs]
 //   - Caches: [StampedStore], [ChangeFeed], [Changes], [Version]

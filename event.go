@@ -18,20 +18,20 @@ type Event struct {
 	// the key is unknown. It is shared: do not write to it.
 	Key *Key
 	// Source is the place of the key, such as "header X-API-Key". It is "" if there was no key, and
-	// for a decision of Verify or Require.
+	// for a decision of Verify, Require or Refuse.
 	Source string
 	// Method and RemoteAddr are those of the request; "" for Verify.
 	Method, RemoteAddr string
-	// Duration is the time that the decision took, including the lookup. It is 0 for Require, which
-	// looks nothing up.
+	// Duration is the time that the decision took, including the lookup. It is 0 for Require and
+	// Refuse, which do not look up a key.
 	Duration time.Duration
 
 	begin, end time.Time
 }
 
 // Outcome returns a label for metrics: accepted, missing, ambiguous, malformed, unknown, revoked,
-// suspended, expired, network, forbidden, unavailable or canceled. It is canceled if the client
-// closed the request before the store answered.
+// suspended, expired, network, forbidden, limited, unavailable or canceled. It is canceled if the
+// client closed the request before the store answered.
 func (e Event) Outcome() string {
 	if e.Err == nil {
 		return "accepted"
@@ -66,7 +66,7 @@ func (m *Middleware) logRefusal(ctx context.Context, e *Event) {
 		level = slog.LevelError
 	}
 	if !logger.Enabled(ctx, level) {
-		return // as for most refusals
+		return
 	}
 	if level == slog.LevelError && !m.outages.first(logger, e.Err) {
 		return

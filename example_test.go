@@ -158,7 +158,7 @@ func ExampleOptions() {
 	// Output: 200
 }
 
-// A public route serves requests without a key, and knows the caller if there is one.
+// A public route serves requests without a key, and knows the caller of a request with a key.
 func ExampleMiddleware_Optional() {
 	auth, err := apikey.New(memstore.New(), apikey.Options{})
 	if err != nil {
@@ -230,8 +230,8 @@ func ExampleMiddleware_Verify() {
 	// 401 apikey: malformed key
 }
 
-// A service accepts the key as the user name of HTTP's Basic scheme, for clients that can send nothing
-// else.
+// A service accepts the key as the user name of HTTP's Basic scheme, for clients that cannot send it in
+// another way.
 func ExampleSourceFunc() {
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{Sources: []apikey.Source{

@@ -188,8 +188,8 @@ func (s *sources) credentials(i int, line string) (credentials string, ok bool) 
 	return credentials, ok && s.mayBeKey(i, credentials)
 }
 
-// cutScheme returns the part of a line of Authorization after the scheme. If the scheme stands
-// behind another one or before a tab, cutScheme returns the whole line, which is a malformed key.
+// cutScheme returns the part of a line of Authorization after the scheme. If the scheme follows
+// another one or precedes a tab, cutScheme returns the whole line, which is a malformed key.
 func cutScheme(line, scheme string) (credentials string, ok bool) {
 	line = trimOWS(line)
 	n := len(scheme)

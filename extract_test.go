@@ -135,7 +135,7 @@ func TestExtractFindsTheKeyWithoutADecision(t *testing.T) {
 	assert.Zero(t, events.Load())
 }
 
-// noLookups is a KeyStore that must not be asked.
+// A noLookups is a KeyStore that fails the test if it is called.
 type noLookups struct{ t *testing.T }
 
 func (s noLookups) Lookup(context.Context, apikey.Digest) (*apikey.Key, error) {

@@ -30,7 +30,7 @@ const (
 // Secret scanners can recognise this shape.
 //
 // Without a pepper, the check characters are a CRC-32 and the digest is the SHA-256 of the key. A
-// slow hash, which the OWASP Password Storage Cheat Sheet asks for, protects passwords that people
+// slow hash, which the OWASP Password Storage Cheat Sheet recommends, protects passwords that people
 // choose; a random key cannot be guessed. Anyone can compute the CRC-32, so a forged key costs a
 // lookup.
 //
@@ -76,7 +76,7 @@ func NewFormat(prefix string, o FormatOptions) (*Format, error) {
 		return nil, invalid("prefix", "%s: want 1 to %d characters of a-z, 0-9 and _, beginning with a letter", quote(prefix), maxPrefix)
 	}
 	if len(o.Peppers) > maxPeppers {
-		return nil, invalid("Peppers", "%d of them; want at most %d", len(o.Peppers), maxPeppers)
+		return nil, invalid("Peppers", "%d peppers; want at most %d", len(o.Peppers), maxPeppers)
 	}
 	f := &Format{
 		prefix:        prefix + "_",
@@ -180,7 +180,7 @@ func (f *Format) digest(s string) (Digest, bool) {
 	return Digest{}, false
 }
 
-// length returns the length of every key of this Format.
+// length returns the length of every key of this Format that is not imported.
 func (f *Format) length() int { return len(f.prefix) + randomLen + checkLen }
 
 // hasShape reports whether s, which begins with the prefix, has the length and characters of a key.
@@ -193,10 +193,10 @@ func validImported(s string) bool {
 	return len(s) >= minImported && len(s) <= maxImported && firstInvisible(s) < 0
 }
 
-// problem returns the rule that a text breaks which digest refused. It does not contain the text,
+// problem returns the rule that s breaks, after digest has refused s. The result does not contain s,
 // which may be a secret of another system.
 func (f *Format) problem(s string) string {
-	if own := strings.HasPrefix(s, f.prefix); own {
+	if strings.HasPrefix(s, f.prefix) {
 		switch {
 		case len(s) != f.length():
 			return fmt.Sprintf("%d characters; want %d after the prefix %s", len(s)-len(f.prefix), randomLen+checkLen, f.prefix)
@@ -230,7 +230,7 @@ func (f *Format) importedDigest(digest [32]byte) Digest {
 	return sum(f.peppers[len(f.peppers)-1], text[:])
 }
 
-// seal returns the key that consists of 30 given random characters, and its digest.
+// seal returns the key with the 30 given random characters, and its digest.
 func (f *Format) seal(random string) (string, Digest) {
 	body := f.prefix + random
 	if len(f.peppers) > 0 {
@@ -242,7 +242,8 @@ func (f *Format) seal(random string) (string, Digest) {
 }
 
 // hint returns the part of a key that may be shown. For a native key this is the prefix and four of
-// the check characters. A short imported key has no hint, because four characters are too much of it.
+// the check characters. A short imported key has no hint, because four characters would reveal too
+// much of it.
 func (f *Format) hint(s string) string {
 	switch tail := "…" + s[len(s)-4:]; {
 	case strings.HasPrefix(s, f.prefix):

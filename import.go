@@ -13,7 +13,7 @@ import (
 type ImportedKey struct {
 	// Secret is the key itself.
 	Secret Secret
-	// SHA256 is the SHA-256 of the key. Set it if the key itself is not known.
+	// SHA256 is the SHA-256 of the key, for a key whose secret is not known.
 	SHA256 [sha256.Size]byte
 
 	Name     string
@@ -31,7 +31,7 @@ type ImportedKey struct {
 	LastUsedAt  time.Time // ignored by stores that are not Touchers
 }
 
-// emptySHA256 is the hash of a key that is missing.
+// emptySHA256 is the hash of the empty text, which an export may contain for a missing key.
 var emptySHA256 = sha256.Sum256(nil)
 
 // Import stores a key of another system and returns its Key, which has a new ID. It accepts revoked
@@ -47,7 +47,8 @@ var emptySHA256 = sha256.Sum256(nil)
 // Import returns [ErrExists] if the key was imported before. It returns [ErrInvalid] in these cases:
 //
 //   - Secret and SHA256 are both set or both empty.
-//   - SHA256 is set and the Format does not accept imported keys, or it is the hash of an empty text.
+//   - SHA256 is set, and the Format does not accept imported keys.
+//   - SHA256 is the hash of an empty text.
 //   - CreatedAt, RevokedAt, SuspendedAt or LastUsedAt is in the future.
 //   - A scope is not in the catalogue of the Issuer.
 //   - A field is out of the limits of [Key].
@@ -81,7 +82,7 @@ func (i *Issuer) Import(ctx context.Context, k ImportedKey) (Key, error) {
 	return i.create(ctx, d, key)
 }
 
-// imported returns the digest of an imported key, and a hint if the key itself is known.
+// imported returns the digest of an imported key, and a hint if its secret is known.
 func (f *Format) imported(secret string, sum [sha256.Size]byte) (d Digest, hint string, err error) {
 	switch bySum := sum != [sha256.Size]byte{}; {
 	case secret == "" && !bySum:

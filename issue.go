@@ -27,9 +27,10 @@ type Issuer struct {
 	o       IssuerOptions
 	random  io.Reader
 
-	writer   KeyManager // manager, or a view of it that holds a Condition
-	id       string     // of the next key; "" is random
-	notAfter time.Time  // the latest ExpiresAt of a new key; zero is no limit
+	// The Terms, which With sets.
+	writer   KeyManager // manager, or a view of it that enforces a Condition
+	id       string     // the ID of the next key; "" means a random one
+	notAfter time.Time  // the latest ExpiresAt of a new key; the zero time means no limit
 }
 
 // IssuerOptions configures [NewIssuer]. The zero value is ready for use.
@@ -177,8 +178,8 @@ func (i *Issuer) expiry(now, wanted time.Time) (time.Time, error) {
 
 // Rotate makes a successor of the key with this id. The old key remains valid for the duration of
 // grace, but not beyond its own expiry. If grace is 0, the old key is revoked. The successor has the
-// Name, Owner, Scopes, Networks, Limits and Metadata of the old key and, if the old key expires, the same lifetime,
-// starting now.
+// Name, Owner, Scopes, Networks, Limits and Metadata of the old key. If the old key expires, the
+// successor has the same lifetime, starting now. IssuerOptions.MaxLifetime may shorten it.
 //
 // A key has at most one successor that is not revoked. If there is one already, the error is a
 // [*ReplacedError] that names it. Rotate that successor instead or, if its secret was lost, revoke it
@@ -235,7 +236,7 @@ func (i *Issuer) create(ctx context.Context, d Digest, key Key) (Key, error) {
 		return Key{}, err
 	}
 	key.ID = id
-	// Before Clone, which would repair networks that a Patch refuses.
+	// Validate comes before Clone, which would repair networks that an Update refuses.
 	if err := key.Validate(); err != nil {
 		return Key{}, err
 	}

@@ -90,6 +90,7 @@ func (w *privateWriter) Hijack() (net.Conn, *bufio.ReadWriter, error) {
 	return http.NewResponseController(w.ResponseWriter).Hijack()
 }
 
+// Unwrap returns the inner ResponseWriter to http.ResponseController.
 func (w *privateWriter) Unwrap() http.ResponseWriter { return w.ResponseWriter }
 
 // A policy contains the fields of a response header before the handler ran.

@@ -160,7 +160,7 @@ func TestKeepPrivateWithFileServer(t *testing.T) {
 		status  int
 	}{
 		"a file":         {"GET /file.txt", 200},
-		"no such file":   {"GET /none.txt", 404},
+		"no such file":   {"GET /missing.txt", 404},
 		"no such range":  {"GET /file.txt?Range", 416},
 		"not modified":   {"HEAD /file.txt", 200},
 		"a redirect":     {"GET /file.txt/", 301},

@@ -34,10 +34,10 @@ type Key struct {
 	// Metadata is for the service's own use: names and values of at most 4 KiB together, without
 	// control characters.
 	Metadata map[string]string
-	// Networks are the networks from which the key may be used, at most 100. Without networks it
-	// may be used from everywhere. Options.ClientAddr finds the address of a client.
+	// Networks are the networks from which the key may be used, at most 100. A key without networks
+	// may be used from every address. Options.ClientAddr finds the address of a client.
 	Networks []netip.Prefix
-	// Limits are the limits of use of the key, at most 8. Package limit enforces them.
+	// Limits restrict how many requests the key may make, at most 8. Package limit enforces them.
 	Limits []Limit
 	// Hint is a part of the secret by which people recognise the key, such as "ak_…x7Qd": up to 100
 	// characters.
@@ -45,8 +45,8 @@ type Key struct {
 	// Replaces is the ID of the key from which this one was rotated, or "".
 	Replaces string
 	// Origin is the ID of the first key in a series of rotations, or "" if the key replaces no other.
-	// Keys with one Origin share their limits. A key that gets another owner leaves its series: its Origin
-	// is then "moved_" and its own ID.
+	// Keys with the same Origin share their limits. A key that gets another owner leaves its series.
+	// Its Origin is then "moved_" followed by its own ID, or by the last 58 characters of a longer ID.
 	Origin string
 
 	// CreatedAt is the time at which the key was issued or imported. An import may set an earlier
@@ -136,10 +136,10 @@ func (k *Key) Validate() error {
 		return invalid("ID", "%s: want 1 to %d characters of A-Z, a-z, 0-9, _ and -", quote(k.ID), maxID)
 	}
 	if k.Replaces != "" && !ValidID(k.Replaces) {
-		return invalid("Replaces", "%s: want an ID, or nothing", quote(k.Replaces))
+		return invalid("Replaces", "%s: want the ID of a key, or the empty text", quote(k.Replaces))
 	}
 	if k.Origin != "" && !ValidID(k.Origin) {
-		return invalid("Origin", "%s: want an ID, or nothing", quote(k.Origin))
+		return invalid("Origin", "%s: want the ID of a key, or the empty text", quote(k.Origin))
 	}
 	if isBlank(k.Name) {
 		return invalid("Name", "%s: want 1 to %d characters, not all blank", quote(k.Name), maxText)
@@ -150,7 +150,7 @@ func (k *Key) Validate() error {
 		}
 	}
 	if len(k.Scopes) > maxScopes {
-		return invalid("Scopes", "%d of them; want at most %d", len(k.Scopes), maxScopes)
+		return invalid("Scopes", "%d scopes; want at most %d", len(k.Scopes), maxScopes)
 	}
 	for _, s := range k.Scopes {
 		if err := checkScope("Scopes", s); err != nil {

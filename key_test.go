@@ -98,7 +98,7 @@ func TestKeyValidate(t *testing.T) {
 			}
 			return s
 		}()...), ""},
-		{"101 scopes", scopes(make([]string, 101)...), "101 of them"},
+		{"101 scopes", scopes(make([]string, 101)...), "101 scopes"},
 		{"a scope of 101 characters", scopes(strings.Repeat("x", 101)), "Scopes"},
 		{"an empty scope", scopes("a", ""), "Scopes"},
 		{"a scope with a space", scopes("a b"), "Scopes"},

@@ -57,7 +57,7 @@ type Use struct {
 
 // A StampedStore is a KeyStore that reports how old an answer is.
 type StampedStore interface {
-	// LookupAt is Lookup that also returns a Version. The answer, which may be [ErrNotFound],
+	// LookupAt is like Lookup, but also returns a Version. The answer, which may be [ErrNotFound],
 	// reflects every change up to that Version.
 	LookupAt(ctx context.Context, d Digest) (*Key, Version, error)
 }
@@ -88,7 +88,7 @@ type Version struct {
 type Changes struct {
 	Digests []Digest // of the changed keys, in no order
 	Head    Version  // the state from which this answer was read
-	Reset   bool     // the feed does not know the changes: drop every entry
+	Reset   bool     // the feed does not know the changes; the caller must drop every entry
 }
 
 // StoreAs returns the first store that implements T, an optional interface such as [Toucher]. It

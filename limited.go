@@ -15,8 +15,9 @@ import (
 type LimitedError struct {
 	// Limits are the names of the limits that the request would exceed.
 	Limits []string
-	// RetryAfter is the time after which the same request would be permitted, if no other requests
-	// are made. 0 means that it never is, because it costs more than a limit permits at once.
+	// RetryAfter is the time after which the same request would be permitted, if the key makes no
+	// other requests. 0 means that the request is never permitted, because it costs more than a
+	// limit permits at once.
 	RetryAfter time.Duration
 }
 

@@ -15,20 +15,22 @@ const (
 	maxPer       = 366 * 24 * time.Hour // of a Limit
 )
 
-// A Limit is a number of requests that a key may make in a time. Package limit enforces limits. Set
-// either Per or Calendar.
+// A Limit is the maximum number of requests that a key may make in a period. Package limit enforces
+// limits. Exactly one of Per and Calendar is set.
 type Limit struct {
-	// Name identifies the limit in responses: 1 to 30 of a-z, 0-9, "_" and "-". It is unique among the
-	// limits of a key. A limit that keeps its name keeps what was used.
+	// Name identifies the limit in responses: 1 to 30 characters of a-z, 0-9, "_" and "-". It is unique
+	// among the limits of a key. A changed limit with the same Name still counts earlier requests.
 	Name string
 	// Requests is the number of requests, from 1 to 1,000,000,000. A request may cost several.
 	Requests int64
-	// Per makes a rolling limit: Requests in this time, on average. From 1 ms to 366 days.
+	// Per makes a rolling limit: Requests in this time, on average. From 1 ms to 366 days, in whole
+	// microseconds.
 	Per time.Duration
-	// Burst is the number of requests that a rolling limit permits at once; 0 means Requests. In any
-	// time t the limit permits at most Burst + Requests × t / Per.
+	// Burst is the number of requests that a rolling limit permits at once: 1 to 1,000,000,000, or 0
+	// for Requests. In any time t the limit permits at most Burst + Requests × t / Per.
 	Burst int64
-	// Calendar makes a quota that begins anew with each "day" or "month" in UTC. "" with Per.
+	// Calendar makes a quota that is reset at the start of each "day" or "month" in UTC. It is "" for a
+	// rolling limit.
 	Calendar string
 }
 
@@ -108,7 +110,7 @@ func limitsProblem(limits []Limit) string {
 		}
 		for j := range i {
 			if limits[j].Name == l.Name {
-				return fmt.Sprintf("%s is there twice", quote(l.Name))
+				return fmt.Sprintf("%s is listed twice", quote(l.Name))
 			}
 		}
 	}
@@ -123,7 +125,7 @@ func (l Limit) problem() string {
 	}
 	switch {
 	case !named:
-		return fmt.Sprintf("want a name of 1 to %d of a-z, 0-9, _ and -", maxLimitName)
+		return fmt.Sprintf("want a name of 1 to %d characters of a-z, 0-9, _ and -", maxLimitName)
 	case l.Requests < 1 || l.Requests > maxRequests:
 		return fmt.Sprintf("%d requests; want 1 to %d", l.Requests, maxRequests)
 	case l.Calendar != "" && !isCalendar(l.Calendar):

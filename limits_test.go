@@ -37,7 +37,7 @@ func TestParseLimitsRefuses(t *testing.T) {
 		{"no number", "a=/1s"},
 		{"0 requests", "a=0/1s"},
 		{"a negative number", "a=-1/1s"},
-		{"more than a thousand million", "a=1000000001/1s"},
+		{"more than 1,000,000,000 requests", "a=1000000001/1s"},
 		{"more than 64 bits", "a=99999999999999999999/1s"},
 		{"no time", "a=1"},
 		{"an unknown unit", "a=1/1w"},

@@ -58,9 +58,9 @@ type ListOptions struct {
 	Limit int
 }
 
-// Validate returns the options with the defaults of Sort and Limit. It returns an error that wraps
-// [ErrInvalid] if Owner, Search, Status, Sort or Limit is out of its limits. The store itself
-// checks the Cursor. Validate is for authors of stores.
+// Validate returns the options with the defaults of Sort and Limit, and with times in UTC and truncated
+// to the microsecond. It returns an error that wraps [ErrInvalid] if a field is out of its limits. The
+// store itself checks the Cursor. Validate is for authors of stores.
 func (o ListOptions) Validate() (ListOptions, error) {
 	if o.Sort == "" {
 		o.Sort = SortNewest
@@ -123,7 +123,7 @@ type Page struct {
 
 // Keys returns an iterator over all keys that the options select. It reads page by page; o.Limit is
 // the size of a page, and 0 means 500. The iterator ends after the first error, which it yields
-// with the zero Key. This is an error of List or ctx, or the error that List returned the same Next
+// with the zero Key. This is an error of List or ctx, or a report that List returned the same Next
 // twice.
 //
 // A list is not a snapshot. The iterator may omit a key that changes during the iteration. It may

@@ -54,9 +54,9 @@ type KeyManager interface {
 	// RevokedAt and is not an error.
 	Revoke(ctx context.Context, id string) (Key, error)
 
-	// RevokeAll revokes every key of an owner that is not revoked, a limited number in each
-	// transaction, and returns how many keys it revoked. After an error, call it again: it
-	// continues with the keys that are left. The error is an [*InvalidError] for the owner
-	// "", and for text that no key can have.
+	// RevokeAll revokes the keys of an owner and returns the number of keys that it revoked. It does
+	// not count keys that were revoked before. A store may revoke a limited number of keys in each
+	// transaction, so an error may come after some of them. Call RevokeAll again to continue with the
+	// others. The error is an [*InvalidError] for the owner "", and for text that no key can have.
 	RevokeAll(ctx context.Context, owner string) (int, error)
 }

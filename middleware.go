@@ -12,11 +12,12 @@ import (
 //
 //	Handler       serves the admitted request, or calls Refuse (refuse.go)
 //	Authenticate  calls judge and admit
-//	judge         calls extract and decide, and reports the Event (event.go)
+//	judge         calls extract and decide, and reports the Event (decide.go, event.go)
 //	extract       finds the key in the request (extract.go, query.go)
-//	decide        computes the digest (format.go), looks it up (keystore.go), calls Options.Adopt for an
-//	              unknown key of another system, Check (key.go) and Options.Authorize
-//	admit         copies the request for the handler (layer.go)
+//	decide        computes the digest (format.go) and looks it up (keystore.go), calls Options.Adopt for
+//	              an unknown key of another system, checks the key (key.go) and its networks
+//	              (network.go), and calls Options.Authorize
+//	admit         copies the request for the handler (admit.go, layer.go)
 
 // A Middleware admits the requests that carry a valid key and refuses the others. It is immutable
 // and safe for concurrent use. Make it with [New]; do not copy it.
@@ -25,7 +26,7 @@ type Middleware struct {
 	toucher    Toucher // nil if the store does not record the last use of a key
 	format     *Format
 	sources    sources
-	adopt      func(context.Context, Secret) (*Key, error) // nil unless the service takes over keys
+	adopt      func(context.Context, Secret) (*Key, error) // nil unless the service adopts keys
 	addr       func(*http.Request) (netip.Addr, bool)
 	recordAddr bool
 	authorize  func(*http.Request, *Key) error
@@ -90,9 +91,9 @@ func (m *Middleware) Optional(next http.Handler) http.Handler {
 	})
 }
 
-// serveCopy serves with next a copy of r that a layer made. It copies back two fields for net/http
-// and middleware further out: the form, whose temporary files net/http removes, and the pattern of
-// the route.
+// serveCopy calls next with a copy of r that a layer made. Then it copies two fields back to r for
+// net/http and middleware further out: the form, whose temporary files net/http removes, and the
+// pattern of the route.
 func serveCopy(w http.ResponseWriter, r, copied *http.Request, next http.Handler) {
 	defer func() { r.MultipartForm, r.Pattern = copied.MultipartForm, copied.Pattern }()
 	next.ServeHTTP(w, copied)

@@ -7,10 +7,10 @@ import (
 	"strings"
 )
 
-// maxNetworks is the most networks of one key.
+// maxNetworks is the maximum number of networks of one key.
 const maxNetworks = 100
 
-// errNetwork is the [ErrForbidden] of a request from outside of the key's Networks.
+// errNetwork is the [ErrForbidden] of a request from outside the key's Networks.
 var errNetwork = fmt.Errorf("%w: the address of the client is in none of the key's networks", ErrForbidden)
 
 // permits reports whether the key may be used from an address.
@@ -46,7 +46,7 @@ func peerAddr(r *http.Request) (netip.Addr, bool) {
 // function returns false if it reaches text that is not an address.
 //
 // Every proxy must append the address of its peer to X-Forwarded-For, or replace the field. An
-// address may have a port. Name the addresses of your proxies alone: every program in these
+// address may have a port. Name only the addresses of your proxies, because every program in these
 // networks can pretend to have any address. A proxy that connects through a Unix socket has no
 // address, so it is not trusted.
 //
@@ -113,7 +113,7 @@ func networksProblem(networks []netip.Prefix) string {
 			return problem
 		}
 		if p != p.Masked() {
-			return fmt.Sprintf("%v has bits behind its length; want %v", p, p.Masked())
+			return fmt.Sprintf("%v has host bits set; want %v", p, p.Masked())
 		}
 	}
 	return ""

@@ -20,7 +20,7 @@ func prefixes(networks ...string) (all []netip.Prefix) {
 	return all
 }
 
-// from returns the status of a request with a key, and the outcome that Observe was told.
+// from returns the status of a request with a key, and the outcome that Observe received.
 func from(t *testing.T, o apikey.Options, networks []netip.Prefix, remote string, forwarded ...string) (int, string) {
 	t.Helper()
 	var outcome string
@@ -36,7 +36,7 @@ func from(t *testing.T, o apikey.Options, networks []netip.Prefix, remote string
 	return w.Code, outcome
 }
 
-func TestAKeyWorksFromItsNetworksAlone(t *testing.T) {
+func TestKeyWorksOnlyFromItsNetworks(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name     string
@@ -44,7 +44,7 @@ func TestAKeyWorksFromItsNetworksAlone(t *testing.T) {
 		remote   string
 		want     bool
 	}{
-		{"a key without networks works from everywhere", nil, "198.51.100.1:1234", true},
+		{"a key without networks works from every address", nil, "198.51.100.1:1234", true},
 		{"a key without networks works without an address", nil, "@", true},
 		{"an address in a network", prefixes("192.0.2.0/24"), "192.0.2.255:1234", true},
 		{"an address beside the network", prefixes("192.0.2.0/24"), "192.0.3.0:1234", false},
@@ -97,8 +97,8 @@ func TestTrustProxiesFindsTheClient(t *testing.T) {
 		{"an IPv6 address with a port", proxies, "10.0.0.1:1", []string{"[2001:db8::1]:8080"}, "2001:db8::1"},
 		{"an IPv6 address in brackets", proxies, "10.0.0.1:1", []string{"[2001:db8::1]"}, "2001:db8::1"},
 		{"a proxy without the field is the client", proxies, "10.0.0.1:1", nil, "10.0.0.1"},
-		{"proxies alone", proxies, "10.0.0.1:1", []string{"10.2.2.2"}, "10.2.2.2"},
-		{"text that is no address", proxies, "10.0.0.1:1", []string{"192.0.2.1, unknown"}, ""},
+		{"only proxies: the leftmost one is the client", proxies, "10.0.0.1:1", []string{"10.2.2.2"}, "10.2.2.2"},
+		{"text that is not an address", proxies, "10.0.0.1:1", []string{"192.0.2.1, unknown"}, ""},
 		{"an empty element", proxies, "10.0.0.1:1", []string{"192.0.2.1,"}, ""},
 		{"an empty field", proxies, "10.0.0.1:1", []string{""}, ""},
 		{"text further left than the client is ignored", proxies, "10.0.0.1:1", []string{"unknown, 192.0.2.1"}, "192.0.2.1"},
@@ -125,7 +125,7 @@ func TestTrustProxiesFindsTheClient(t *testing.T) {
 	}
 }
 
-func TestNetworksAreThoseOfClientAddr(t *testing.T) {
+func TestNetworksRestrictTheAddressOfClientAddr(t *testing.T) {
 	t.Parallel()
 	o := apikey.Options{ClientAddr: apikey.TrustProxies(prefixes("10.0.0.0/8")...)}
 	networks := prefixes("192.0.2.0/24")
@@ -181,7 +181,7 @@ func FuzzTrustProxies(f *testing.F) {
 		if again, okAgain := ask(forged, last); addr != again || !okAgain {
 			for _, p := range prefixes("10.0.0.0/8", "fd00::/8") {
 				if p.Contains(addr) {
-					return // a chain of proxies alone: the line before tells who is behind it
+					return // every address is a proxy, so the line before names the client
 				}
 			}
 			t.Errorf("the line %q changes the address behind %q from %v to %v", forged, last, addr, again)

@@ -5,16 +5,16 @@ import (
 	"time"
 )
 
-// MaxNotices is the most IDs in a call of SentNotices.
+// MaxNotices is the maximum number of IDs in a call of SentNotices.
 const MaxNotices = maxLimit
 
-// A Noticer is a KeyManager that records which notices about keys were sent, so that the processes of a
-// service send each notice once. Package manage sends notices.
+// A Noticer is a KeyManager that records which notices about keys were sent. The processes of a service
+// can thus send each notice once. Package manage sends notices.
 //
 // A process claims a notice, sends it, and then finishes or releases the claim. Only one claim of a
 // notice is in force at a time. If a process ends without doing either, the claim ends at its Until.
 type Noticer interface {
-	// SentNotices returns the set of those notices that were finished. It ignores unknown IDs, and
+	// SentNotices returns the set of the given notices that were finished. It ignores unknown IDs, and
 	// returns [ErrInvalid] for more than [MaxNotices] IDs.
 	SentNotices(ctx context.Context, ids []string) (map[string]bool, error)
 
@@ -24,12 +24,12 @@ type Noticer interface {
 	// [NoticeClaim.Validate] does.
 	ClaimNotice(ctx context.Context, c NoticeClaim) (bool, error)
 
-	// FinishNotice records that the notice was sent, also if the claim has ended since. It ignores
-	// a notice that was never claimed, and one whose key was deleted.
+	// FinishNotice records that the notice was sent, even if the claim has ended since. It ignores a
+	// notice that was never claimed, and a notice whose key was deleted.
 	FinishNotice(ctx context.Context, c NoticeClaim) error
 
-	// ReleaseNotice ends the claim, so that another one is possible at once. It changes nothing if the
-	// notice was finished, or if a later claim is in force.
+	// ReleaseNotice ends the claim, so that another process can claim the notice at once. It changes
+	// nothing if the notice was finished, or if a later claim is in force.
 	ReleaseNotice(ctx context.Context, c NoticeClaim) error
 }
 
@@ -39,8 +39,9 @@ type NoticeClaim struct {
 	ID string
 	// KeyID is the ID of the key that the notice is about.
 	KeyID string
-	// At is the present time of the claimant, and Until is the end of the claim, which is later.
-	// Clocks that differ by more than the length of a claim let two processes send the notice.
+	// At is the time at which the caller claims the notice. Until is the end of the claim, which is
+	// later. If the clocks of two processes differ by more than the length of a claim, both may send
+	// the notice.
 	At, Until time.Time
 }
 

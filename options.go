@@ -18,11 +18,11 @@ type Options struct {
 	// imported keys.
 	Format *Format
 
-	// Adopt returns the key of a secret that the store does not know, or [ErrNotFound]. It is for keys of
-	// another system whose digests the store cannot have yet; see package rehash. Nil means that a key
-	// which the store does not know is refused. Adopt requires a Format that accepts imported keys. It is
-	// called concurrently, and only if the secret has the form of an imported key. Its errors have the
-	// meaning of those of KeyStore.Lookup.
+	// Adopt returns the key of a secret that the store does not know, or [ErrNotFound]. It is for keys
+	// of another system whose digests the store cannot have yet; see package rehash. Nil means that
+	// unknown keys are refused. Adopt requires a Format that accepts imported keys. The Middleware
+	// calls it concurrently, and only if the secret has the form of an imported key. The errors of
+	// Adopt mean the same as those of KeyStore.Lookup.
 	Adopt func(context.Context, Secret) (*Key, error)
 
 	// Authorize is the service's own rule; nil permits every valid key. An error refuses the
@@ -35,14 +35,15 @@ type Options struct {
 	Authorize func(r *http.Request, key *Key) error
 
 	// ClientAddr returns the address of the client; nil means the address in RemoteAddr. Set it
-	// behind reverse proxies, see [TrustProxies]. It is called for keys with Networks, and with RecordAddress, possibly
-	// concurrently. If it returns false, or an address in none of the networks, the request is
-	// refused with 403. The request still contains the key, so do not log it.
+	// behind reverse proxies; see [TrustProxies]. It is called for keys with Networks, and for every
+	// accepted request if RecordAddress is set. If it returns false, or an address that is not in the
+	// Networks of the key, the request is refused with 403. The request still contains the key, so do
+	// not log it. ClientAddr is called concurrently.
 	ClientAddr func(*http.Request) (netip.Addr, bool)
 
 	// RecordAddress records the address of the client with the last use of each key, as the key's
-	// LastUsedAddr. ClientAddr is then called for each accepted request. An address of a person is
-	// personal data: tell the people, and see the privacy note in docs/keys.md.
+	// LastUsedAddr. The address of a person is personal data. Inform these people, and see the privacy
+	// note in docs/keys.md.
 	RecordAddress bool
 
 	// OnRefuse writes the response to a refused request; nil writes problem+json as described at

@@ -21,10 +21,10 @@ type Patch struct {
 	Suspended *bool
 }
 
-// Apply returns a copy of key with the fields of the Patch, at the time now. It returns an error that wraps
-// [ErrInvalid] if a new value is out of its limits. It does not check the other fields, because a
-// key of an earlier version may contain text that [Key.Validate] refuses today. Apply is for
-// authors of stores.
+// Apply returns a copy of key with the fields of the Patch, as of the time now. It returns an error that
+// wraps [ErrInvalid] if a new value is out of its limits. It does not check the other fields, because
+// a key of an earlier version may contain text that [Key.Validate] refuses today. Apply is for authors
+// of stores.
 func (p Patch) Apply(key Key, now time.Time) (Key, error) {
 	fresh := Key{ID: "-", Name: "-"}
 	p.set(&fresh, now)
@@ -50,7 +50,8 @@ func (p Patch) set(key *Key, now time.Time) {
 	}
 	if p.Owner != nil && *p.Owner != key.Owner {
 		key.Owner = *p.Owner
-		// Otherwise it would share its limits with the other keys of its series, which stay with their owner.
+		// Otherwise the key would share its limits with the other keys of its series, which keep the
+		// earlier owner.
 		key.Origin = movedPrefix + key.ID[max(0, len(key.ID)+len(movedPrefix)-maxID):]
 	}
 	if p.Networks != nil {

@@ -210,13 +210,14 @@ func withoutPair(p keyPairs, prefix, query string) string {
 	return prefix + query[:p.from] + query[p.to:]
 }
 
-// replaceQueryValues returns a copy of a parsed form in which the values of the query after replace
-// those of the query before. It keeps values that other middleware changed.
-func replaceQueryValues(form, body url.Values, before, after string) url.Values {
+// replaceQueryValues returns a copy of a parsed form in which the values of newQuery replace those of
+// oldQuery. body contains the values that the form has from the body. replaceQueryValues keeps values
+// that other middleware changed.
+func replaceQueryValues(form, body url.Values, oldQuery, newQuery string) url.Values {
 	form = maps.Clone(form)
 	// ParseForm ignores these errors too, and uses the pairs that net/url can read.
-	old, _ := url.ParseQuery(before)
-	replacing, _ := url.ParseQuery(after)
+	old, _ := url.ParseQuery(oldQuery)
+	replacing, _ := url.ParseQuery(newQuery)
 	names := maps.Clone(old)
 	maps.Copy(names, replacing)
 	for name := range names {

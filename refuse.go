@@ -47,7 +47,7 @@ func StatusCode(err error) int {
 	return status
 }
 
-// problems are the bodies of refusals (RFC 9457). They say what the client can do, but not the reason.
+// problems are the bodies of refusals (RFC 9457), by status. They do not contain the reason.
 var problems = map[int]string{
 	http.StatusBadRequest:         problem(http.StatusBadRequest, "The request must carry exactly one API key."),
 	http.StatusUnauthorized:       problem(http.StatusUnauthorized, "A valid API key is required."),

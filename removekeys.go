@@ -11,12 +11,12 @@ import (
 //
 // RemoveKeys removes the parameters of [Query] sources, the fields of [Header] sources, and the
 // lines of Authorization that a [Scheme] source reads. It removes a line in which a [SourceFunc]
-// finds a key, unless the key is in the query of a URI. It removes a field in which a SourceFunc
-// finds a key in several lines together. In other fields, such as Referer, and in other parameters
-// it replaces the key by REDACTED and keeps the rest.
+// finds a key, unless the key is in the query of a URI. If a SourceFunc finds a key only in several
+// lines of a field together, RemoveKeys removes the field. In other fields, such as Referer, and in
+// other parameters it replaces the key by REDACTED and keeps the rest.
 //
-// A key that a SourceFunc finds outside of the header remains. RemoveKeys changes out and the URL
-// and Header that it points to.
+// A key that a SourceFunc finds outside of the header remains. RemoveKeys changes out and the URL,
+// Header and Trailer that it points to.
 func (m *Middleware) RemoveKeys(out *http.Request) {
 	if m.hasKeyParameter(out) || out.Form != nil {
 		m.sources.removeKeyPairs(out, keyPairs{})

@@ -16,7 +16,7 @@ type ReplacedError struct {
 	// manage.
 	Successor string
 
-	ended error // ErrRevoked, ErrExpired or nil
+	ended error // ErrRevoked, ErrSuspended, ErrExpired or nil
 }
 
 // Error returns a text that names the successor.
@@ -56,9 +56,9 @@ type SuccessorFinder interface {
 // MaxSuccessors is the maximum number of IDs in a call of Successors.
 const MaxSuccessors = maxLimit
 
-// ReplacedBy returns the two keys that [KeyManager.Replace] stores: the old key with its end, and
-// the successor with the inherited fields. If the key cannot be rotated, it returns the error of
-// Replace. ReplacedBy is for authors of stores. Call it in the transaction that writes both keys,
+// ReplacedBy returns the two keys that [KeyManager.Replace] stores. The first is the old key, which
+// expires or is revoked. The second is the successor with the inherited fields. If the key cannot be
+// rotated, ReplacedBy returns the error of Replace. ReplacedBy is for authors of stores. Call it in the transaction that writes both keys,
 // so that the old key and its lineage cannot change in between.
 func (k *Key) ReplacedBy(now, expiresAt time.Time, successor Key, lineage Lineage) (old, next Key, err error) {
 	ended := k.Check(now)

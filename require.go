@@ -30,10 +30,10 @@ func Require(scopes ...string) func(http.Handler) http.Handler {
 	}
 }
 
-// Refuse refuses a request that a [Middleware] further out admitted, as [Require] does. The Middleware
-// writes the response for err, as [Middleware.Refuse] describes, and reports a separate [Event] whose
-// Duration is 0. Without a Middleware, Refuse itself writes the response. It is for middleware with rules
-// of its own, such as package limit.
+// Refuse refuses a request that a [Middleware] further out admitted, as [Require] does. It is for
+// middleware with rules of its own, such as package limit. The admitting Middleware writes the response
+// for err, as [Middleware.Refuse] describes, and reports a separate [Event] whose Duration is 0. Without
+// a Middleware, Refuse itself writes the response.
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
 	m, e := &standalone, Event{Method: r.Method, RemoteAddr: r.RemoteAddr}
 	if l := layerOf(r.Context()).deciding(); l != nil {
@@ -64,7 +64,8 @@ func ReadWrite(read, write string) func(http.Handler) http.Handler {
 	}
 }
 
-// permits reports whether a request passes Require. l is the layer that decided about it, or nil.
+// permits reports whether a request passes Require. l is the layer that decided about the request, or
+// nil.
 func (l *layer) permits(r *http.Request, scopes []string) bool {
 	switch {
 	case l == nil:
@@ -75,7 +76,7 @@ func (l *layer) permits(r *http.Request, scopes []string) bool {
 	return l.middleware.preflight && isPreflight(r)
 }
 
-// standalone writes the refusals of Require if no Middleware admitted the request.
+// standalone writes the refusals of Require and Refuse if no Middleware admitted the request.
 var standalone = Middleware{format: defaultFormat, sources: sources{challenges: []string{"ApiKey"}}}
 
 // A scopeError is the [ErrForbidden] of a key that lacks one of these scopes.

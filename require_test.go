@@ -95,7 +95,7 @@ func TestPreflightPassesRequire(t *testing.T) {
 	}
 }
 
-func TestReadWriteAsksForTheScopeOfTheMethod(t *testing.T) {
+func TestReadWriteRequiresTheScopeOfTheMethod(t *testing.T) {
 	t.Parallel()
 	s := newService(t, apikey.Options{})
 	h := s.auth.Handler(apikey.ReadWrite("read", "write")(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {})))

@@ -10,12 +10,13 @@ import (
 const (
 	// settleTimeout limits the search of an Issuer for a key whose creation is uncertain.
 	settleTimeout = 5 * time.Second
-	settlePause   = 250 * time.Millisecond
+	// settlePause is the time between two attempts of that search.
+	settlePause = 250 * time.Millisecond
 )
 
 // settle handles the error of a write that was to create the key with this ID and digest. If the error
 // is ErrUncertain, settle finds out whether the key exists and returns it, because otherwise its secret
-// would be lost. It goes on after ctx is done, because the caller may have given up.
+// would be lost. It continues after ctx is done, because the caller may have given up.
 func (i *Issuer) settle(ctx context.Context, id string, d Digest, err error) (Key, error) {
 	if !errors.Is(err, ErrUncertain) {
 		return Key{}, err

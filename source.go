@@ -68,12 +68,12 @@ func Query(name string) Source {
 }
 
 // SourceFunc returns a Source that calls find for each request. The name identifies it in an
-// [Event]. The function find returns the key, "" if there is none, or [ErrAmbiguous] if there are
-// several. Any other error except [ErrMalformed] counts as an outage. The function is called
-// concurrently and must not change the request.
+// [Event]. The function find returns the key, "" if the request has no key there, or [ErrAmbiguous]
+// if it has several. Any other error except [ErrMalformed] counts as an outage. The function is
+// called concurrently and must not change the request.
 //
-// The fields are the header fields that find reads. [Middleware.Optional] lists them in Vary; if
-// there are none it writes "Vary: *", which no cache reuses. To redact keys, Options.Authorize and
+// The fields are the header fields that find reads. [Middleware.Optional] lists them in Vary. If
+// there are none it writes "Vary: *", and no cache reuses the response. To redact keys, Options.Authorize and
 // [Middleware.RemoveKeys] call find for each of these fields, or for every field if there are none.
 func SourceFunc(name string, find func(*http.Request) (string, error), fields ...string) Source {
 	return Source{kind: funcSource, name: name, find: find, fields: slices.Clone(fields)}

@@ -12,8 +12,8 @@ type Terms struct {
 	// return [ErrExists]. A tool that derives the ID from a request can thus repeat the request.
 	ID string
 	// NotAfter is the latest ExpiresAt of a new key, in addition to IssuerOptions.MaxLifetime. It is in
-	// the future; the zero time means no limit. Issue refuses a later ExpiresAt. It shortens the DefaultLifetime, and Rotate
-	// the lifetime of the successor.
+	// the future; the zero time means no limit. Issue refuses a later ExpiresAt and shortens the
+	// DefaultLifetime. Rotate shortens the lifetime of the successor.
 	NotAfter time.Time
 	// Condition holds for Issue and Rotate. Rotate calls Check with the old key. MaxKeys limits the
 	// owner of the new key.
@@ -55,7 +55,7 @@ func (i *Issuer) latest(now time.Time) (at time.Time, limit string) {
 		at, limit = now.Add(i.o.MaxLifetime), fmt.Sprintf("MaxLifetime is %v", i.o.MaxLifetime)
 	}
 	if !i.notAfter.IsZero() && (at.IsZero() || i.notAfter.Before(at)) {
-		at, limit = i.notAfter, "the terms end then"
+		at, limit = i.notAfter, "keys of this caller end then at the latest"
 	}
 	return at, limit
 }

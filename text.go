@@ -21,10 +21,10 @@ func textProblem(s string, limit int) string {
 	return ""
 }
 
-// storageProblem returns the rule that no stored text breaks but s does, or "". The keys of earlier
-// versions may contain text that textProblem refuses, but none that storageProblem does.
+// storageProblem returns the rule for stored text that s breaks, or "". The keys of earlier versions
+// may contain text that textProblem refuses, but no text that storageProblem refuses.
 func storageProblem(s string, limit int) string {
-	// The length is compared first, because counting the characters of megabytes takes long.
+	// The number of bytes is compared first, because counting the characters of megabytes takes long.
 	if len(s) > limit*utf8.UTFMax || utf8.RuneCountInString(s) > limit {
 		return fmt.Sprintf("more than %d characters", limit)
 	}
