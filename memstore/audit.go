@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-dev/apikey/internal/listing"
 )
 
-// maxEntries is the number of audit entries that a Store keeps at least.
+// maxEntries is the number of latest audit entries that a Store never drops.
 const maxEntries = 10_000
 
 // A trail holds the latest audit entries, the oldest first.
@@ -17,6 +17,7 @@ type trail struct {
 	dropped int64 // number of older entries that the trail no longer holds
 }
 
+// add appends an entry. It first drops the older half of a full trail.
 func (t *trail) add(e apikey.AuditEntry) {
 	if len(t.entries) == 2*maxEntries {
 		t.entries = append(t.entries[:0], t.entries[maxEntries:]...)

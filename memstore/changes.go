@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxChanges is the number of changes that Changes can list at least.
+// maxChanges is the number of latest changes that Changes can always list.
 const maxChanges = 10_000
 
 // A changeLog holds the latest changes, the oldest first.
@@ -15,11 +15,13 @@ type changeLog struct {
 	dropped uint64 // the last revision that the log no longer holds
 }
 
+// A change is the revision and the digest of a changed key.
 type change struct {
 	revision uint64
 	digest   apikey.Digest
 }
 
+// add appends a change. It first drops the older half of a full log.
 func (l *changeLog) add(c change) {
 	if len(l.changes) == 2*maxChanges {
 		l.dropped = l.changes[maxChanges-1].revision
@@ -40,6 +42,7 @@ func (s *Store) publish(e *entry, existed bool) {
 	}
 }
 
+// head returns the current Version.
 func (s *Store) head() apikey.Version {
 	return apikey.Version{Epoch: s.epoch, Revision: s.revision.Load()}
 }

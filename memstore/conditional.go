@@ -8,15 +8,15 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// If returns a view of the Store whose Create, Update, Replace and Revoke hold a Condition. To count
-// the keys of an owner, a change reads every key while other writers wait.
+// If returns a view of the Store whose Create, Update, Replace and Revoke enforce a Condition. A change
+// to which MaxKeys applies reads every key while other writers wait.
 func (s *Store) If(c apikey.Condition) apikey.KeyManager { return &conditional{s, s, c} }
 
 // unconditional returns a view that permits every change.
 func (s *Store) unconditional() *conditional { return &conditional{s, s, apikey.Condition{}} }
 
-// A conditional is a Store with a Condition. It embeds an interface, because the optional interfaces of
-// a Store know no Condition.
+// A conditional is a view of a Store that enforces a Condition. It embeds an interface instead of the
+// Store, because the optional interfaces of the Store ignore the Condition.
 type conditional struct {
 	apikey.KeyManager
 	store     *Store
@@ -60,7 +60,8 @@ func (c *conditional) Revoke(ctx context.Context, id string) (apikey.Key, error)
 // errUnchanged reports that a change has nothing to write.
 var errUnchanged = errors.New("unchanged")
 
-// change replaces a key by the result of f.
+// change replaces a key by the result of f. If f returns errUnchanged, it writes nothing and returns the
+// key as it is.
 func (c *conditional) change(ctx context.Context, action, id string, f func(apikey.Key, time.Time) (apikey.Key, error)) (apikey.Key, error) {
 	if err := ctx.Err(); err != nil {
 		return apikey.Key{}, err
@@ -119,7 +120,8 @@ func (c *conditional) Replace(ctx context.Context, id string, expiresAt time.Tim
 	return next, nil
 }
 
-// find returns the entry of a key that Check permits to change. The caller holds s.mu.
+// find returns the entry of a key, or the error with which Check refuses the change. The caller holds
+// Store.mu.
 func (c *conditional) find(id string) (*entry, error) {
 	e := c.store.byID[id]
 	if e == nil {
@@ -131,8 +133,8 @@ func (c *conditional) find(id string) (*entry, error) {
 	return e, c.condition.Check(e.Value.snapshot())
 }
 
-// limit returns ErrTooManyKeys if a change from old to new adds a living key to an owner who has
-// MaxKeys of them. The caller holds s.mu.
+// limit returns ErrTooManyKeys if a change from old to new adds a living key to an owner that already
+// has MaxKeys living keys. The caller holds Store.mu.
 func (c *conditional) limit(old, new *apikey.Key, now time.Time) error {
 	if !c.condition.Limits(old, new, now) {
 		return nil

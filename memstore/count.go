@@ -7,7 +7,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// Count returns the number of keys that the options select. It reads every key, while writers wait.
+// Count returns the number of keys that the options select. It reads every key, unless it finds more
+// than [apikey.MaxCount]. Writes wait for it to finish.
 func (s *Store) Count(ctx context.Context, o apikey.ListOptions) (apikey.Count, error) {
 	if err := ctx.Err(); err != nil {
 		return apikey.Count{}, err

@@ -106,6 +106,7 @@ func position(r *record) listing.Position {
 	return p
 }
 
+// orders compares positions in each Sort except SortNewest, which is the order of bySeq.
 var orders = map[apikey.Sort]func(a, b listing.Position) int{
 	apikey.SortName: func(a, b listing.Position) int {
 		return cmp.Or(cmp.Compare(a.Text, b.Text), cmp.Compare(a.Seq, b.Seq))

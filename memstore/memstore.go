@@ -46,18 +46,19 @@ type entry = digesttable.Entry[record]
 // A record is one key. Writers replace the Key and never modify it, because lookups return it.
 type record struct {
 	key  atomic.Pointer[apikey.Key]
-	used atomic.Int64             // Unix seconds; 0 is never
+	used atomic.Int64             // the last use in Unix seconds; 0 means never
 	from atomic.Pointer[usedFrom] // nil before the first use with an address
 	seq  int64                    // position in bySeq, from 1
-	fold string                   // Name, folded
+	fold string                   // Name, folded for search and order
 	// unshortened is the ExpiresAt that the key had before its first rotation; nil before that.
 	unshortened *time.Time
 }
 
-// usedFrom is the address of a use. It is that of the last use if their times are equal.
+// usedFrom is the last address that was recorded. It belongs to the last use if at is equal to
+// record.used.
 type usedFrom struct {
 	mu   sync.Mutex
-	at   int64 // Unix seconds
+	at   int64 // the time of the use with this address, in Unix seconds
 	addr netip.Addr
 }
 
@@ -72,8 +73,8 @@ func New() *Store {
 	}
 }
 
-// Lookup returns the key with this digest, also if it is revoked, suspended or expired, or
-// [apikey.ErrNotFound]. All callers share the Key and must not modify it.
+// Lookup returns the key with this digest, even if it is revoked, suspended or expired. It returns
+// [apikey.ErrNotFound] if no key has the digest. All callers share the Key and must not modify it.
 func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -85,7 +86,8 @@ func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error
 	return r.key.Load(), nil
 }
 
-// LookupAt is [Store.Lookup] with a Version. The answer contains every change up to that Version.
+// LookupAt is like [Store.Lookup], but also returns a Version. The answer contains every change up to
+// that Version.
 func (s *Store) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
 	// The Version is read before the key, because a write in between makes the key newer than
 	// its Version. The other order would make it older.
@@ -94,8 +96,8 @@ func (s *Store) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, api
 	return key, at, err
 }
 
-// Touch records when the key with this digest was last used, to the second, and from where. It keeps the
-// first use of the latest second, and ignores an unknown digest.
+// Touch records the time of the last use of the key with this digest, to the second, and the address of
+// the client. It keeps the first use of the latest second, and ignores an unknown digest.
 func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
 	r := s.table.Get((*[32]byte)(&d))
 	if r == nil {
@@ -176,6 +178,7 @@ func (s *Store) create(ctx context.Context, d apikey.Digest, key apikey.Key) {
 	s.publish(e, false)
 }
 
+// set replaces the Key. The caller holds Store.mu, or the record is new.
 func (r *record) set(key *apikey.Key) {
 	r.key.Store(key)
 	r.fold = fold(key.Name)
@@ -216,7 +219,7 @@ func (s *Store) Revoke(ctx context.Context, id string) (apikey.Key, error) {
 	return s.unconditional().Revoke(ctx, id)
 }
 
-// put replaces a key and records the change. The caller holds s.mu.
+// put replaces a key, records the change in the audit trail and publishes it. The caller holds s.mu.
 func (s *Store) put(ctx context.Context, action string, e *entry, key *apikey.Key, more ...apikey.FieldChange) {
 	changes := append(apikey.FieldChanges(e.Value.key.Load(), key), more...)
 	e.Value.set(key)
@@ -238,7 +241,7 @@ func (s *Store) lineage(e *entry) apikey.Lineage {
 	seen := map[string]bool{}
 	for ids := []string{e.Value.key.Load().ID}; len(ids) > 0; ids = ids[1:] {
 		if seen[ids[0]] {
-			continue // Create accepts any Replaces, so keys may replace each other in a circle
+			continue // Create accepts every Replaces, so keys may replace each other in a cycle
 		}
 		seen[ids[0]] = true
 		for _, successor := range s.successors[ids[0]] {

@@ -211,7 +211,7 @@ func TestLookupDoesNotWaitForWriters(t *testing.T) {
 	require.NoError(t, <-returned)
 }
 
-// synctest fails the test if a goroutine outlives the bubble.
+// synctest fails the test if a goroutine still runs at its end.
 func TestStoreStartsNoGoroutine(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {

@@ -14,8 +14,8 @@ type notice struct {
 	sent  bool
 }
 
-// SentNotices returns the set of those notices that were finished. It returns an [apikey.InvalidError] for
-// more than [apikey.MaxNotices] IDs.
+// SentNotices returns the set of the given notices that were finished. It returns an
+// [apikey.InvalidError] for more than [apikey.MaxNotices] IDs.
 func (s *Store) SentNotices(ctx context.Context, ids []string) (map[string]bool, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
@@ -34,7 +34,8 @@ func (s *Store) SentNotices(ctx context.Context, ids []string) (map[string]bool,
 	return sent, nil
 }
 
-// ClaimNotice reports whether the caller has the claim.
+// ClaimNotice reports whether the caller has the claim and must send the notice. It returns
+// [apikey.ErrNotFound] for an unknown key.
 func (s *Store) ClaimNotice(ctx context.Context, c apikey.NoticeClaim) (claimed bool, err error) {
 	err = s.withNotice(ctx, c, func(n *notice, c apikey.NoticeClaim) error {
 		switch {
@@ -53,7 +54,7 @@ func (s *Store) ClaimNotice(ctx context.Context, c apikey.NoticeClaim) (claimed 
 	return claimed, err
 }
 
-// FinishNotice records that the notice was sent.
+// FinishNotice records that the notice was sent. It ignores a notice that was never claimed.
 func (s *Store) FinishNotice(ctx context.Context, c apikey.NoticeClaim) error {
 	return s.withNotice(ctx, c, func(n *notice, _ apikey.NoticeClaim) error {
 		if n != nil {
@@ -63,7 +64,7 @@ func (s *Store) FinishNotice(ctx context.Context, c apikey.NoticeClaim) error {
 	})
 }
 
-// ReleaseNotice ends the claim.
+// ReleaseNotice ends the claim, unless a later claim is in force or the notice was finished.
 func (s *Store) ReleaseNotice(ctx context.Context, c apikey.NoticeClaim) error {
 	return s.withNotice(ctx, c, func(n *notice, c apikey.NoticeClaim) error {
 		if n != nil && n.until.Equal(c.Until) {

@@ -9,10 +9,12 @@ import (
 	"github.com/latchkey-dev/apikey/internal/listing"
 )
 
-// revokeStep is the number of keys that RevokeAll revokes before it lets others read and write.
+// revokeStep is the number of keys that RevokeAll revokes before it releases the lock for other callers.
 const revokeStep = 1000
 
-// RevokeAll revokes every key of an owner that is not revoked.
+// RevokeAll revokes the keys of an owner, 1,000 at a time, and returns the number of keys that it
+// revoked. If ctx ends in between, RevokeAll returns the number so far and the error of ctx. It returns
+// an [apikey.InvalidError] for the owner "" and for text that no key can have.
 func (s *Store) RevokeAll(ctx context.Context, owner string) (revoked int, err error) {
 	if err := listing.CheckOwner(owner); err != nil {
 		return 0, err
@@ -26,9 +28,9 @@ func (s *Store) RevokeAll(ctx context.Context, owner string) (revoked int, err e
 	return revoked, nil
 }
 
-// revokeSome revokes at most revokeStep keys of an owner, from an index on, and returns the index to
-// continue at. complete reports that the owner had no other key at the moment of this step, which
-// also records the call.
+// revokeSome revokes at most revokeStep keys of an owner, from an index of bySeq on. It returns the index
+// at which to continue. If complete is true, this step saw every key of the owner. It has then recorded
+// the call of RevokeAll in the audit trail, unless no key was revoked.
 func (s *Store) revokeSome(ctx context.Context, owner string, from int, revoked *int) (next int, complete bool) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -8,8 +8,8 @@ import (
 )
 
 // Successors maps the ID of each rotated key to the ID of its successor. It returns the successor
-// that is not revoked, or the newest one if all are. It ignores unknown IDs, and returns an
-// [apikey.InvalidError] for more than [apikey.MaxSuccessors] of them.
+// that is not revoked, or the newest one if all are revoked. It ignores unknown IDs, and returns an
+// [apikey.InvalidError] for more than [apikey.MaxSuccessors] IDs.
 func (s *Store) Successors(ctx context.Context, ids []string) (map[string]string, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err
