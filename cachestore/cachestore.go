@@ -19,7 +19,7 @@ type Store struct {
 	feed    apikey.ChangeFeed   // nil if entries live for the TTL
 	o       Options
 	start   time.Time
-	clock   func() instant // nil is the real clocks
+	clock   func() instant // nil means the clocks of the machine
 
 	// Entries are used only before this instant, by both clocks.
 	leaseMono, leaseWall atomic.Int64
@@ -62,7 +62,7 @@ type Store struct {
 	unknownTTL      time.Duration // maximum age of unknown entries, before jitter
 }
 
-// New returns a Store that caches the keys of store. It finds the [apikey.ChangeFeed] of the store by
+// New returns a Store that caches the keys of store. It finds the [apikey.ChangeFeed] of the store with
 // [apikey.StoreAs]. It starts a goroutine, which [Store.Close] ends, unless [Options.TTLOnly] is set.
 //
 // New returns an [apikey.InvalidError] for a nil store and for an option out of its limits. It also

@@ -34,8 +34,8 @@ func (t instant) add(d time.Duration) instant {
 	return instant{t.mono + int64(d), t.wall + int64(d)}
 }
 
-// setLease sets the end of the lease. The two stores are not atomic together. Each clock bounds the
-// lease by itself, so a reader of one old and one new half is correct.
+// setLease sets the end of the lease. The two writes are not atomic together. Each clock bounds the
+// lease by itself, so a reader that sees one old and one new half is still correct.
 func (s *Store) setLease(end instant) {
 	s.leaseMono.Store(end.mono)
 	s.leaseWall.Store(end.wall)

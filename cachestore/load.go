@@ -23,7 +23,7 @@ type call struct {
 }
 
 // maxCalls bounds the calls that run or wait for a slot, because each takes a goroutine and some
-// kilobytes, also after its request has ended.
+// kilobytes even after its request has ended.
 const maxCalls = 10_000
 
 // fetch returns the answer of the store. The answer contains every change that the cache knew of when
@@ -41,7 +41,7 @@ func (s *Store) fetch(ctx context.Context, d apikey.Digest) (*apikey.Key, error)
 		case c.err != nil && c.err != apikey.ErrNotFound, notOlder(c.version, atLeast):
 			return c.key, c.err
 		case retried:
-			// An old answer says nothing about the present, so it is not ErrNotFound either.
+			// An old ErrNotFound does not prove that the key is unknown now.
 			return nil, unavailable(errLagging)
 		case c.version.Epoch != atLeast.Epoch:
 			// Only the feed knows the order of two epochs.

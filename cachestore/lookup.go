@@ -12,7 +12,8 @@ import (
 // returns ctx's error. The read of the store continues, because other requests may wait for it. The
 // read has its own timeout and gets none of ctx's values.
 //
-// Any other error wraps [apikey.ErrNotFound] or [apikey.ErrUnavailable].
+// Every other error wraps [apikey.ErrNotFound] or [apikey.ErrUnavailable]. Requests share the Key: do not
+// write to it.
 func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	now := s.now()
 	if s.leased(now) {
@@ -39,6 +40,8 @@ func (s *Store) lookup(ctx context.Context, d apikey.Digest, now instant) (*apik
 	return nil, err
 }
 
+// find returns a cached answer under the lease, or the answer of the store. If the lease has ended, it
+// first waits for a poll that renews the lease.
 func (s *Store) find(ctx context.Context, d apikey.Digest, now instant) (*apikey.Key, error) {
 	if err := ctx.Err(); err != nil {
 		return nil, err

@@ -40,7 +40,7 @@ func TestAnswerFromAnOlderVersionIsRefused(t *testing.T) {
 				}}
 				cache := open(t, store, &feed{ChangeFeed: cl.db.Store, mute: true}, cachestore.Options{})
 				for range 3 {
-					// An old ErrNotFound says nothing about the present either.
+					// An old ErrNotFound does not prove that the key is unknown now.
 					wantLookup(t, cache, d, apikey.ErrUnavailable)
 					wantLookup(t, cache, digestOf(2), apikey.ErrUnavailable)
 				}

@@ -29,13 +29,14 @@ type Options struct {
 	// QueryTimeout of a poll together.
 	Lease time.Duration
 
-	// QueryTimeout limits a lookup in the store and a poll of the feed. If it is 0, the store and
-	// the feed choose by a method Timeouts() (lookup, poll time.Duration), or it is one second.
-	// The Timeouts of package sqlstore include the time to open a connection. A poll timeout that
-	// does not fit into the Lease is ignored.
+	// QueryTimeout limits a lookup in the store and a poll of the feed. If it is 0, the limits are
+	// those that the store and the feed return from a method Timeouts() (lookup, poll
+	// time.Duration), or one second if they have no such method. The Timeouts of package sqlstore
+	// include the time to open a connection. The cache ignores a poll timeout that does not fit
+	// into the Lease.
 	//
-	// A lookup may take twice as long if MaxLoads others run: first it waits for its turn and then
-	// for the answer. The limit holds even if a store ignores its context.
+	// If MaxLoads other lookups run, a lookup may take twice as long, because it first waits for its
+	// turn and then for the answer. The limit holds even if a store ignores its context.
 	QueryTimeout time.Duration
 
 	// MaxAge is how long a key is used before the cache reads it again, even if the feed reports no
@@ -57,9 +58,9 @@ type Options struct {
 	MaxLoads int
 
 	// AllowStaleAfterLease is how long cached keys stay in use after the Lease has ended, if the
-	// feed does not answer; 0 is not at all. It weakens the bound: a key that another process
-	// revoked is accepted for Lease plus AllowStaleAfterLease, even beyond MaxAge. It is an error
-	// with TTLOnly, where a longer TTL has the same effect.
+	// feed does not answer; 0 means that they are not used. It weakens the bound: a key that another
+	// process revoked is accepted for Lease plus AllowStaleAfterLease, even beyond MaxAge. It is an
+	// error with TTLOnly, where a longer TTL has the same effect.
 	AllowStaleAfterLease time.Duration
 
 	// Logger reports when the feed fails and when it answers again; nil is slog.Default(). It gets no
@@ -148,7 +149,7 @@ func (o *Options) timeouts(store apikey.KeyStore, feed apikey.ChangeFeed) (looku
 	return lookup, poll
 }
 
-// A timeouter is a store that knows how long its database may take to answer.
+// A timeouter is a store or a feed that knows how long its database may take to answer.
 type timeouter interface {
 	Timeouts() (lookup, poll time.Duration)
 }

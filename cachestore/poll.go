@@ -66,7 +66,7 @@ func (s *Store) pollLoop() {
 
 func (s *Store) retryInterval() time.Duration { return min(retryPoll, s.o.Poll) }
 
-// poll asks the feed once and wakes the lookups that wait for it.
+// poll reads the feed once and wakes the lookups that wait for it.
 func (s *Store) poll() error {
 	s.mu.Lock()
 	s.polling = true
@@ -96,7 +96,7 @@ func (s *Store) poll() error {
 	return err
 }
 
-// changes asks the feed, with a timeout, and turns a panic into an error.
+// changes reads the feed with a timeout, and returns a panic as an error.
 func (s *Store) changes(since apikey.Version) (c apikey.Changes, err error) {
 	ctx, cancel := context.WithTimeout(s.closing, s.o.QueryTimeout)
 	defer cancel()
@@ -143,7 +143,7 @@ func (s *Store) apply(c apikey.Changes) {
 	if c.Reset || c.Head.Epoch != s.version.Epoch {
 		if !first {
 			s.counters.resets.Add(1)
-			s.o.Logger.Warn("cachestore: the change feed cannot tell what changed; the cache reads all keys again")
+			s.o.Logger.Warn("cachestore: the change feed does not know the changes; the cache drops every entry")
 		}
 		s.known.clear()
 		s.unknown.clear()

@@ -13,7 +13,7 @@ import (
 
 func TestAllowStaleAfterLease(t *testing.T) {
 	t.Parallel()
-	o := cachestore.Options{AllowStaleAfterLease: 10 * time.Minute} // MaxAge is 5
+	o := cachestore.Options{AllowStaleAfterLease: 10 * time.Minute} // longer than MaxAge, which is 5 minutes
 	withCluster(t, o, func(t *testing.T, cl *cluster) {
 		d, other := cl.db.create(t, 1), cl.db.create(t, 2)
 		wantLookup(t, cl.remote, d, nil)

@@ -64,8 +64,8 @@ type counters struct {
 }
 
 // A hitCounter counts exactly up to exactHits and then samples, because cores that write the same word
-// wait for each other. Its error is about half a percent after a million hits. It samples by
-// random numbers and not by the clock, because a steady caller may be in step with the clock.
+// wait for each other. Its error is about half a percent after a million hits. It samples by random
+// numbers, because requests at regular intervals could be in step with a sample by the clock.
 type hitCounter struct{ atomic.Uint64 }
 
 const (
