@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math"
 	"strings"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/internal/listing"
@@ -132,4 +134,24 @@ func fieldsOf(action, detail, changes string) ([]apikey.FieldChange, error) {
 		all = append(all, apikey.FieldChange{Field: field})
 	}
 	return all, nil
+}
+
+// maxActor is the maximum number of characters of an actor in the audit trail.
+const maxActor = 200
+
+// actorOf returns the actor of a change as text that every database can store. It shortens and
+// replaces instead of failing, because an actor's name must not prevent a revocation.
+func actorOf(ctx context.Context) string {
+	actor := apikey.Actor(ctx)
+	actor = actor[:min(len(actor), maxActor*utf8.UTFMax)]
+	n := 0
+	return strings.Map(func(r rune) rune {
+		if n++; n > maxActor {
+			return -1
+		}
+		if unicode.IsControl(r) {
+			return utf8.RuneError
+		}
+		return r // strings.Map has replaced invalid UTF-8 by RuneError
+	}, actor)
 }

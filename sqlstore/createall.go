@@ -3,7 +3,6 @@ package sqlstore
 import (
 	"context"
 	"slices"
-	"strings"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -85,9 +84,6 @@ func (t *tx) createUnknown(digests []apikey.Digest, keys []apikey.Key, created [
 	})
 	return added, err
 }
-
-// placeholders returns n placeholders in brackets.
-func placeholders(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }
 
 // known returns the set of those digests that keys have.
 func (t *tx) known(digests []apikey.Digest) (map[apikey.Digest]bool, error) {

@@ -169,19 +169,6 @@ func (t *tx) checkLock() error {
 	return err
 }
 
-// number returns the number that a query selects, or 0 if it selects no row.
-func (t *tx) number(query string, args ...any) (n int64, err error) {
-	rows, err := t.query(query, args...)
-	if err != nil {
-		return 0, err
-	}
-	defer rows.Close()
-	if rows.Next() {
-		err = rows.Scan(&n)
-	}
-	return n, errors.Join(err, rows.Err())
-}
-
 // executeStep executes and records the next step, and reports whether all steps are done. It
 // executes all steps at once for new tables, because no other process waits for them.
 func (t *tx) executeStep() (done bool, err error) {

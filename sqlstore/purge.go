@@ -155,23 +155,6 @@ func stepArgs(seqs []int64) []any {
 	return args
 }
 
-// numbers returns the column of a query.
-func (t *tx) numbers(query string, args ...any) (all []int64, err error) {
-	rows, err := t.query(query, args...)
-	if err != nil {
-		return nil, err
-	}
-	defer rows.Close()
-	for rows.Next() {
-		var n int64
-		if err := rows.Scan(&n); err != nil {
-			return nil, err
-		}
-		all = append(all, n)
-	}
-	return all, rows.Err()
-}
-
 // oldEntries reads up to purgeStep audit entries after a revision. It returns the revision of the
 // last one made before a time, or 0, and whether there may be more entries.
 func (s *Store) oldEntries(ctx context.Context, after, before int64) (last int64, more bool, err error) {
@@ -208,17 +191,6 @@ func (s *Store) deleteEntries(ctx context.Context, after, last, before int64) (n
 		return nil, err
 	})
 	return n, err
-}
-
-// delete executes a DELETE and returns the number of rows that it deleted.
-func (t *tx) delete(query string, args ...any) (int, error) {
-	query, args = t.d.withArgs(query, args)
-	result, err := t.conn.ExecContext(t.ctx, query, args...)
-	if err != nil {
-		return 0, err
-	}
-	n, err := result.RowsAffected()
-	return int(n), err
 }
 
 // purgeRegularly calls Purge every hour until ctx is done. The first pause is random, so that nodes

@@ -18,7 +18,7 @@ import (
 // documentedStatements returns the statements in a section of the documentation of package sqlstore.
 func documentedStatements(t testing.TB, section string) (list []string) {
 	t.Helper()
-	_, text, found := strings.Cut(string(must(os.ReadFile("../sqlstore.go"))), "// # "+section+"\n")
+	_, text, found := strings.Cut(string(must(os.ReadFile("../doc.go"))), "// # "+section+"\n")
 	require.True(t, found)
 	text, _, _ = strings.Cut(text, "\npackage sqlstore")
 	text, _, _ = strings.Cut(text, "\n// # ")

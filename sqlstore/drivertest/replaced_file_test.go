@@ -238,7 +238,7 @@ func TestBackupAndRestore(t *testing.T) {
 		require.NoError(t, err, "%s", output)
 	}
 	var commands []string // two to back up and two to restore
-	for line := range strings.SplitSeq(string(must(os.ReadFile("../sqlstore.go"))), "\n") {
+	for line := range strings.SplitSeq(string(must(os.ReadFile("../doc.go"))), "\n") {
 		if command, found := strings.CutPrefix(line, "//\t"); found && (strings.HasPrefix(command, "sqlite3 ") || strings.Contains(command, " keys.db")) {
 			commands = append(commands, command)
 		}
