@@ -2,21 +2,23 @@ package sqlstore
 
 import (
 	"context"
-	"slices"
 
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxCreate is the most keys that CreateAll adds in one transaction.
+// maxCreate is the maximum number of keys in a call of CreateAll.
 const maxCreate = 500
 
-// CreateAll adds up to 500 keys in one transaction, for imports of many keys. keys[i] gets digests[i]. A key
-// whose digest is in use is left out, and created[i] is false. The audit trail gets an entry for each
-// created key. After an error no key was created, unless it wraps [apikey.ErrUncertain]. It is
-// [apikey.ErrInvalid] if a key is invalid, and [apikey.ErrExists] if an ID is in use or two keys have one digest.
+// CreateAll adds up to 500 keys in one transaction, for imports of many keys. keys[i] gets digests[i].
+// CreateAll skips a key whose digest is in use, and sets created[i] to false. The audit trail gets an
+// entry for each created key.
+//
+// After an error no key was created, unless the error wraps [apikey.ErrUncertain]. The error is
+// [apikey.ErrInvalid] if a key is invalid. It is [apikey.ErrExists] if the ID of a new key is in use,
+// or if two new keys have the same ID or the same digest.
 func (s *Store) CreateAll(ctx context.Context, digests []apikey.Digest, keys []apikey.Key) (created []bool, err error) {
 	if len(digests) != len(keys) || len(keys) > maxCreate {
-		return nil, invalid("keys", "%d keys for %d digests; want as many, and at most %d", len(keys), len(digests), maxCreate)
+		return nil, invalid("keys", "%d keys for %d digests; want as many keys as digests, and at most %d", len(keys), len(digests), maxCreate)
 	}
 	if len(keys) == 0 {
 		return nil, ctx.Err()
@@ -45,18 +47,22 @@ func (s *Store) CreateAll(ctx context.Context, digests []apikey.Digest, keys []a
 
 // createUnknown adds the keys with unknown digests, marks them in created, and returns their digests.
 func (t *tx) createUnknown(digests []apikey.Digest, keys []apikey.Key, created []bool) (added []apikey.Digest, err error) {
-	taken, err := t.known(digests)
+	known, err := t.known(digests)
 	if err != nil {
 		return nil, err
 	}
 	var ids []any
+	newDigests, newIDs := map[apikey.Digest]bool{}, map[string]bool{}
 	for i, d := range digests {
-		if !taken[d] {
-			created[i], taken[d] = true, true
-			added, ids = append(added, d), append(ids, keys[i].ID)
-		} else if slices.Contains(added, d) {
+		id := keys[i].ID
+		if known[d] {
+			continue
+		}
+		if newDigests[d] || newIDs[id] {
 			return nil, apikey.ErrExists
 		}
+		created[i], newDigests[d], newIDs[id] = true, true, true
+		added, ids = append(added, d), append(ids, id)
 	}
 	if len(added) == 0 {
 		return nil, nil
@@ -85,7 +91,7 @@ func (t *tx) createUnknown(digests []apikey.Digest, keys []apikey.Key, created [
 	return added, err
 }
 
-// known returns the set of those digests that keys have.
+// known returns the set of the given digests that are in use.
 func (t *tx) known(digests []apikey.Digest) (map[apikey.Digest]bool, error) {
 	args := make([]any, len(digests))
 	for i := range digests {

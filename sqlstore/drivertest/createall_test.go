@@ -64,7 +64,7 @@ func TestCreateAll(t *testing.T) {
 		assert.ErrorIs(t, err, apikey.ErrExists, "two keys with one digest")
 		keys[1].ID = keys[0].ID
 		_, err = store.CreateAll(t.Context(), digests, keys)
-		assert.Error(t, err, "two keys with one ID")
+		assert.ErrorIs(t, err, apikey.ErrExists, "two keys with one ID")
 		keys[1] = apikey.Key{ID: "x", Name: " "}
 		_, err = store.CreateAll(t.Context(), digests, keys)
 		assert.ErrorIs(t, err, apikey.ErrInvalid)
