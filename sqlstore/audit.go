@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-dev/apikey/internal/listing"
 )
 
-// Audit returns a page of the audit trail, newest entry first. The error is [apikey.ErrInvalid] for
-// invalid options.
+// Audit returns a page of the audit trail, the newest entry first. The error is [apikey.ErrInvalid]
+// for invalid options.
 func (s *Store) Audit(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
 	o, err := o.Validate()
 	if err != nil {

@@ -21,6 +21,7 @@ type binder struct {
 	bound    sync.Map // from a statement in this package, of which there are few, to the adapted one
 }
 
+// bind returns a statement of this package as the Store's database executes it.
 func (b *binder) bind(query string) string {
 	if b.prefix == defaultPrefix && !b.numbered {
 		return query

@@ -7,16 +7,16 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// If returns a view of the Store whose Create, Update, Replace and Revoke hold a Condition in their
-// transaction. To count the living keys of an owner, a change reads these keys from an index, and
-// those revoked keys of the owner that would not have expired yet.
+// If returns a view of the Store whose Create, Update, Replace and Revoke enforce a Condition in their
+// transaction. A change to which MaxKeys applies counts the living keys of the owner in an index. It
+// also reads the revoked keys of the owner that would not have expired yet.
 func (s *Store) If(c apikey.Condition) apikey.KeyManager { return &conditional{s, s, c} }
 
 // unconditional returns a view that permits every change.
 func (s *Store) unconditional() *conditional { return &conditional{s, s, apikey.Condition{}} }
 
-// A conditional is a Store with a Condition. It embeds an interface, because the optional interfaces of
-// a Store know no Condition.
+// A conditional is a view of a Store that enforces a Condition. It embeds an interface instead of the
+// Store, because the optional interfaces of the Store ignore the Condition.
 type conditional struct {
 	apikey.KeyManager
 	store     *Store
@@ -34,8 +34,8 @@ func (c *conditional) check(key *apikey.Key) error {
 	return nil
 }
 
-// A checkError is an error of Condition.Check. It says nothing about the database, whatever it wraps, and
-// the caller gets the error of Check itself.
+// A checkError wraps an error of Condition.Check. It is not an error of the database, even if it wraps
+// one. The caller gets the error of Check itself.
 type checkError struct{ cause error }
 
 func (r *checkError) Error() string { return r.cause.Error() }
@@ -49,8 +49,8 @@ func causeOfCheck(err error) (cause error, ok bool) {
 	return nil, false
 }
 
-// limit returns ErrTooManyKeys if the change from old to new, which t has made, added a living key to an
-// owner who now has more than MaxKeys of them.
+// limit returns ErrTooManyKeys if the owner of new has more than MaxKeys living keys after the change from
+// old to new, which t has made.
 func (c *conditional) limit(t *tx, old, new *apikey.Key) error {
 	if !c.condition.Limits(old, new, t.now) {
 		return nil

@@ -27,6 +27,7 @@ func (s *Store) Count(ctx context.Context, o apikey.ListOptions) (apikey.Count, 
 	return count, err
 }
 
+// count counts the keys of a list.
 func (l *list) count(ctx context.Context) (count apikey.Count, err error) {
 	if l.readsRows() {
 		candidates, err := l.candidates(ctx, listing.Position{}, false, searchBudget+1)

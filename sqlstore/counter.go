@@ -44,7 +44,7 @@ func (s *Store) raiseCounter(ctx context.Context) error {
 	}
 	t.release()
 	if n > 0 {
-		s.options.Logger.WarnContext(ctx, "sqlstore: raised the revision counter, which was behind the tables, as after restoring one table alone",
+		s.options.Logger.WarnContext(ctx, "sqlstore: raised the revision counter, which was behind the other tables, as after restoring one table alone",
 			"table", s.d.bind("apikey_meta"), "by", n)
 	}
 	return nil

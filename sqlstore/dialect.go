@@ -8,7 +8,7 @@ import (
 // A Dialect names the database system behind a *sql.DB. New rejects the zero Dialect.
 type Dialect int
 
-// The dialects and the versions that they support.
+// The dialects, and the versions of the databases that this package supports.
 const (
 	SQLite   Dialect = iota + 1 // SQLite 3.37 or later
 	Postgres                    // PostgreSQL 12 or later

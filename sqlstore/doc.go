@@ -43,17 +43,18 @@
 //
 // Set a connect timeout for PostgreSQL and MySQL: connect_timeout=10 in a DSN of pgx,
 // timeout=10s&readTimeout=30s in one of go-sql-driver. database/sql sets no timeout when it
-// connects on behalf of waiting callers. A bounded pool that is shared with other users can
-// therefore hang on a network that drops packets. A pool for the keys alone is better still.
+// connects on behalf of waiting callers. Without these settings, a bounded pool that the Store
+// shares with other code can hang on a network that drops packets. A separate pool for the Store
+// is better still.
 //
 // A firewall or NAT can drop idle connections silently. If a connection does not answer for about
 // a second, the Store opens another one and evicts dead connections from the pool. To make this
-// rare, set SetConnMaxIdleTime shorter than the idle timeout of the network; a minute is usual.
+// rare, call SetConnMaxIdleTime with less than the idle timeout of the network; a minute is usual.
 //
 // # Backups of SQLite
 //
 // In WAL mode SQLite writes new data to keys.db-wal first. A copy of keys.db alone, made while a
-// process has it open, is therefore outdated or empty. Use one of these commands, which work
+// process has keys.db open, is therefore outdated or empty. Use one of these commands, which work
 // while a server is running:
 //
 //	sqlite3 keys.db ".backup backup.db"

@@ -143,6 +143,7 @@ func (s *Store) Subscribe(f func(apikey.Digest, apikey.Version)) (cancel func())
 	return s.subs.add(f)
 }
 
+// subscribers are the functions that Subscribe registered.
 type subscribers struct {
 	mu   sync.RWMutex
 	next int
@@ -165,6 +166,7 @@ func (s *subscribers) add(f func(apikey.Digest, apikey.Version)) (cancel func())
 	}
 }
 
+// publish calls each subscriber.
 func (s *subscribers) publish(d apikey.Digest, at apikey.Version) {
 	s.mu.RLock()
 	defer s.mu.RUnlock()

@@ -44,6 +44,7 @@ type fileWatch struct {
 	anchor *sql.DB // a connection that stays open, because closing the last one deletes the write-ahead log
 }
 
+// An openFile is a file as it was when the database was opened.
 type openFile struct {
 	name string
 	info fs.FileInfo
@@ -66,7 +67,7 @@ func newFileWatch(db *sql.DB) *fileWatch { return &fileWatch{db: db} }
 // the files.
 func (w *fileWatch) check(ctx context.Context) error { return w.checkFirst(ctx, math.MaxInt) }
 
-// checkFile checks the database file alone. It is for reads, which are frequent.
+// checkFile checks only the database file. It is for reads, which are frequent.
 func (w *fileWatch) checkFile(ctx context.Context) error { return w.checkFirst(ctx, 1) }
 
 // checkFirst checks at most n files.
@@ -95,6 +96,7 @@ func (w *fileWatch) checkFirst(ctx context.Context, n int) error {
 	return nil
 }
 
+// failure returns the first failure, or nil.
 func (w *fileWatch) failure() error {
 	if failed := w.failed.Load(); failed != nil {
 		return *failed
@@ -102,13 +104,14 @@ func (w *fileWatch) failure() error {
 	return nil
 }
 
+// fail makes err the permanent failure unless there is one already, and returns it.
 func (w *fileWatch) fail(err error) error {
 	w.failed.CompareAndSwap(nil, &err)
 	return w.failure()
 }
 
-// start records the files. If OpenSQLite did not open the database, it records the database file
-// alone, because the service may want to close all connections.
+// start records the files. If OpenSQLite did not open the database, it records only the database
+// file, because the service may want to close all connections.
 func (w *fileWatch) start(ctx context.Context) error {
 	w.mu.Lock()
 	defer w.mu.Unlock()

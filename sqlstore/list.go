@@ -12,22 +12,23 @@ import (
 )
 
 const (
-	// searchBudget is the number of keys that one List examines if it selects by columns that are in
-	// no index. It then reads every row, by name in a random order.
+	// searchBudget is the maximum number of keys that one List examines if it selects by columns that
+	// are in no index. It then reads whole rows, and in the order of names these are scattered over
+	// the table.
 	searchBudget = 5_000
-	// statusBudget is the number of keys that one List examines otherwise. The indexes contain the
-	// status.
+	// statusBudget is the maximum number of keys that one List examines otherwise, because the indexes
+	// contain the status.
 	statusBudget = 50_000
 	// firstStep is the number of keys that a List reads first. Each further step reads at most eight
-	// times as many as the one before.
+	// times as many keys as the one before.
 	firstStep = 250
 	// stepShare is the ratio of ReadTimeout to the time that one List may take: 25 ms of 2 s.
 	stepShare = 80
 )
 
 // List returns a page of keys. Every page costs the same, and its cost does not depend on the keys
-// of other owners. One call examines at most 5,000 keys if no index contains a selected column, as
-// for a Search, otherwise 50,000. It also stops after 1/80 of ReadTimeout, by default 25 ms, because
+// of other owners. One call examines at most 50,000 keys, or 5,000 if it selects by a column that is
+// in no index, as for a Search. It also stops after 1/80 of ReadTimeout, by default 25 ms, because
 // databases differ in speed. It then returns a short page, possibly an empty one, whose Next
 // continues the list. The error is [apikey.ErrInvalid] for invalid options.
 func (s *Store) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
@@ -69,6 +70,8 @@ type candidate struct {
 	used       int64 // 0 means never
 }
 
+// page reads candidates until it has found a page and one more key, has read the whole list, or has
+// used up the budget or the time.
 func (l *list) page(ctx context.Context, from listing.Position, follows bool) (apikey.Page, error) {
 	want, budget := l.o.Limit+1, l.budget() // one key more shows that there is a next page
 	var found []listing.Position
@@ -117,6 +120,7 @@ func (l *list) readsRows() bool {
 	return l.search != "" || l.o.Scope != "" || !l.o.UnusedSince.IsZero()
 }
 
+// budget returns the maximum number of keys that the list examines.
 func (l *list) budget() int {
 	if l.readsRows() || !l.o.ExpiresBefore.IsZero() && l.o.Sort != apikey.SortExpires {
 		return searchBudget
@@ -124,6 +128,7 @@ func (l *list) budget() int {
 	return statusBudget
 }
 
+// selects reports whether the list selects a candidate.
 func (l *list) selects(c *candidate) bool {
 	if l.o.Status != "" && l.status(c.dead, c.Time) != l.o.Status {
 		return false
@@ -145,6 +150,7 @@ func (l *list) selects(c *candidate) bool {
 	return false
 }
 
+// status returns the status of a key with these values of the columns dead and expires_at.
 func (l *list) status(dead int, expires int64) apikey.Status {
 	switch {
 	case dead == revoked:

@@ -27,7 +27,8 @@ func Listen[C listener[T, N], T, N any](ctx context.Context, connect func(ctx co
 	return ListenPrefix(ctx, connect, dsn, defaultPrefix, wake)
 }
 
-// ListenPrefix is [Listen] for the tables of an [Options.TablePrefix].
+// ListenPrefix is like [Listen], for tables whose names begin with prefix, an [Options.TablePrefix]. It
+// returns an error at once if prefix is not valid.
 func ListenPrefix[C listener[T, N], T, N any](ctx context.Context, connect func(ctx context.Context, dsn string) (C, error), dsn, prefix string, wake func()) error {
 	if !isValidPrefix(prefix) {
 		return invalid("prefix", "%q: want an Options.TablePrefix", prefix)

@@ -62,6 +62,7 @@ type newRow struct {
 	key    *apikey.Key
 }
 
+// insertRows adds rows whose IDs and digests are not in use, with their last uses.
 func (t *tx) insertRows(rows []newRow) error {
 	var used, keys [][]any
 	for _, r := range rows {
@@ -78,8 +79,8 @@ func (t *tx) insertRows(rows []newRow) error {
 		"created_at, expires_at, revoked_at, suspended_at, networks, limits, origin, dead, changed)", keys)
 }
 
-// Update applies a Patch to a key and returns the updated key. The error is [apikey.ErrNotFound] or
-// [apikey.ErrInvalid].
+// Update applies a Patch to a key and returns the updated key. The error is [apikey.ErrNotFound] for an
+// unknown ID, and [apikey.ErrInvalid] for a value out of its limits.
 func (s *Store) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
 	return s.unconditional().Update(ctx, id, p)
 }
@@ -124,8 +125,8 @@ func (c *conditional) change(ctx context.Context, id, action string, f func(key 
 		}
 		result, err = f(old.key, t.now)
 		if errors.Is(err, errUnchanged) {
-			// Another process may have changed the key and the caches of this process not have
-			// read that yet. This write is rolled back, so the current revision is the one before.
+			// Another process may have changed the key, and the caches of this process may not know
+			// that yet. This write is rolled back, so the current revision is the one before.
 			before := apikey.Version{Epoch: t.head.Epoch, Revision: t.head.Revision - 1}
 			unchanged = func() { c.store.subs.publish(old.digest, before) }
 			return nil, nil
@@ -152,7 +153,8 @@ func (c *conditional) change(ctx context.Context, id, action string, f func(key 
 	return result, nil
 }
 
-// get reads a key that Check permits to change. With errUnknownRules it also returns the key.
+// get reads a key, or returns the error with which Check refuses the change. With errUnknownRules it
+// also returns the key.
 func (c *conditional) get(t *tx, id string) (storedKey, error) {
 	stored, err := t.get(id)
 	if err == nil || errors.Is(err, errUnknownRules) {
@@ -161,8 +163,8 @@ func (c *conditional) get(t *tx, id string) (storedKey, error) {
 	return stored, err
 }
 
-// get reads a key, which no other write can change until this one ends. With errUnknownRules it
-// also returns the key.
+// get reads a key. No other write can change the key until this one ends. With errUnknownRules get also
+// returns the key.
 func (t *tx) get(id string) (storedKey, error) {
 	rows, err := t.query(selectKeys+"WHERE k.id = ?", id)
 	if err != nil {

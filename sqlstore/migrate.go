@@ -24,6 +24,7 @@ func (s *Store) Migrate(ctx context.Context) error {
 	return s.repairStatus(ctx)
 }
 
+// migrate executes steps until none is left. It repeats a step that met a lock or a full server.
 func (s *Store) migrate(ctx context.Context) error {
 	select {
 	case s.writeSlot <- struct{}{}:
@@ -111,7 +112,7 @@ func (s *Store) blockWrites(ctx context.Context) (release func(), err error) {
 	return func() { t.rollback(nil) }, nil
 }
 
-// isUpToDate reports whether all steps are done, and whether tables exist that others may be using.
+// isUpToDate reports whether all steps are done, and whether other processes may be using the tables.
 // It needs no lock, because the version of the tables only increases.
 func (t *tx) isUpToDate(purges bool) (done, inUse bool, err error) {
 	if err := cmp.Or(t.checkPrimary(), t.checkOwners()); err != nil {
@@ -155,7 +156,7 @@ func (t *tx) checkWAL() error {
 	return err
 }
 
-var errLocked = errors.New("another process migrates")
+var errLocked = errors.New("another process is migrating")
 
 // checkLock checks that this connection holds the migration lock.
 func (t *tx) checkLock() error {

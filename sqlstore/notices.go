@@ -7,8 +7,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// SentNotices returns the set of those notices that were finished. It executes one query. The error is
-// [apikey.ErrInvalid] for more than [apikey.MaxNotices] IDs.
+// SentNotices returns the set of the given notices that were finished. It executes one query. The error
+// is [apikey.ErrInvalid] for more than [apikey.MaxNotices] IDs.
 func (s *Store) SentNotices(ctx context.Context, ids []string) (map[string]bool, error) {
 	if len(ids) > apikey.MaxNotices {
 		return nil, invalid("ids", "%d IDs; want at most %d", len(ids), apikey.MaxNotices)
@@ -43,9 +43,10 @@ func (s *Store) SentNotices(ctx context.Context, ids []string) (map[string]bool,
 	return sent, err
 }
 
-// ClaimNotice reports whether the caller has the claim. Like every write, it waits for other writes of
-// the database. After an error that wraps [apikey.ErrUncertain] the claim may be in force until its
-// Until.
+// ClaimNotice reports whether the caller has the claim and must send the notice. Like every write, it
+// waits for other writes of the database. The error is [apikey.ErrNotFound] for an unknown key, and
+// [apikey.ErrInvalid] for an invalid claim. After an error that wraps [apikey.ErrUncertain] the claim
+// may be in force until its Until.
 func (s *Store) ClaimNotice(ctx context.Context, c apikey.NoticeClaim) (claimed bool, err error) {
 	c, err = c.Validate()
 	if err != nil {
@@ -80,7 +81,7 @@ func (s *Store) ClaimNotice(ctx context.Context, c apikey.NoticeClaim) (claimed 
 	return claimed && err == nil, err
 }
 
-// FinishNotice records that the notice was sent.
+// FinishNotice records that the notice was sent. It ignores a notice that was never claimed.
 func (s *Store) FinishNotice(ctx context.Context, c apikey.NoticeClaim) error {
 	c, err := c.Validate()
 	if err != nil {
@@ -91,7 +92,7 @@ func (s *Store) FinishNotice(ctx context.Context, c apikey.NoticeClaim) error {
 	})
 }
 
-// ReleaseNotice ends the claim.
+// ReleaseNotice ends the claim, unless a later claim is in force or the notice was finished.
 func (s *Store) ReleaseNotice(ctx context.Context, c apikey.NoticeClaim) error {
 	c, err := c.Validate()
 	if err != nil {

@@ -91,6 +91,7 @@ func (p *pollConns) drop() {
 	}
 }
 
+// close returns the reserved connection to the pool and reserves no other one.
 func (p *pollConns) close() {
 	p.mu.Lock()
 	p.closed = true
@@ -105,6 +106,7 @@ func (c *pollConn) query(ctx context.Context, query string, args ...any) (*sql.R
 	return c.conn.QueryContext(ctx, query, args...)
 }
 
+// release returns the connection to its pool.
 func (c *pollConn) release() {
 	if c.stmt != nil {
 		c.stmt.Close()

@@ -10,10 +10,10 @@ import (
 )
 
 const (
-	purgeRead     = 5000 // keys that one statement of Purge reads
-	purgeStep     = 500  // keys or audit entries that one transaction deletes
-	purgeInterval = time.Hour
-	minPurgeAfter = 24 * time.Hour
+	purgeRead     = 5000           // keys that one statement of Purge reads
+	purgeStep     = 500            // keys or audit entries that one transaction deletes
+	purgeInterval = time.Hour      // between two calls of Purge for PurgeAfter
+	minPurgeAfter = 24 * time.Hour // of PurgeAfter and of the age for Purge
 )
 
 // Purged is the result of [Store.Purge].
@@ -35,8 +35,8 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (p Purged, err erro
 		return p, invalid("before", "%v: want a time at least %v ago, such as 30 days", before, minPurgeAfter)
 	}
 	micros := before.UnixMicro()
-	// The entries first: a cache that polls after a revision whose entry is gone drops all entries,
-	// so it cannot miss the change of a key that is deleted next.
+	// Purge deletes the audit entries first. A cache that polls after a revision whose audit entry is
+	// gone drops all its keys, so it cannot miss the change of a key that is deleted next.
 	if p.Entries, err = s.purgeEntries(ctx, micros); err != nil {
 		return p, err
 	}
@@ -44,6 +44,7 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (p Purged, err erro
 	return p, err
 }
 
+// purgeEntries deletes the audit entries made before a time and returns their number.
 func (s *Store) purgeEntries(ctx context.Context, before int64) (deleted int, err error) {
 	for after := int64(0); ; {
 		last, more, err := s.oldEntries(ctx, after, before)
@@ -61,6 +62,7 @@ func (s *Store) purgeEntries(ctx context.Context, before int64) (deleted int, er
 	}
 }
 
+// purgeKeys deletes the keys that ended before a time and may be deleted, and returns their number.
 func (s *Store) purgeKeys(ctx context.Context, before int64) (deleted int, err error) {
 	var ended []int64
 	for after, more := int64(0), true; more || len(ended) > 0; {
@@ -111,13 +113,13 @@ func (s *Store) endedKeys(ctx context.Context, after, before int64) (ended []int
 	return ended, last, more, err
 }
 
-// deleteKeys deletes the keys that still may be deleted and returns their number.
+// deleteKeys deletes the keys that may still be deleted and returns their number.
 func (s *Store) deleteKeys(ctx context.Context, seqs []int64, before int64) (n int, err error) {
 	err = s.transact(ctx, func(t *tx) ([]apikey.Digest, error) {
 		if err := t.lock(); err != nil {
 			return nil, err
 		}
-		// A cache knows every change before the oldest entry, or drops all its entries at its next poll.
+		// A cache knows every change before the oldest audit entry, or drops all its keys at its next poll.
 		oldest, err := t.number("SELECT COALESCE(MIN(rev), (SELECT rev + 1 FROM apikey_meta WHERE one = 1)) FROM apikey_audit")
 		if err != nil {
 			return nil, err

@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxReads bounds concurrent reads, also in a pool without a bound. More connections do not answer
-// sooner, and opening so many at once slows a server down.
+// maxReads bounds concurrent reads, even in a pool without a bound. More connections do not answer
+// sooner, and opening many connections at once slows a server down.
 const maxReads = 32
 
 // A readContext is the context of one read. The caller's context does not cancel it, because
@@ -123,14 +123,15 @@ func isKeyError(err error) bool {
 	return false
 }
 
-// Lookup returns the key with this digest, or [apikey.ErrNotFound]. The key's LastUsedAt is zero.
+// Lookup returns the key with this digest, even if it is revoked, suspended or expired. It returns
+// [apikey.ErrNotFound] if no key has the digest. The key's LastUsedAt is zero.
 func (s *Store) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	key, _, err := s.LookupAt(ctx, d)
 	return key, err
 }
 
-// LookupAt is [Store.Lookup] and also returns the Version that it read the key from. One statement
-// reads both. The Tag of the Version is 0.
+// LookupAt is like [Store.Lookup], but also returns the Version that the answer was read from. One
+// statement reads both. The Tag of the Version is 0.
 func (s *Store) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, apikey.Version, error) {
 	found, err := readHedged(ctx, s, func(ctx context.Context) (*stamped, error) {
 		found, err := s.scanStamped(ctx, s.d.lookup, d)
@@ -166,7 +167,7 @@ type stamped struct {
 	at  apikey.Version
 }
 
-// scanStamped returns nil if a statement returns no row.
+// scanStamped executes a lookup statement. It returns nil if the statement returns no row.
 func (s *Store) scanStamped(ctx context.Context, query string, d apikey.Digest) (*stamped, error) {
 	rows, err := s.stmts.query(ctx, s.db, query, d[:])
 	if err != nil {

@@ -60,6 +60,7 @@ func connectorOf(name, dsn string) (driver.Connector, error) {
 	return dsnConnector{db.Driver(), dsn}, nil
 }
 
+// A dsnConnector connects through a driver that does not implement driver.DriverContext.
 type dsnConnector struct {
 	driver driver.Driver
 	dsn    string

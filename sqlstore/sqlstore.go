@@ -18,8 +18,8 @@ type Options struct {
 
 	// Feed is a separate pool for the polls of caches, so that they never wait behind lookups; nil
 	// means the pool of the store itself. If that pool is bounded when New is called, reads leave
-	// two of its connections free for a write and a poll. Give it at least three connections:
-	// with two only one stays free, and with one none.
+	// two of its connections free for a write and a poll. Give it at least three connections,
+	// because reads leave one connection of a pool of two free, and none of a pool of one.
 	Feed *sql.DB
 
 	// ReadTimeout bounds each read, in addition to the deadline of the caller's context. It
@@ -43,8 +43,9 @@ type Options struct {
 	// and counts last uses of further keys until the next write. 0 means 100,000.
 	MaxTouches int
 
-	// PurgeAfter makes the store delete, once an hour, the keys that ended this long ago and audit
-	// entries of the same age, as [Store.Purge] does. 0 means never; the minimum is 24 hours.
+	// PurgeAfter makes the store call [Store.Purge] once an hour. It then deletes keys that were
+	// revoked or expired this long ago, and audit entries of the same age. 0 means never; the minimum
+	// is 24 hours.
 	PurgeAfter time.Duration
 
 	// Logger reports last uses that could not be written, a Purge that failed and a counter that
@@ -83,8 +84,10 @@ type Store struct {
 	closed  context.CancelFunc
 }
 
-// New returns a Store on db. It starts one goroutine, which writes last uses until Close. New does
-// not use the database: call Migrate next. The caller closes db after the Store.
+// New returns a Store on db. It starts a goroutine that writes last uses until Close, and another one
+// if PurgeAfter is set. New does not use the database: call Migrate next. The caller closes db after
+// the Store. The error is [apikey.ErrInvalid] for a nil db, an unknown Dialect or an option out of its
+// limits.
 func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	if db == nil {
 		return nil, invalid("db", "nil; want the *sql.DB of sql.Open")
@@ -96,7 +99,7 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 		o.TablePrefix = defaultPrefix
 	}
 	if !isValidPrefix(o.TablePrefix) {
-		return nil, invalid("TablePrefix", "%q: want 1 to %d of a-z, 0-9 and _, beginning with a letter", o.TablePrefix, maxPrefix)
+		return nil, invalid("TablePrefix", "%q: want 1 to %d characters of a-z, 0-9 and _, beginning with a letter", o.TablePrefix, maxPrefix)
 	}
 	for _, f := range []struct {
 		field    string
@@ -156,8 +159,8 @@ func New(db *sql.DB, d Dialect, o Options) (*Store, error) {
 	return s, nil
 }
 
-// Close writes the pending last uses within ctx and ends the Store's goroutine. It does not close
-// the database. The Store must not be used afterwards.
+// Close ends the Store's goroutines and writes the pending last uses within ctx. It returns the error
+// of that write. Close does not close the database. The Store must not be used afterwards.
 func (s *Store) Close(ctx context.Context) error {
 	s.stop()
 	s.stopped.Wait()

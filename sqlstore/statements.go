@@ -29,6 +29,7 @@ func (p *statements) query(ctx context.Context, db *sql.DB, query string, args .
 	return stmt.QueryContext(ctx, args...)
 }
 
+// prepared returns the prepared statement of a query, which it prepares on first use.
 func (p *statements) prepared(ctx context.Context, db *sql.DB, query string) (*sql.Stmt, error) {
 	p.mu.Lock()
 	stmt := p.m[query]

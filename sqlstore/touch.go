@@ -41,8 +41,9 @@ func (t *touches) init(maxPending int) {
 }
 
 // Touch records the last use of the key with this digest, to the second. It keeps the first use of the
-// latest second. The store writes it within TouchInterval. Touch does not wait for the database. If MaxTouches keys are pending, Touch drops
-// the use of a further key, and Dropped counts it.
+// latest second. The Store writes the use within TouchInterval, so Touch does not wait for the
+// database. If MaxTouches keys are pending, Touch drops the use of a further key, and Dropped counts
+// it.
 func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
 	t, second := &s.touches, u.At.Unix()
 	slot := &t.recent[binary.LittleEndian.Uint16(d[:])%uint16(len(t.recent))]
@@ -54,6 +55,7 @@ func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
 	slot.Store(mark)
 }
 
+// add makes a use pending, or drops it.
 func (t *touches) add(d apikey.Digest, u use) {
 	t.mu.Lock()
 	defer t.mu.Unlock()
@@ -102,7 +104,7 @@ func (s *Store) flushRegularly(ctx context.Context) {
 	}
 }
 
-// Flush writes the pending last uses. If that fails they stay pending, within MaxTouches.
+// Flush writes the pending last uses. If that fails, they stay pending, up to MaxTouches.
 func (s *Store) Flush(ctx context.Context) error {
 	uses := s.touches.take()
 	var failed error
@@ -161,6 +163,7 @@ func addrText(addr netip.Addr) string {
 	return addr.Unmap().WithZone("").String() // at most 39 characters
 }
 
+// execTouches writes one chunk in a transaction.
 func (s *Store) execTouches(ctx context.Context, args []any) error {
 	// begin changes settings of the session that could make the database reject the statement or
 	// lock rows that it only reads.

@@ -190,5 +190,5 @@ func (t *tx) delete(query string, args ...any) (int, error) {
 	return int(n), err
 }
 
-// placeholders returns n placeholders in brackets.
+// placeholders returns n placeholders in parentheses.
 func placeholders(n int) string { return "(?" + strings.Repeat(", ?", n-1) + ")" }

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// A change of one key, for the audit trail and for caches.
+// A change describes the change of one key, for the audit trail and for caches.
 type change struct {
 	action string
 	id     string

@@ -152,6 +152,6 @@ func TestMigrationLockScope(t *testing.T) {
 	short, cancel := withTimeout(t, 1500*time.Millisecond)
 	defer cancel()
 	err = e.newStore(t, db, sqlstore.Options{TablePrefix: "held_"}).Migrate(short)
-	require.ErrorContains(t, err, "another process migrates")
+	require.ErrorContains(t, err, "another process is migrating")
 	assert.ErrorContains(t, err, "connection "+strconv.FormatInt(id, 10))
 }
