@@ -165,7 +165,7 @@ var auditRules = []rule{
 			t.Errorf("Audit() has %q of the key; want %q", all, want)
 		}
 	}},
-	{"the trail of a key holds only its entries", func(t *testing.T, s *store) {
+	{"the trail of a key contains only its entries", func(t *testing.T, s *store) {
 		auditor := s.auditor()
 		_, upper := s.add(func(key *apikey.Key) { key.ID = "Key-a" })
 		_, lower := s.add(func(key *apikey.Key) { key.ID = "key-a" })
@@ -239,7 +239,7 @@ var auditRules = []rule{
 			t.Errorf("Audit() after failed writes = %q; want %q", actions(after), actions(before))
 		}
 	}},
-	{"no entry holds a digest", func(t *testing.T, s *store) {
+	{"no entry contains a digest", func(t *testing.T, s *store) {
 		auditor := s.auditor()
 		digests, _, _ := s.writeHistory()
 		entries := s.trail(auditor, "", 0)

@@ -57,7 +57,7 @@ var auditDefects = []defect{
 			return entries
 		})
 	}},
-	{"Audit selects IDs by prefix and ignores case", rules("Audit/the trail of a key holds only its entries"), func(b *broken) {
+	{"Audit selects IDs by prefix and ignores case", rules("Audit/the trail of a key contains only its entries"), func(b *broken) {
 		b.audit = func(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
 			prefix := strings.ToLower(o.KeyID)
 			o.KeyID = ""
@@ -92,7 +92,7 @@ var auditDefects = []defect{
 			return entries
 		})
 	}},
-	{"Audit returns digests", rules("Audit/no entry holds a digest"), func(b *broken) {
+	{"Audit returns digests", rules("Audit/no entry contains a digest"), func(b *broken) {
 		digests := make(map[string]string)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			digests[key.ID] = strings.ToUpper(hexOf(d))

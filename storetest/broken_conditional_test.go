@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// conditions breaks If: f changes the Condition that the view holds.
+// conditions breaks If: f changes the Condition that the view enforces.
 func conditions(f func(*broken, *apikey.Condition)) func(*broken) {
 	return func(b *broken) {
 		b.conditional = func(c apikey.Condition) apikey.KeyManager {
@@ -18,7 +18,7 @@ func conditions(f func(*broken, *apikey.Condition)) func(*broken) {
 	}
 }
 
-// A naive view checks a Condition before the change, in no transaction. Its fields skip checks.
+// A naive view checks a Condition before the change, outside its transaction. Its fields skip checks.
 type naive struct {
 	apikey.KeyManager
 	c                                   apikey.Condition
@@ -34,7 +34,7 @@ func (n *naive) check(ctx context.Context, id string) error {
 	return n.c.Check(key)
 }
 
-// limit counts the keys that n.counts selects, whatever the change is.
+// limit counts the keys that n.counts selects, even if the change adds no key.
 func (n *naive) limit(ctx context.Context, owner string, more int) error {
 	yield()
 	found := 0
@@ -205,7 +205,7 @@ var conditionalDefects = []defect{
 	{"the count precedes the creation", rules("MaxKeys/20 concurrent creations with a limit of 5 make 5 keys"), naively(func(n *naive) {
 		n.counts = func(key apikey.Key, owner string) bool { return living(key) && key.Owner == owner }
 	})},
-	{"a taken ID is not seen before the limit", rules("MaxKeys/ErrExists and ErrReplaced come before it"), naively(func(n *naive) {
+	{"a taken ID is not seen before the limit", rules("MaxKeys/ErrExists and ErrReplaced come before ErrTooManyKeys"), naively(func(n *naive) {
 		n.counts = func(key apikey.Key, owner string) bool { return living(key) && key.Owner == owner }
 	})},
 	{"every Update is limited", rules("MaxKeys/does not limit a change that adds no key"), func(b *broken) {

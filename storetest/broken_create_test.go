@@ -52,7 +52,7 @@ var createDefects = []defect{
 			key.Name, key.Owner = key.Name[:min(len(key.Name), 255)], key.Owner[:min(len(key.Owner), 100)]
 		}
 	}},
-	{"a taken ID is overwritten", rules("Create/returns ErrExists for a taken ID and keeps the first key", "Revoke/no later write undoes it", "Concurrency/one of several creations with one ID succeeds"), func(b *broken) {
+	{"a taken ID is overwritten", rules("Create/returns ErrExists for a taken ID and keeps the first key", "Revoke/no later write undoes a revocation", "Concurrency/one of several creations with one ID succeeds"), func(b *broken) {
 		overwritten := make(map[string]apikey.Key)
 		b.create = func(ctx context.Context, d apikey.Digest, key apikey.Key) error {
 			err := b.full.Create(ctx, d, key)

@@ -9,7 +9,7 @@ import (
 
 var noticeDefects = []defect{
 	{"every claim is in force", rules("Notices/only the first claim of a notice is in force", "Notices/a finished notice cannot be claimed again",
-		"Notices/of concurrent claims one is in force"), func(b *broken) {
+		"Notices/one of several concurrent claims is in force"), func(b *broken) {
 		b.claimNotice = func(ctx context.Context, c apikey.NoticeClaim) (bool, error) {
 			_, err := b.full.ClaimNotice(ctx, c)
 			return err == nil, err
@@ -37,7 +37,7 @@ var noticeDefects = []defect{
 			return err
 		}
 	}},
-	{"a release ends the claim of another process", rules("Notices/releasing a claim that has ended keeps a later one"), func(b *broken) {
+	{"a release ends the claim of another process", rules("Notices/releasing a claim that has ended keeps a later claim"), func(b *broken) {
 		last := make(map[string]apikey.NoticeClaim)
 		b.claimNotice = func(ctx context.Context, c apikey.NoticeClaim) (bool, error) {
 			claimed, err := b.full.ClaimNotice(ctx, c)
@@ -56,7 +56,7 @@ var noticeDefects = []defect{
 			return b.full.ReleaseNotice(ctx, c)
 		}
 	}},
-	{"a finish does nothing", rules("Notices/a finished notice cannot be claimed again", "Notices/SentNotices returns the finished ones"), func(b *broken) {
+	{"a finish does nothing", rules("Notices/a finished notice cannot be claimed again", "Notices/SentNotices returns the finished notices"), func(b *broken) {
 		b.finishNotice = func(_ context.Context, c apikey.NoticeClaim) error {
 			_, err := c.Validate()
 			return err
@@ -73,7 +73,7 @@ var noticeDefects = []defect{
 			return b.full.FinishNotice(ctx, c)
 		}
 	}},
-	{"claimed notices count as sent", rules("Notices/SentNotices returns the finished ones", "Notices/a released notice can be claimed at once"), func(b *broken) {
+	{"claimed notices count as sent", rules("Notices/SentNotices returns the finished notices", "Notices/a released notice can be claimed at once"), func(b *broken) {
 		claimed := make(map[string]bool)
 		b.claimNotice = func(ctx context.Context, c apikey.NoticeClaim) (bool, error) {
 			b.mu.Lock()
@@ -114,7 +114,7 @@ var noticeDefects = []defect{
 			return b.full.ClaimNotice(ctx, c)
 		}
 	}},
-	{"a notice is an entry in the audit trail", rules("Notices/a notice changes neither the key nor its audit trail"), func(b *broken) {
+	{"a finish writes an audit entry", rules("Notices/a notice changes neither the key nor its audit trail"), func(b *broken) {
 		b.finishNotice = func(ctx context.Context, c apikey.NoticeClaim) error {
 			if _, err := b.full.Update(ctx, c.KeyID, apikey.Patch{}); err != nil {
 				return err

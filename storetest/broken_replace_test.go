@@ -112,7 +112,7 @@ var replaceDefects = []defect{
 		})},
 	{"Replace creates a successor of any key", rules(
 		"Replace/returns ErrRevoked for a revoked key", "Replace/returns ErrExpired for an expired key",
-		"Replace/returns ErrNotFound for an unknown or invalid ID", "Revoke/no later write undoes it",
+		"Replace/returns ErrNotFound for an unknown or invalid ID", "Revoke/no later write undoes a revocation",
 		"Replace/a second Replace returns ErrReplaced with the first successor", "Replace/a second Replace of a revoked key returns ErrReplaced and ErrRevoked",
 		"Concurrency/one of several replacements succeeds and the others return its successor",
 	), afterReplace(

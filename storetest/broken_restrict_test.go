@@ -78,19 +78,19 @@ var restrictDefects = []defect{
 			return b.full.Update(ctx, id, p)
 		}
 	}},
-	{"Replace takes suspended keys", rules("Suspend/a suspended key cannot be replaced"), func(b *broken) {
+	{"Replace rotates suspended keys", rules("Suspend/a suspended key cannot be replaced"), func(b *broken) {
 		b.replace = func(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
 			b.full.Update(ctx, id, apikey.Patch{Suspended: new(bool)})
 			return b.full.Replace(ctx, id, expiresAt, d, successor)
 		}
 	}},
-	{"List takes suspended keys for active ones", rules("Suspend/lists a suspended key as suspended, even if it has expired"),
+	{"List regards suspended keys as active", rules("Suspend/lists a suspended key as suspended, even if it has expired"),
 		listed(func(o *apikey.ListOptions) {
 			if o.Status == apikey.StatusSuspended {
 				o.Status = apikey.StatusActive
 			}
 		})},
-	{"the feed misses suspensions", rules("Suspend/the ChangeFeed lists the digest in both directions"), func(b *broken) {
+	{"the feed misses suspensions", rules("Suspend/the ChangeFeed lists the digest of a suspended and of a resumed key"), func(b *broken) {
 		b.changes = func(ctx context.Context, since apikey.Version) (apikey.Changes, error) {
 			c, err := b.full.Changes(ctx, since)
 			c.Digests = nil
@@ -109,7 +109,7 @@ var restrictDefects = []defect{
 				p.Networks = nil
 			}
 		})},
-	{"a successor may be used from everywhere", rules("Networks/the successor of a key has its networks"), func(b *broken) {
+	{"a successor has no networks", rules("Networks/the successor of a key has its networks"), func(b *broken) {
 		b.replace = func(ctx context.Context, id string, expiresAt time.Time, d apikey.Digest, successor apikey.Key) (apikey.Key, error) {
 			key, err := b.full.Replace(ctx, id, expiresAt, d, successor)
 			if err == nil {
@@ -139,18 +139,18 @@ var restrictDefects = []defect{
 			return key, err
 		}
 	}},
-	{"the store forgets the Origin", rules("Limits/every successor has the Origin of the first key", "Create/Get returns every field"), func(b *broken) {
+	{"the store drops the Origin", rules("Limits/every successor has the Origin of the first key", "Create/Get returns every field"), func(b *broken) {
 		b.edit = func(key *apikey.Key) { key.Origin = key.Replaces }
 	}},
 	{"RevokeAll folds the owner", rules("RevokeAll/revokes every key of the owner and no other key"),
 		revoking(func(owner string, key apikey.Key) bool {
 			return strings.EqualFold(owner, key.Owner) && key.RevokedAt.IsZero()
 		})},
-	{"RevokeAll forgets suspended keys", rules("RevokeAll/revokes every key of the owner and no other key"),
+	{"RevokeAll omits suspended keys", rules("RevokeAll/revokes every key of the owner and no other key"),
 		revoking(func(owner string, key apikey.Key) bool { return alive(owner, key) && key.SuspendedAt.IsZero() })},
 	{"RevokeAll counts keys that are revoked", rules("RevokeAll/revokes no key in a second call"),
 		revoking(func(owner string, key apikey.Key) bool { return key.Owner == owner })},
-	{"RevokeAll has no entry of its own", rules("RevokeAll/writes an entry for each key and one with the count"), revoking(alive)},
+	{"RevokeAll writes no entry with the count", rules("RevokeAll/writes an audit entry for each key and one with the count"), revoking(alive)},
 	{"RevokeAll stops after a hundred keys", rules("RevokeAll/revokes more keys than a page has"), func(b *broken) {
 		left := 100
 		revoking(func(owner string, key apikey.Key) bool {
@@ -161,7 +161,7 @@ var restrictDefects = []defect{
 			return true
 		})(b)
 	}},
-	{"RevokeAll takes no owner for all keys without one", rules("RevokeAll/returns ErrInvalid for an owner that no key can have"), func(b *broken) {
+	{"RevokeAll accepts an empty owner", rules("RevokeAll/returns ErrInvalid for an owner that no key can have"), func(b *broken) {
 		b.revokeAll = func(ctx context.Context, owner string) (int, error) {
 			if owner == "" {
 				return 0, nil
@@ -174,21 +174,21 @@ var restrictDefects = []defect{
 			return b.full.RevokeAll(context.WithoutCancel(ctx), owner)
 		}
 	}},
-	{"RevokeAll is seen later", rules("RevokeAll/Lookup, the ChangeFeed and subscribers see it at once"), func(b *broken) {
+	{"RevokeAll is not seen at once", rules("RevokeAll/Lookup, the ChangeFeed and subscribers see the revocations at once"), func(b *broken) {
 		stale(b)
 		b.subscribe = func(func(apikey.Digest, apikey.Version)) func() { return func() {} }
 	}},
-	{"Scope is searched for", rules("Select/Scope selects the keys that have exactly this scope"),
+	{"Scope finds a part of a scope", rules("Select/Scope selects the keys that have exactly this scope"),
 		listed(func(o *apikey.ListOptions) { o.Search, o.Scope = o.Scope, "" })},
-	{"ExpiresBefore includes its time", rules("Select/ExpiresBefore selects the keys that expire before it"),
+	{"ExpiresBefore includes its time", rules("Select/ExpiresBefore selects the keys that expire before that time"),
 		listed(func(o *apikey.ListOptions) {
 			if !o.ExpiresBefore.IsZero() {
 				o.ExpiresBefore = o.ExpiresBefore.Add(time.Microsecond)
 			}
 		})},
-	{"UnusedSince is ignored", rules("Select/UnusedSince selects the old keys that were not used since", "Select/returns ErrInvalid for the cursor of another selection"),
+	{"UnusedSince is ignored", rules("Select/UnusedSince selects the keys that were created before that time and not used since", "Select/returns ErrInvalid for the cursor of another selection"),
 		listed(func(o *apikey.ListOptions) { o.UnusedSince = time.Time{} })},
-	{"one selection is enough", rules("Select/applies all selections together, page by page"),
+	{"List ignores one of two selections", rules("Select/applies all selections together, page by page"),
 		listed(func(o *apikey.ListOptions) {
 			if o.Scope != "" && !o.ExpiresBefore.IsZero() {
 				o.ExpiresBefore = time.Time{}

@@ -100,7 +100,7 @@ var touchDefects = []defect{
 			}
 		}
 	}},
-	{"Touch undoes a revocation", rules("Touch/does not undo a revocation", "Touch/concurrent uses do not undo a revocation", "Revoke/no later write undoes it"), func(b *broken) {
+	{"Touch undoes a revocation", rules("Touch/does not undo a revocation", "Touch/concurrent uses do not undo a revocation", "Revoke/no later write undoes a revocation"), func(b *broken) {
 		revive := b.revive()
 		b.touch = func(d apikey.Digest, u apikey.Use) {
 			if key, err := b.full.Lookup(context.Background(), d); err == nil {

@@ -91,7 +91,7 @@ var updateDefects = []defect{
 			return b.full.Update(ctx, id, p)
 		}
 	}},
-	{"Update undoes a revocation", rules("Update/does not change RevokedAt", "Revoke/no later write undoes it"), func(b *broken) {
+	{"Update undoes a revocation", rules("Update/does not change RevokedAt", "Revoke/no later write undoes a revocation"), func(b *broken) {
 		revive := b.revive()
 		b.update = func(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
 			revive(id)

@@ -10,11 +10,11 @@ import (
 )
 
 // errRefused is the error of a Check. It is not an error of this module, and it wraps an error that a
-// store must not take for an outage or for an answer of its own.
+// store must not mistake for an outage or for an error of its own.
 var errRefused = fmt.Errorf("refused by the test: %w", errors.ErrUnsupported)
 
-// holding returns a view of the store with a Condition.
-func (s *store) holding(c apikey.Condition) apikey.KeyManager {
+// withCondition returns a view of the store with a Condition.
+func (s *store) withCondition(c apikey.Condition) apikey.KeyManager {
 	s.t.Helper()
 	view := optional[apikey.Conditional](s, "a Conditional").If(c)
 	if view == nil {
@@ -26,7 +26,7 @@ func (s *store) holding(c apikey.Condition) apikey.KeyManager {
 // refusing returns a view whose Check refuses every change.
 func (s *store) refusing() apikey.KeyManager {
 	s.t.Helper()
-	return s.holding(apikey.Condition{Check: func(apikey.Key) error { return errRefused }})
+	return s.withCondition(apikey.Condition{Check: func(apikey.Key) error { return errRefused }})
 }
 
 // A conditionalChange is a change of a key through a view.
@@ -50,8 +50,8 @@ func (s *store) conditionalChanges() []conditionalChange {
 	}
 }
 
-// unwritten returns a function that checks that nothing was written since: no key, no audit entry and no
-// revision.
+// unwritten returns a function that checks that nothing was written since the call of unwritten: no key,
+// no audit entry and no revision.
 func (s *store) unwritten() func(what string) {
 	s.t.Helper()
 	keys := s.list(apikey.ListOptions{Sort: apikey.SortNewest})
@@ -104,7 +104,7 @@ func (s *store) wantSame(call string, err, want error) {
 
 var checkRules = []rule{
 	{"the zero Condition permits every change", func(t *testing.T, s *store) {
-		view := s.holding(apikey.Condition{})
+		view := s.withCondition(apikey.Condition{})
 		s.add()
 		d, key := s.next()
 		if err := view.Create(t.Context(), d, key); err != nil {
@@ -137,7 +137,7 @@ var checkRules = []rule{
 			key.Name = "current"
 			s.update(key.ID, apikey.Patch{Name: &key.Name})
 			var seen []apikey.Key
-			view := s.holding(apikey.Condition{Check: func(k apikey.Key) error {
+			view := s.withCondition(apikey.Condition{Check: func(k apikey.Key) error {
 				seen = append(seen, k)
 				return nil
 			}})
@@ -180,7 +180,7 @@ var checkRules = []rule{
 		wantUnwritten("a refused change")
 	}},
 	{"an unknown ID is ErrNotFound without a Check", func(t *testing.T, s *store) {
-		view := s.holding(apikey.Condition{Check: func(key apikey.Key) error {
+		view := s.withCondition(apikey.Condition{Check: func(key apikey.Key) error {
 			t.Errorf("Check got the key %+v", key)
 			return errRefused
 		}})
@@ -191,7 +191,7 @@ var checkRules = []rule{
 	}},
 	{"Check cannot change the key", func(t *testing.T, s *store) {
 		d, key := s.add()
-		view := s.holding(apikey.Condition{Check: func(k apikey.Key) error {
+		view := s.withCondition(apikey.Condition{Check: func(k apikey.Key) error {
 			k.Scopes[0], k.Metadata["system"] = "admin", "changed"
 			return nil
 		}})
@@ -203,7 +203,7 @@ var checkRules = []rule{
 	}},
 	{"the store works after a Check that panics", func(t *testing.T, s *store) {
 		_, key := s.add()
-		view := s.holding(apikey.Condition{Check: func(apikey.Key) error { panic("in Check") }})
+		view := s.withCondition(apikey.Condition{Check: func(apikey.Key) error { panic("in Check") }})
 		for _, change := range s.conditionalChanges() {
 			wantUnwritten := s.unwritten()
 			func() {
@@ -221,7 +221,7 @@ var checkRules = []rule{
 		errs := make([]error, racers)
 		views := make([]apikey.KeyManager, racers)
 		for i := range views {
-			views[i] = s.holding(apikey.Condition{Check: func(k apikey.Key) error {
+			views[i] = s.withCondition(apikey.Condition{Check: func(k apikey.Key) error {
 				if k.Name != key.Name {
 					return errRefused
 				}

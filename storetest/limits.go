@@ -40,7 +40,7 @@ var limitRules = []rule{
 	{"the successor of a key has its limits", func(t *testing.T, s *store) {
 		_, key := s.add(func(key *apikey.Key) { key.Limits = []apikey.Limit{{Name: "rate", Requests: 1, Per: time.Second}} })
 		if _, successor := s.replace(key.ID, graceEnd); !slices.Equal(successor.Limits, key.Limits) {
-			t.Errorf("the successor has the limits %v, want %v", successor.Limits, key.Limits)
+			t.Errorf("successor: Limits = %v; want %v", successor.Limits, key.Limits)
 		}
 	}},
 	{"a key that gets another owner leaves its series", func(t *testing.T, s *store) {
@@ -50,7 +50,7 @@ var limitRules = []rule{
 		for _, id := range []string{first.ID, second.ID} {
 			key := s.update(id, apikey.Patch{Owner: new("other")})
 			if seen[key.Origin] || key.Origin == "" {
-				t.Errorf("key %s: Origin = %q; want one of its own", id, key.Origin)
+				t.Errorf("key %s: Origin = %q; want another one than its old series", id, key.Origin)
 			}
 			seen[key.Origin] = true
 			if again := s.update(id, apikey.Patch{Owner: new("other")}); again.Origin != key.Origin {

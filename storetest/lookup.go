@@ -232,4 +232,5 @@ func lookupRules() []rule {
 		}})
 }
 
+// numbered returns a name that sorts by n.
 func numbered(n int) string { return fmt.Sprintf("name %06d", n) }

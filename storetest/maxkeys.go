@@ -11,7 +11,7 @@ import (
 // limited returns a view with a limit of living keys.
 func (s *store) limited(most int) apikey.KeyManager {
 	s.t.Helper()
-	return s.holding(apikey.Condition{MaxKeys: most})
+	return s.withCondition(apikey.Condition{MaxKeys: most})
 }
 
 var maxKeysRules = []rule{
@@ -59,14 +59,14 @@ var maxKeysRules = []rule{
 	{"limits an Update that adds a living key to an owner", func(t *testing.T, s *store) {
 		_, first := s.add()
 		_, expired := s.add(expiring(past))
-		_, foreign := s.add(func(key *apikey.Key) { key.Owner = "grace" })
+		_, other := s.add(func(key *apikey.Key) { key.Owner = "grace" })
 		view := s.limited(1)
 		for name, change := range map[string]struct {
 			id string
 			p  apikey.Patch
 		}{
 			"revives": {expired.ID, apikey.Patch{ExpiresAt: new(future)}},
-			"moves":   {foreign.ID, apikey.Patch{Owner: &first.Owner}},
+			"moves":   {other.ID, apikey.Patch{Owner: &first.Owner}},
 		} {
 			wantUnwritten := s.unwritten()
 			_, err := view.Update(t.Context(), change.id, change.p)
@@ -86,10 +86,10 @@ var maxKeysRules = []rule{
 			id string
 			p  apikey.Patch
 		}{
-			"renames a key":       {first.ID, apikey.Patch{Name: &name}},
-			"prolongs a key":      {first.ID, apikey.Patch{ExpiresAt: new(time.Time)}},
-			"resumes a key":       {second.ID, apikey.Patch{Suspended: new(false)}},
-			"takes the key's end": {second.ID, apikey.Patch{ExpiresAt: new(future)}},
+			"renames a key":  {first.ID, apikey.Patch{Name: &name}},
+			"prolongs a key": {first.ID, apikey.Patch{ExpiresAt: new(time.Time)}},
+			"resumes a key":  {second.ID, apikey.Patch{Suspended: new(false)}},
+			"sets an expiry": {second.ID, apikey.Patch{ExpiresAt: new(future)}},
 		} {
 			if _, err := view.Update(t.Context(), change.id, change.p); err != nil {
 				t.Errorf("Update that %s = %v; want nil", what, err)
@@ -105,7 +105,7 @@ var maxKeysRules = []rule{
 		wantUnwritten := s.unwritten()
 		d, successor := s.next()
 		_, err := view.Replace(t.Context(), key.ID, graceEnd, d, successor)
-		s.wantError("Replace with a time of grace", err, apikey.ErrTooManyKeys)
+		s.wantError("Replace with a grace period", err, apikey.ErrTooManyKeys)
 		wantUnwritten("Replace with a key too many")
 		if _, err := s.limited(2).Replace(t.Context(), key.ID, graceEnd, d, successor); err != nil {
 			t.Errorf("Replace within the limit = %v; want nil", err)
@@ -127,7 +127,7 @@ var maxKeysRules = []rule{
 			t.Errorf("Replace = %v; want nil", err)
 		}
 	}},
-	{"ErrExists and ErrReplaced come before it", func(t *testing.T, s *store) {
+	{"ErrExists and ErrReplaced come before ErrTooManyKeys", func(t *testing.T, s *store) {
 		_, key := s.add()
 		_, successor := s.replace(key.ID, graceEnd)
 		view := s.limited(1)

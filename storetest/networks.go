@@ -36,7 +36,7 @@ var networkRules = []rule{
 	{"the successor of a key has its networks", func(t *testing.T, s *store) {
 		_, key := s.add(func(key *apikey.Key) { key.Networks = []netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")} })
 		if _, successor := s.replace(key.ID, graceEnd); !slices.Equal(successor.Networks, key.Networks) {
-			t.Errorf("the successor has the networks %v, want %v", successor.Networks, key.Networks)
+			t.Errorf("successor: Networks = %v; want %v", successor.Networks, key.Networks)
 		}
 	}},
 }

@@ -21,6 +21,7 @@ func claimAt(n int, keyID string, at time.Time) apikey.NoticeClaim {
 	return apikey.NoticeClaim{ID: fmt.Sprintf("notice-%d", n), KeyID: keyID, At: at, Until: at.Add(lease)}
 }
 
+// wantClaimed checks the result of ClaimNotice. why describes the claim.
 func (s *store) wantClaimed(c apikey.NoticeClaim, want bool, why string) {
 	s.t.Helper()
 	if got, err := s.noticer().ClaimNotice(s.t.Context(), c); err != nil || got != want {
@@ -42,6 +43,7 @@ func (s *store) releaseNotice(c apikey.NoticeClaim) {
 	}
 }
 
+// wantSent checks which of these notices were finished.
 func (s *store) wantSent(ids []string, want ...string) {
 	s.t.Helper()
 	wanted := map[string]bool{}
@@ -81,7 +83,7 @@ var noticeRules = []rule{
 		s.wantSent([]string{c.ID})
 		s.wantClaimed(c, true, "after its release")
 	}},
-	{"releasing a claim that has ended keeps a later one", func(t *testing.T, s *store) {
+	{"releasing a claim that has ended keeps a later claim", func(t *testing.T, s *store) {
 		s.noticer()
 		_, key := s.add()
 		first, second := claimAt(1, key.ID, past), claimAt(1, key.ID, past.Add(lease))
@@ -110,7 +112,7 @@ var noticeRules = []rule{
 		s.finishNotice(first)
 		s.wantSent([]string{first.ID}, first.ID)
 	}},
-	{"SentNotices returns the finished ones", func(t *testing.T, s *store) {
+	{"SentNotices returns the finished notices", func(t *testing.T, s *store) {
 		s.noticer()
 		_, key := s.add()
 		var ids []string
@@ -174,7 +176,7 @@ var noticeRules = []rule{
 			s.wantError("ReleaseNotice(claim "+name+")", noticer.ReleaseNotice(t.Context(), c), apikey.ErrInvalid)
 		}
 	}},
-	{"of concurrent claims one is in force", func(t *testing.T, s *store) {
+	{"one of several concurrent claims is in force", func(t *testing.T, s *store) {
 		noticer := s.noticer()
 		_, key := s.add()
 		var claims atomic.Int32

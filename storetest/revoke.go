@@ -73,7 +73,7 @@ var revokeRules = []rule{
 		}
 		s.wantStored(d, key)
 	}},
-	{"no later write undoes it", func(t *testing.T, s *store) {
+	{"no later write undoes a revocation", func(t *testing.T, s *store) {
 		d, key := s.add()
 		revoked := s.revoke(key.ID)
 		fresh, successor := s.next()

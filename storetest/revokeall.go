@@ -54,7 +54,7 @@ var revokeAllRules = []rule{
 			n, err := s.RevokeAll(t.Context(), owner)
 			s.wantError("RevokeAll of the owner "+short(owner), err, apikey.ErrInvalid)
 			if n != 0 {
-				t.Errorf("RevokeAll of the owner %s = %d, want 0", short(owner), n)
+				t.Errorf("RevokeAll of the owner %s = %d; want 0", short(owner), n)
 			}
 		}
 		s.wantStored(d, key)
@@ -71,22 +71,22 @@ var revokeAllRules = []rule{
 		}
 		for i, d := range digests {
 			if err := s.lookup(d).Check(time.Now()); err != apikey.ErrRevoked {
-				t.Fatalf("key %d of %d is %v, want ErrRevoked", i+1, n, err)
+				t.Fatalf("key %d of %d: Check() = %v; want ErrRevoked", i+1, n, err)
 			}
 		}
 		if auditor, ok := apikey.StoreAs[apikey.Auditor](s.KeyManager); ok {
 			page, err := auditor.Audit(t.Context(), apikey.AuditOptions{Limit: 500})
 			if err != nil || len(page.Entries) == 0 || !slices.Contains(page.Entries[0].Changes, apikey.FieldChange{Field: "count", New: "120"}) {
-				t.Errorf("the newest entry is %+v, error %v; want the count of all keys", page.Entries[:min(1, len(page.Entries))], err)
+				t.Errorf("newest audit entry = %+v, %v; want the count of all keys", page.Entries[:min(1, len(page.Entries))], err)
 			}
 			for _, e := range page.Entries[1:] {
 				if e.Action == "revoke_all" {
-					t.Errorf("the call has two entries of its own")
+					t.Errorf("the audit trail has two entries of the call; want one")
 				}
 			}
 		}
 	}},
-	{"writes an entry for each key and one with the count", func(t *testing.T, s *store) {
+	{"writes an audit entry for each key and one with the count", func(t *testing.T, s *store) {
 		auditor := s.auditor()
 		_, one := s.add()
 		_, two := s.add()
@@ -95,21 +95,21 @@ var revokeAllRules = []rule{
 		}
 		got := s.trail(auditor, "", 0)
 		if all := actions(got); len(all) < 3 || all[0] != "ann revoke_all " || !slices.Contains(all, "ann revoke "+one.ID) || !slices.Contains(all, "ann revoke "+two.ID) {
-			t.Fatalf("the trail is %q", all)
+			t.Fatalf("Audit() = %q; want the entry of the call first, and one for each key", all)
 		}
 		want := []apikey.FieldChange{{Field: "owner", New: one.Owner}, {Field: "count", New: "2"}}
 		if !slices.Equal(got[0].Changes, want) {
-			t.Errorf("the entry of the call has the changes %v, want %v", got[0].Changes, want)
+			t.Errorf("entry of the call: Changes = %v; want %v", got[0].Changes, want)
 		}
 		for _, id := range []string{one.ID, two.ID} {
 			e := s.trail(auditor, id, 0)[0]
 			want := []apikey.FieldChange{{Field: "revoked", New: s.get(id).RevokedAt.Format(time.RFC3339Nano)}}
 			if e.Action != "revoke" || !slices.Equal(e.Changes, want) {
-				t.Errorf("the entry of %s is %s %v, want revoke %v", id, e.Action, e.Changes, want)
+				t.Errorf("entry of %s = %s %v; want revoke %v", id, e.Action, e.Changes, want)
 			}
 		}
 	}},
-	{"Lookup, the ChangeFeed and subscribers see it at once", func(t *testing.T, s *store) {
+	{"Lookup, the ChangeFeed and subscribers see the revocations at once", func(t *testing.T, s *store) {
 		feed := s.feed()
 		var digests []apikey.Digest
 		for range 3 {
@@ -120,8 +120,8 @@ var revokeAllRules = []rule{
 		if err != nil {
 			t.Fatal(err)
 		}
-		var told []apikey.Digest
-		defer feed.Subscribe(func(d apikey.Digest, _ apikey.Version) { told = append(told, d) })()
+		var announced []apikey.Digest
+		defer feed.Subscribe(func(d apikey.Digest, _ apikey.Version) { announced = append(announced, d) })()
 		if _, err := s.RevokeAll(t.Context(), sample(1).Owner); err != nil {
 			t.Fatal(err)
 		}
@@ -131,13 +131,13 @@ var revokeAllRules = []rule{
 		}
 		for _, d := range digests {
 			if err := s.lookup(d).Check(time.Now()); err != apikey.ErrRevoked {
-				t.Errorf("Lookup: the key is %v, want ErrRevoked", err)
+				t.Errorf("Lookup: Check() = %v; want ErrRevoked", err)
 			}
 			if !c.Reset && !slices.Contains(c.Digests, d) {
-				t.Error("Changes does not name a digest that was revoked")
+				t.Error("Changes does not list the digest of a revoked key")
 			}
-			if !slices.Contains(told, d) {
-				t.Error("subscribers were not told of a digest that was revoked")
+			if !slices.Contains(announced, d) {
+				t.Error("the subscriber did not get the digest of a revoked key")
 			}
 		}
 	}},

@@ -13,13 +13,13 @@
 //
 // Each subtest checks one rule, and its name states the rule, as in "Revoke/a second Revoke keeps the
 // first RevokedAt". The suite finds the optional interfaces [apikey.Toucher], [apikey.StampedStore],
-// [apikey.ChangeFeed], [apikey.SuccessorFinder], [apikey.Auditor], [apikey.Noticer] and
-// [apikey.Conditional] by [apikey.StoreAs]. It skips the rules of an interface that the store does not
-// implement. Check which rules were skipped, because a wrapper without Unwrap hides the interfaces of
-// the store behind it.
+// [apikey.ChangeFeed], [apikey.SuccessorFinder], [apikey.Auditor], [apikey.Counter], [apikey.Noticer]
+// and [apikey.Conditional] with [apikey.StoreAs]. It skips the rules of an interface that the store does
+// not implement. Check which rules were skipped, because a wrapper without Unwrap hides the interfaces
+// of the store behind it.
 //
-// One rule writes about 6,000 keys and is skipped with -short. The others write few. No rule sleeps.
-// The clock of the store may differ from the clock of the test by up to a minute.
+// One rule writes about 6,000 keys and is skipped with -short. The others write at most 120 keys. No
+// rule sleeps. The clock of the store may differ from the clock of the test by up to a minute.
 package storetest
 
 import (
@@ -35,7 +35,7 @@ type rule struct {
 	test func(t *testing.T, s *store)
 }
 
-// groups are the rules of a KeyManager by subject.
+// groups are the rules of a KeyManager, by method or topic.
 var groups = []struct {
 	name  string
 	rules []rule

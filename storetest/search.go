@@ -186,8 +186,8 @@ func (s *store) wantNothingOrInvalid(o apikey.ListOptions) {
 	}
 }
 
-// otherKeys is the number of keys that a list does not select. It exceeds the budget of a page in any
-// store.
+// otherKeys is the number of keys that a list does not select. It exceeds the number of keys that a store
+// of this module examines for one page of a search.
 const otherKeys = 6_000
 
 var crowdedRules = []rule{

@@ -19,7 +19,7 @@ var selectRules = []rule{
 		s.wantSelected(apikey.ListOptions{Scope: "read"}, alone, first, last)
 		s.wantSelected(apikey.ListOptions{Scope: "%"})
 	}},
-	{"ExpiresBefore selects the keys that expire before it", func(t *testing.T, s *store) {
+	{"ExpiresBefore selects the keys that expire before that time", func(t *testing.T, s *store) {
 		limit := time.Date(2099, 1, 1, 0, 0, 0, 0, time.UTC)
 		s.add(expiring(time.Time{}))
 		s.add(expiring(limit))
@@ -30,7 +30,7 @@ var selectRules = []rule{
 		s.wantSelected(apikey.ListOptions{ExpiresBefore: limit, Status: apikey.StatusExpired}, gone.ID)
 		s.wantSelected(apikey.ListOptions{ExpiresBefore: limit, Owner: before.Owner}, before.ID, gone.ID)
 	}},
-	{"UnusedSince selects the old keys that were not used since", func(t *testing.T, s *store) {
+	{"UnusedSince selects the keys that were created before that time and not used since", func(t *testing.T, s *store) {
 		toucher := s.toucher()
 		limit := time.Date(2026, 1, 1, 0, 0, 0, 0, time.UTC)
 		_, never := s.add()

@@ -73,6 +73,7 @@ func expiring(at time.Time) func(*apikey.Key) {
 	return func(key *apikey.Key) { key.ExpiresAt = at }
 }
 
+// create creates a key. Like get, lookup, update and revoke, it fails the test on an error.
 func (s *store) create(d apikey.Digest, key apikey.Key) {
 	s.t.Helper()
 	if err := s.Create(s.t.Context(), d, key.Clone()); err != nil {

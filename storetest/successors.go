@@ -47,6 +47,7 @@ func (s *store) rotate(id string) string {
 	return s.lookup(d).ID
 }
 
+// wantSuccessors checks the result of Successors for these IDs.
 func (s *store) wantSuccessors(finder apikey.SuccessorFinder, want map[string]string, ids ...string) {
 	s.t.Helper()
 	got, err := finder.Successors(s.t.Context(), ids)

@@ -24,7 +24,7 @@ var suspendRules = []rule{
 				want = apikey.ErrSuspended
 			}
 			if err := s.lookup(d).Check(time.Now()); err != want {
-				t.Errorf("suspended %v: the key that Lookup returns is %v, want %v", suspended, err, want)
+				t.Errorf("suspended %v: Check() of the key that Lookup returns = %v; want %v", suspended, err, want)
 			}
 		}
 	}},
@@ -33,7 +33,7 @@ var suspendRules = []rule{
 		before := time.Now()
 		got := s.suspend(key.ID, true)
 		if at := got.SuspendedAt; at.Before(before.Add(-maxClockSkew)) || at.After(time.Now().Add(maxClockSkew)) {
-			t.Errorf("SuspendedAt is %v, want a time about %v", at, before)
+			t.Errorf("SuspendedAt = %v; want about %v", at, before)
 		}
 		want := key.Clone()
 		want.SuspendedAt = got.SuspendedAt
@@ -58,7 +58,7 @@ var suspendRules = []rule{
 		for _, suspended := range []bool{true, false} {
 			s.suspend(key.ID, suspended)
 			if err := s.lookup(d).Check(time.Now()); err != apikey.ErrRevoked {
-				t.Errorf("suspended %v: the key is %v, want ErrRevoked", suspended, err)
+				t.Errorf("suspended %v: Check() = %v; want ErrRevoked", suspended, err)
 			}
 		}
 		s.wantStored(d, revoked)
@@ -87,7 +87,7 @@ var suspendRules = []rule{
 		s.suspend(gone.ID, false)
 		s.wantSelected(apikey.ListOptions{Status: apikey.StatusExpired}, gone.ID)
 	}},
-	{"the ChangeFeed lists the digest in both directions", func(t *testing.T, s *store) {
+	{"the ChangeFeed lists the digest of a suspended and of a resumed key", func(t *testing.T, s *store) {
 		feed := s.feed()
 		d, key := s.add()
 		for _, suspended := range []bool{true, false} {
@@ -98,7 +98,7 @@ var suspendRules = []rule{
 			s.suspend(key.ID, suspended)
 			c, err := feed.Changes(t.Context(), head.Head)
 			if err != nil || !c.Reset && !slices.Contains(c.Digests, d) {
-				t.Errorf("suspended %v: Changes names %d digests without that of the key, error %v", suspended, len(c.Digests), err)
+				t.Errorf("suspended %v: Changes = %d digests, %v; want them to include the digest of the key", suspended, len(c.Digests), err)
 			}
 		}
 	}},

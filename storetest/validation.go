@@ -95,7 +95,7 @@ func invalidValues() []invalidValue {
 		{"Scopes", "101 bytes", []string{strings.Repeat("x", 101)}},
 		{"Scopes", "101 scopes", many},
 		{"Networks", "the zero Prefix", []netip.Prefix{{}}},
-		{"Networks", "bits behind the length", []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}},
+		{"Networks", "host bits set", []netip.Prefix{netip.MustParsePrefix("192.0.2.1/24")}},
 		{"Networks", "IPv4 and IPv6 mixed", []netip.Prefix{netip.MustParsePrefix("::ffff:0:0/95")}},
 		{"Networks", "101 networks", slices.Repeat([]netip.Prefix{netip.MustParsePrefix("192.0.2.0/24")}, 101)},
 		{"Metadata", "4097 bytes", map[string]string{"k": strings.Repeat("v", 4096)}},

@@ -89,6 +89,8 @@ func errorName(err error) string {
 		return "ErrReplaced"
 	case apikey.ErrRevoked:
 		return "ErrRevoked"
+	case apikey.ErrSuspended:
+		return "ErrSuspended"
 	case apikey.ErrExpired:
 		return "ErrExpired"
 	case apikey.ErrTooManyKeys:
