@@ -9,8 +9,8 @@ import (
 )
 
 // A Table maps digests to values. The zero Table is empty and ready for use. Get is safe for
-// concurrent use, also with one writer. The owner of the Table serializes the writers: Add, Delete,
-// Clear and Len.
+// concurrent use, even while another goroutine changes the Table. The owner of the Table serializes
+// the calls of the other methods: Add, Delete, Clear and Len.
 //
 // It is an open-addressing table of pointers with linear probing. A part of the digest serves as its
 // hash, mixed with a random seed. Without the seed an attacker could fill a table with keys whose
@@ -28,6 +28,7 @@ type Entry[V any] struct {
 	Value  V
 }
 
+// slots is the array of a Table. A rebuild replaces it, with another seed.
 type slots[V any] struct {
 	seed      [2]uint64
 	mask      uint64
@@ -35,6 +36,7 @@ type slots[V any] struct {
 	array     []atomic.Pointer[Entry[V]]
 }
 
+// minSlots is the number of slots of the smallest array. Every size is a power of two.
 const minSlots = 8
 
 // Get returns the value of a digest, or nil if the Table has no such entry. It never blocks.
@@ -93,7 +95,7 @@ func (t *Table[V]) Delete(digest *[32]byte) bool {
 		t.tombstones++
 		return true
 	}
-	// Every search ends here, so it needs neither this slot nor the tombstones before it.
+	// The next slot is empty, so a search needs neither this slot nor the tombstones before it.
 	s.array[i&s.mask].Store(nil)
 	for i--; s.array[i&s.mask].Load() == s.tombstone; i-- {
 		s.array[i&s.mask].Store(nil)

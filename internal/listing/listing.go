@@ -1,4 +1,4 @@
-// Package listing holds the parts of a key list that every store shares: case folding for search and
+// Package listing contains the parts of a key list that all stores share: case folding for search and
 // sorting, and page cursors that are bound to their query.
 package listing
 
@@ -51,6 +51,7 @@ type Position struct {
 	Text string // folded Name, for apikey.SortName
 }
 
+// version is the version of the encoding of cursors.
 const version = 1
 
 // maxCursor is longer than any valid Cursor: a Name of at most 400 bytes and 31 bytes before it, in
@@ -108,9 +109,9 @@ func Parse(o apikey.ListOptions) (p Position, ok bool, err error) {
 		return Position{}, false, undecoded
 	}
 	p.Text = string(b[n:])
-	// Each position has exactly one Cursor, so this refuses line breaks, which base64 skips, and
-	// numbers in more bytes than they need. It also refuses text that no Name can hold, because
-	// databases answer it with errors of their own.
+	// Each position has exactly one Cursor. The comparison therefore refuses line breaks, which base64
+	// skips, and numbers in more bytes than they need. Text that no Name can contain is refused,
+	// because databases return errors of their own for it.
 	if Cursor(o, p) != o.Cursor || !utf8.ValidString(p.Text) || strings.IndexByte(p.Text, 0) >= 0 {
 		return Position{}, false, undecoded
 	}
@@ -123,7 +124,7 @@ func AuditCursor(o apikey.AuditOptions, seq int64) string {
 	return Cursor(auditList(o), Position{Seq: seq})
 }
 
-// ParseAudit is [Parse] for the audit trail.
+// ParseAudit is like [Parse], for the Cursor of an audit trail.
 func ParseAudit(o apikey.AuditOptions) (p Position, ok bool, err error) {
 	return Parse(auditList(o))
 }

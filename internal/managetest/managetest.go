@@ -15,12 +15,12 @@ import (
 // catalogue are the scopes of the Issuer.
 var catalogue = []apikey.Scope{{Name: "read"}, {Name: "write"}, {Name: "admin"}, {Name: manage.ScopeManage}}
 
-// maxLifetime is that of the Issuer.
+// maxLifetime is the MaxLifetime of the Issuer.
 const maxLifetime = 100 * day
 
 const day = 24 * time.Hour
 
-// A fixture is a store with the keys that the table names.
+// A fixture is a store with the keys of fixtureKeys.
 type fixture struct {
 	t      *testing.T
 	issuer *apikey.Issuer
@@ -30,11 +30,11 @@ type fixture struct {
 	before string // the state before the operation
 }
 
-// The keys of a fixture, by name.
+// fixtureKeys are the keys of a fixture, by name.
 var fixtureKeys = map[string]apikey.NewKey{
 	"own":       {Name: "own", Owner: "alice", Scopes: []string{"read"}},
 	"beyond":    {Name: "beyond", Owner: "alice", Scopes: []string{"read", "admin"}},
-	"foreign":   {Name: "foreign", Owner: "bob", Scopes: []string{"read"}},
+	"bob's":     {Name: "bob's", Owner: "bob", Scopes: []string{"read"}},
 	"ownerless": {Name: "ownerless", Scopes: []string{"read"}},
 }
 
@@ -72,8 +72,8 @@ var accesses = []struct {
 	{"program", manage.ByKey(apikey.Key{ID: "program", Name: "Program", Owner: "alice", Scopes: []string{"read", manage.ScopeManage}, ExpiresAt: time.Now().Add(30 * day)})},
 }
 
-// The results of an operation. Each is "ok", the name of an error of package apikey or manage, or the
-// rule of a RefusedError. One result stands for all kinds of access, otherwise there is one for each.
+// results are the expected results of an operation. Each is "ok", the name of an error of package apikey
+// or manage, or the rule of a RefusedError. There is one result for each kind of access, or one for all.
 type results []string
 
 func all(result string) results { return results{result} }
@@ -91,6 +91,7 @@ const (
 	invalid  = "invalid"
 )
 
+// nameOf returns the result that an error stands for.
 func nameOf(err error) string {
 	var refused *manage.RefusedError
 	switch {
@@ -162,7 +163,7 @@ func (f *fixture) state() (text string) {
 	return text
 }
 
-// as returns a session.
+// as returns a session with this access.
 func (f *fixture) as(a manage.Access) *manage.Session {
 	f.t.Helper()
 	session, err := f.desk.As(a)
@@ -172,7 +173,7 @@ func (f *fixture) as(a manage.Access) *manage.Session {
 
 func (f *fixture) id(name string) string { return f.keys[name].ID }
 
-// edit changes a key as the program of the host, before an operation.
+// edit changes a key through the store, as the service itself may, before an operation.
 func (f *fixture) edit(name string, p apikey.Patch) {
 	f.t.Helper()
 	key, err := f.issuer.Manager().Update(f.t.Context(), f.id(name), p)
