@@ -19,8 +19,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// An owner must always be able to revoke a key, also one that a newer program restricted. Check still
-// protects the keys of other owners, and comes before the error about the rules.
+// An owner must always be able to revoke a key, even if a newer program restricted it. Check still
+// protects the keys of other owners, and its error takes precedence over the error about the rules.
 func TestConditionOfAKeyWithUnknownRules(t *testing.T) {
 	t.Parallel()
 	forEachEngine(t, func(t *testing.T, e engine) {
@@ -46,7 +46,7 @@ func TestConditionOfAKeyWithUnknownRules(t *testing.T) {
 	})
 }
 
-// An error of Check says nothing about the database, whatever it wraps.
+// An error of Check is never classified as an error of the database, even if it wraps one.
 func TestErrorOfCheckIsReturnedAsItIs(t *testing.T) {
 	t.Parallel()
 	forEachEngine(t, func(t *testing.T, e engine) {
@@ -62,7 +62,7 @@ func TestErrorOfCheckIsReturnedAsItIs(t *testing.T) {
 	})
 }
 
-// The number of keys of an owner is read from an index, and no further than the limit.
+// MaxKeys counts the keys of an owner in an index, and stops counting at the limit.
 func TestLimitOfKeysUsesItsIndex(t *testing.T) {
 	t.Parallel()
 	if raceDetector {

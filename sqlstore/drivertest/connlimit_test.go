@@ -157,6 +157,7 @@ type countedConnector struct {
 	n atomic.Int64
 }
 
+// open returns a pool whose connections c counts.
 func (c *countedConnector) open(t *testing.T, e engine, dsn string) *sql.DB {
 	c.Connector = dsnConnector{e.openDB(t, dsn).Driver(), dsn}
 	db := sql.OpenDB(c)
@@ -169,6 +170,7 @@ func (c *countedConnector) Connect(ctx context.Context) (driver.Conn, error) {
 	return c.Connector.Connect(ctx)
 }
 
+// A dsnConnector is the connector of drivers that open a DSN.
 type dsnConnector struct {
 	driver driver.Driver
 	dsn    string

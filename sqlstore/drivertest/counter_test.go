@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// One counter numbers the rows of all tables. After restoring one table alone the counter can be
-// behind, so that it would give new rows existing numbers.
+// One counter numbers the rows of all tables. If only one table was restored, the counter can be
+// too low, and would give new rows numbers that exist.
 func TestMigrateRaisesTheCounter(t *testing.T) {
 	t.Parallel()
 	forEachEngine(t, func(t *testing.T, e engine) {

@@ -33,7 +33,7 @@ func TestCreateAll(t *testing.T) {
 
 		created, err = store.CreateAll(t.Context(), digests, keys)
 		require.NoError(t, err)
-		assert.NotContains(t, created, true, "known digests are left out")
+		assert.NotContains(t, created, true, "known digests are skipped")
 		after, err := store.Changes(t.Context(), before.Head)
 		require.NoError(t, err)
 		assert.Equal(t, before.Head, after.Head, "nothing was written")

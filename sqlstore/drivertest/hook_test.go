@@ -35,6 +35,7 @@ func (e engine) openRewritten(t testing.TB, dsn string, h hook, rewrite func(que
 	return db
 }
 
+// A hookedConnector opens connections with a hook and a rewrite function.
 type hookedConnector struct {
 	driver  driver.Driver
 	dsn     string
@@ -89,6 +90,7 @@ func (c *hookedConn) PrepareContext(ctx context.Context, query string) (driver.S
 	return &hookedStmt{stmt, query, c.hook}, nil
 }
 
+// A hookedStmt is a prepared query with a hook.
 type hookedStmt struct {
 	driver.Stmt
 	query string

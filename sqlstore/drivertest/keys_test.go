@@ -121,6 +121,7 @@ func withTimeout(t testing.TB, d time.Duration) (context.Context, context.Cancel
 // imported is a format whose keys tests choose, so that a test can look up a key before it exists.
 var imported = must(apikey.NewFormat("ak", apikey.FormatOptions{AllowImported: true}))
 
+// importedSecret returns key n of the format imported.
 func importedSecret(n int) apikey.Secret {
 	return apikey.NewSecret(fmt.Sprintf("a-key-of-the-test-%06d", n))
 }

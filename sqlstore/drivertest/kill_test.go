@@ -55,14 +55,14 @@ func TestMain(m *testing.M) {
 	flag.Set("rapid.checks", "20")
 	flag.Set("test.parallel", "6")
 	if raceDetector {
-		fmt.Println("skipped under the race detector: all tests but", concurrentTests)
+		fmt.Println("skipped under the race detector: all tests except", concurrentTests)
 		flag.Set("test.run", concurrentTests)
 	}
 	os.Exit(m.Run())
 }
 
-// concurrentTests matches the tests that run under the race detector unless the command line says otherwise. The
-// other tests wait for servers and networks that break; .ci/run runs them without it.
+// concurrentTests matches the tests that run under the race detector, unless the command line selects
+// others. The other tests wait for servers and networks that fail; .ci/run runs them without it.
 const concurrentTests = "Conformance|Cache|Concurrent|Thousand|Touch|Flush|Listen|Reminder|Notices|EveryNode"
 
 // revokeUntilKilled creates and revokes keys, and prints the number of each key after Revoke has

@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// If a key is revoked during a list, its pages still contain every other key, also the first key
-// after the budget of a page.
+// If a key is revoked during a list, its pages still contain every other key, including the first
+// key after the budget of a page.
 func TestRevokeDuringListHidesNoOtherKey(t *testing.T) {
 	t.Parallel()
 	if raceDetector {

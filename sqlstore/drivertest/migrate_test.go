@@ -256,8 +256,21 @@ func TestMissingTablesAreNotErrNotFound(t *testing.T) {
 	})
 }
 
-// errorOf returns the error of a call with two results.
-func errorOf[T any](_ T, err error) error { return err }
-
-// errorOf3 returns the error of a call with three results.
-func errorOf3[T, U any](_ T, _ U, err error) error { return err }
+func TestMigrateRepairsTheStatusOfSuspendedKeys(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		db := e.openDB(t, e.openTables(t))
+		store := e.newStore(t, db, sqlstore.Options{})
+		addKeys(t, store, 0, 1)
+		id, o := keyOf(0).ID, apikey.ListOptions{Status: apikey.StatusSuspended}
+		require.NoError(t, errorOf(store.Update(t.Context(), id, apikey.Patch{Suspended: new(true)})))
+		execute(t, db, "UPDATE apikey_keys SET dead = 0") // as a program of version 1 writes it
+		page, err := store.List(t.Context(), o)
+		require.NoError(t, err)
+		require.Empty(t, page.Keys)
+		require.NoError(t, store.Migrate(t.Context()))
+		page, err = store.List(t.Context(), o)
+		require.NoError(t, err)
+		require.Len(t, page.Keys, 1)
+	})
+}

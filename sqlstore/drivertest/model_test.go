@@ -88,6 +88,7 @@ func TestStoreMatchesModel(t *testing.T) {
 	})
 }
 
+// id, digest and key draw from few values, so that they collide.
 func (h *history) id(t *rapid.T) string {
 	return fmt.Sprintf("run%d-%d", h.run, rapid.IntRange(0, 5).Draw(t, "id"))
 }

@@ -11,11 +11,13 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
+// claimOf returns a claim for an hour of a notice about key n.
 func claimOf(id string, n int) apikey.NoticeClaim {
 	now := time.Now()
 	return apikey.NoticeClaim{ID: id, KeyID: keyOf(n).ID, At: now, Until: now.Add(time.Hour)}
 }
 
+// claimNotice reports whether the claim succeeded.
 func claimNotice(t *testing.T, store apikey.Noticer, c apikey.NoticeClaim) bool {
 	t.Helper()
 	claimed, err := store.ClaimNotice(t.Context(), c)

@@ -14,6 +14,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
+// A grant gives privileges on one table.
 type grant struct{ table, privileges string }
 
 // documentedPrivileges returns the privileges that the package documentation grants to a service.
@@ -49,6 +50,7 @@ func unprivilegedUser(t testing.TB, e engine, dsn string) (userDSN, grantee stri
 	return withUser(t, e, dsn, name), grantee
 }
 
+// forEachServer runs a test with each database that has users: SQLite has none.
 func forEachServer(t *testing.T, test func(t *testing.T, e engine)) {
 	forEachEngine(t, func(t *testing.T, e engine) {
 		if e.name != "SQLite" {

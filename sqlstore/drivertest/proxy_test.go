@@ -36,6 +36,7 @@ func (l *link) close() {
 	l.server.Close()
 }
 
+// newProxy returns a proxy to the address target that runs until the end of the test.
 func newProxy(t testing.TB, target string) *proxy {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)
@@ -81,6 +82,8 @@ func (p *proxy) serve(client net.Conn) {
 	p.mu.Unlock()
 }
 
+// forward copies from one connection to the other until one of them ends, and then closes both.
+// request reports whether the data are requests.
 func (p *proxy) forward(l *link, to, from net.Conn, request bool) {
 	defer l.close()
 	buffer := make([]byte, 1<<16)

@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// Drivers close the connection of a canceled query. A client that goes away during a read must
-// therefore not cancel it. If the client has gone before, the store does not read.
+// Drivers close the connection of a canceled query. The end of the caller's context must
+// therefore not cancel a read that has begun. If the context ended before, the store does not read.
 func TestCancelDoesNotInterruptRead(t *testing.T) {
 	t.Parallel()
 	forEachEngine(t, func(t *testing.T, e engine) {

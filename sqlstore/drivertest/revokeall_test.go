@@ -88,9 +88,9 @@ func TestRevokeAllLeavesNoKeyOfTheOwner(t *testing.T) {
 		o := sqlstore.Options{WriteTimeout: patience * 5 * time.Second} // SQLite needs seconds for a thousand keys under the race detector
 		store, other := e.newStore(t, db, o), e.newStore(t, db, o)
 		fifth := make(chan error, 1)
-		told := 0
+		published := 0
 		defer store.Subscribe(func(apikey.Digest, apikey.Version) {
-			if told++; told == 1 { // after the first transaction
+			if published++; published == 1 { // after the first transaction
 				_, err := other.Update(context.WithoutCancel(t.Context()), "filled-000005", apikey.Patch{Owner: new("grace")})
 				fifth <- err
 			}
@@ -101,24 +101,5 @@ func TestRevokeAllLeavesNoKeyOfTheOwner(t *testing.T) {
 		assert.Equal(t, 1500, n)
 		assert.Zero(t, queryInt(t, db, "SELECT COUNT(*) FROM apikey_keys WHERE dead = 0"))
 		assert.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(*) FROM apikey_audit WHERE action = 'revoke_all'"))
-	})
-}
-
-func TestMigrateRepairsTheStatusOfSuspendedKeys(t *testing.T) {
-	t.Parallel()
-	forEachEngine(t, func(t *testing.T, e engine) {
-		db := e.openDB(t, e.openTables(t))
-		store := e.newStore(t, db, sqlstore.Options{})
-		addKeys(t, store, 0, 1)
-		id, o := keyOf(0).ID, apikey.ListOptions{Status: apikey.StatusSuspended}
-		require.NoError(t, errorOf(store.Update(t.Context(), id, apikey.Patch{Suspended: new(true)})))
-		execute(t, db, "UPDATE apikey_keys SET dead = 0") // as a program of version 1 writes it
-		page, err := store.List(t.Context(), o)
-		require.NoError(t, err)
-		require.Empty(t, page.Keys)
-		require.NoError(t, store.Migrate(t.Context()))
-		page, err = store.List(t.Context(), o)
-		require.NoError(t, err)
-		require.Len(t, page.Keys, 1)
 	})
 }

@@ -154,18 +154,22 @@ func (e engine) openSettings(t *testing.T, dsn string) *sql.DB {
 	return e.openDB(t, dsn)
 }
 
+// with returns a function that adds a parameter to a DSN.
 func with(parameter, value string) func(*testing.T, engine, string) string {
 	return func(t *testing.T, e engine, dsn string) string { return withParameter(t, e, dsn, parameter, value) }
 }
 
+// withDirtyReads lets transactions of MySQL or MariaDB read changes before their commit.
 func withDirtyReads(t *testing.T, e engine, dsn string) string {
 	return withParameter(t, e, dsn, isolationVariable(t), "'READ-UNCOMMITTED'")
 }
 
+// withReadOnlyTransactions makes transactions of MySQL or MariaDB read-only.
 func withReadOnlyTransactions(t *testing.T, e engine, dsn string) string {
 	return withParameter(t, e, dsn, strings.Replace(isolationVariable(t), "isolation", "read_only", 1), "1")
 }
 
+// readOnlySQLite returns the DSN of a file that permits only reads.
 func readOnlySQLite(t *testing.T, e engine, file string) string {
 	return "file:" + file + "?_pragma=query_only(1)"
 }

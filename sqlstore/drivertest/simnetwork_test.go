@@ -30,6 +30,7 @@ type simNetwork struct {
 	conns []net.Conn
 }
 
+// newSimNetwork returns a network to the address target that works until the end of the test.
 func newSimNetwork(t testing.TB, target string, request, answer time.Duration) *simNetwork {
 	listener, err := net.Listen("tcp", "127.0.0.1:0")
 	require.NoError(t, err)

@@ -222,11 +222,3 @@ func TestOpenSQLiteFileNames(t *testing.T) {
 		})
 	}
 }
-
-// must returns value and panics if err is not nil.
-func must[T any](value T, err error) T {
-	if err != nil {
-		panic(err)
-	}
-	return value
-}

@@ -197,7 +197,7 @@ func testCloseWritesTouches(t *testing.T, e engine) {
 	})
 }
 
-// Requests update the last use in the database, also through a cache.
+// Requests update the last use in the database, even through a cache.
 func TestRequestsUpdateLastUse(t *testing.T) {
 	t.Parallel()
 	forEachEngine(t, func(t *testing.T, e engine) {

@@ -59,6 +59,7 @@ func (u *upgrade) refuses(secret apikey.Secret) {
 	})
 }
 
+// serves reports whether the new program answers requests, because the migration has ended.
 func (u *upgrade) serves() bool {
 	select {
 	case <-u.migrated:

@@ -67,7 +67,7 @@ CREATE TABLE IF NOT EXISTS apikey_audit (
 	tag BIGINT NOT NULL,
 	-- The time of the change in microseconds since 1970 UTC.
 	at BIGINT NOT NULL,
-	-- Who made the change, as the program reported it; '' means unknown.
+	-- The actor of the change, as the program reported it; '' means unknown.
 	actor VARCHAR(200) NOT NULL,
 	-- The kind of change: create, update, replace, revoke or, in version 2, revoke_all.
 	action VARCHAR(20) NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE IF NOT EXISTS apikey_audit (
 	key_id VARBINARY(64) NOT NULL,
 	-- The seq of the key; 0 for revoke_all.
 	key_seq BIGINT NOT NULL,
-	-- What changed, in words: names of fields, or the other key of a rotation.
+	-- A description of the change: names of fields, or the other key of a rotation.
 	detail VARCHAR(1000) NOT NULL,
 	INDEX apikey_audit_key (key_seq, rev)
 ) ENGINE = InnoDB DEFAULT CHARACTER SET utf8mb4 COLLATE utf8mb4_bin;

@@ -46,7 +46,7 @@ CREATE TABLE IF NOT EXISTS apikey_notices (
 	key_seq BIGINT NOT NULL,
 	-- NoticeClaim.Until of the last claim in microseconds since 1970 UTC; 0 means that it was released.
 	claimed_until BIGINT NOT NULL,
-	-- When the notice was sent in microseconds since 1970 UTC; 0 means not yet.
+	-- The time of sending in microseconds since 1970 UTC; 0 means not yet.
 	sent_at BIGINT NOT NULL,
 	INDEX apikey_notices_key (key_seq)
 ) ENGINE = InnoDB;

@@ -67,7 +67,7 @@ CREATE TABLE apikey_audit (
 	tag bigint NOT NULL,
 	-- The time of the change in microseconds since 1970 UTC.
 	at bigint NOT NULL,
-	-- Who made the change, as the program reported it; '' means unknown.
+	-- The actor of the change, as the program reported it; '' means unknown.
 	actor text NOT NULL,
 	-- The kind of change: create, update, replace, revoke or, in version 2, revoke_all.
 	action text NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE apikey_audit (
 	key_id text NOT NULL,
 	-- The seq of the key; 0 for revoke_all.
 	key_seq bigint NOT NULL,
-	-- What changed, in words: names of fields, or the other key of a rotation.
+	-- A description of the change: names of fields, or the other key of a rotation.
 	detail text NOT NULL
 );
 

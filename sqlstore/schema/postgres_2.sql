@@ -46,7 +46,7 @@ CREATE TABLE apikey_notices (
 	key_seq bigint NOT NULL,
 	-- NoticeClaim.Until of the last claim in microseconds since 1970 UTC; 0 means that it was released.
 	claimed_until bigint NOT NULL,
-	-- When the notice was sent in microseconds since 1970 UTC; 0 means not yet.
+	-- The time of sending in microseconds since 1970 UTC; 0 means not yet.
 	sent_at bigint NOT NULL
 );
 

@@ -67,7 +67,7 @@ CREATE TABLE apikey_audit (
 	tag INTEGER NOT NULL,
 	-- The time of the change in microseconds since 1970 UTC.
 	at INTEGER NOT NULL,
-	-- Who made the change, as the program reported it; '' means unknown.
+	-- The actor of the change, as the program reported it; '' means unknown.
 	actor TEXT NOT NULL,
 	-- The kind of change: create, update, replace, revoke or, in version 2, revoke_all.
 	action TEXT NOT NULL,
@@ -75,7 +75,7 @@ CREATE TABLE apikey_audit (
 	key_id TEXT NOT NULL,
 	-- The seq of the key; 0 for revoke_all.
 	key_seq INTEGER NOT NULL,
-	-- What changed, in words: names of fields, or the other key of a rotation.
+	-- A description of the change: names of fields, or the other key of a rotation.
 	detail TEXT NOT NULL
 ) STRICT;
 

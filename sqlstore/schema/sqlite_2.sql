@@ -47,7 +47,7 @@ CREATE TABLE apikey_notices (
 	key_seq INTEGER NOT NULL,
 	-- NoticeClaim.Until of the last claim in microseconds since 1970 UTC; 0 means that it was released.
 	claimed_until INTEGER NOT NULL,
-	-- When the notice was sent in microseconds since 1970 UTC; 0 means not yet.
+	-- The time of sending in microseconds since 1970 UTC; 0 means not yet.
 	sent_at INTEGER NOT NULL
 ) STRICT;
 
