@@ -15,8 +15,8 @@ import (
 
 const document = "../../docs/command.md"
 
-// TestDocumentedSession runs the terminal session of the document in one shell. In the documented output "…" stands
-// for any text.
+// TestDocumentedSession runs the terminal session of the document in one shell. In the document "…" stands for any
+// text.
 func TestDocumentedSession(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile(document)

@@ -14,7 +14,7 @@ import (
 )
 
 func main() {
-	// A closed pipe is then an error of Write, after which a command can revoke a key that it could not hand out.
+	// Write then returns an error for a closed pipe, and a command can revoke a key whose secret it could not write.
 	signal.Ignore(syscall.SIGPIPE)
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM, syscall.SIGHUP)
 	app := cli.New(cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}, os.Getenv)

@@ -63,8 +63,8 @@ func (m *machine) output(args ...string) string {
 	return string(out)
 }
 
-// noneLives demands that each key is revoked.
-func (m *machine) noneLives() {
+// allRevoked requires that no key is active and that the key of the test is revoked.
+func (m *machine) allRevoked() {
 	m.t.Helper()
 	assert.Equal(m.t, "{\"keys\":[]}\n", m.output("list", "--status", "active", "--json"))
 	assert.Contains(m.t, m.output("list", "--status", "revoked"), "Backup job")
@@ -90,7 +90,7 @@ func TestClosedPipeRevokesTheKey(t *testing.T) {
 	cmd.Stdout = w
 	assert.Equal(t, undelivered, exitStatus(t, cmd.Run()))
 	require.NoError(t, w.Close())
-	m.noneLives()
+	m.allRevoked()
 }
 
 func TestClosedStandardOutputMakesNoKey(t *testing.T) {
@@ -102,7 +102,7 @@ func TestClosedStandardOutputMakesNoKey(t *testing.T) {
 	assert.Equal(t, "{\"keys\":[]}\n", m.output("list", "--json"))
 }
 
-func TestReaderThatHasEnoughEndsAListSilently(t *testing.T) {
+func TestReaderThatClosesThePipeEndsAListSilently(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	r, w, err := os.Pipe()
@@ -133,7 +133,7 @@ func TestSignalWhileAPipeIsFullRevokesTheKey(t *testing.T) {
 			require.Eventually(t, func() bool { return strings.Contains(m.output("list"), "Backup job") }, time.Minute, 50*time.Millisecond)
 			require.NoError(t, cmd.Process.Signal(signal))
 			assert.Equal(t, undelivered, exitStatus(t, cmd.Wait()))
-			m.noneLives()
+			m.allRevoked()
 		})
 	}
 }
@@ -150,7 +150,7 @@ func fill(t *testing.T, w *os.File) {
 	}
 }
 
-func TestSignalWhileACommandReadsItsInput(t *testing.T) {
+func TestInterruptEndsACommandThatReadsItsInput(t *testing.T) {
 	t.Parallel()
 	m := newMachine(t)
 	cmd := m.command("identify")
@@ -160,7 +160,7 @@ func TestSignalWhileACommandReadsItsInput(t *testing.T) {
 	require.NoError(t, cmd.Start())
 	_, err = io.WriteString(stdin, "half a key")
 	require.NoError(t, err)
-	// Before the program handles signals, an interrupt ends it too, with no status of its own.
+	// An interrupt that arrives before the program handles signals ends it without an exit status.
 	ended := make(chan error, 1)
 	go func() { ended <- cmd.Wait() }()
 	for {

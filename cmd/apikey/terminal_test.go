@@ -95,7 +95,7 @@ func TestTerminalAsksForAKeyWithoutEcho(t *testing.T) {
 	term.wait("Key or ID:")
 	term.enter(secret)
 	assert.NotContains(t, term.wait("status=0 again"), secret)
-	m.noneLives()
+	m.allRevoked()
 }
 
 func TestTerminalEchoesAgainAfterAnInterruptedQuestion(t *testing.T) {
@@ -145,7 +145,7 @@ func TestTerminalAsksBeforeManyKeysAreRevoked(t *testing.T) {
 	term.wait("permanently:")
 	term.enter("ops")
 	assert.Contains(t, term.wait("status=0"), `Revoked 1 key of "ops".`)
-	m.noneLives()
+	m.allRevoked()
 }
 
 func TestTerminalShowsProgressAndRemovesIt(t *testing.T) {

@@ -83,7 +83,7 @@ func (a *App) Run(ctx context.Context, root *cobra.Command, args []string) int {
 	return ExitStatus(err)
 }
 
-// endedByReader reports whether a command ended because the reader of its output, such as head, has enough.
+// endedByReader reports whether a command ended because the reader of its output, such as head, closed the pipe.
 func endedByReader(err error) bool {
 	return errors.Is(err, syscall.EPIPE) && ExitStatus(err) == ExitFailed
 }

@@ -123,7 +123,7 @@ func TestEmptyFlagsAreRefused(t *testing.T) {
 	for _, flag := range []string{"database", "database-file", "server", "server-key-file", "pepper-file"} {
 		status, _, errs := run(t, func(*cli.App) error { t.Error("the command ran"); return nil }, "test", "--"+flag, "")
 		assert.Equal(t, cli.ExitUsage, status, flag)
-		assert.Equal(t, "apikey: --"+flag+": is empty; omit it\n", errs)
+		assert.Equal(t, "apikey: --"+flag+": empty; want a value, or omit the flag\n", errs)
 	}
 	for _, flag := range []string{"table-prefix", "key-prefix", "actor"} {
 		status, _, errs := run(t, func(*cli.App) error { return nil }, "test", "--"+flag, "")
@@ -138,7 +138,7 @@ func TestACommandForADatabaseRefusesAServer(t *testing.T) {
 		return err
 	}, "test", "--server", "https://example.com", "--database", filepath.Join(t.TempDir(), "keys.db"))
 	assert.Equal(t, cli.ExitUsage, status)
-	assert.Equal(t, "apikey: --server: this command works on a database\n", errs)
+	assert.Equal(t, "apikey: --server: this command needs a database; set --database\n", errs)
 }
 
 func TestReadSecretFile(t *testing.T) {

@@ -15,8 +15,8 @@ import (
 
 // The exit statuses.
 const (
-	ExitOK          = 0   // the command did what it was asked for
-	ExitFailed      = 1   // it failed for another reason than those below
+	ExitOK          = 0   // success
+	ExitFailed      = 1   // a failure that is not listed below
 	ExitUsage       = 2   // the arguments or the input are invalid
 	ExitNotFound    = 3   // there is no such key
 	ExitRefused     = 4   // a rule refuses the change, and repeating the command will not help
@@ -30,7 +30,7 @@ const (
 // ExitHelp explains the exit statuses to users.
 const ExitHelp = `Exit status:
   0  success
-  1  another failure
+  1  any other failure
   2  invalid arguments or input
   3  no such key
   4  refused by a rule; repeating the command does not help
@@ -121,7 +121,7 @@ func is(targets ...error) func(error) bool {
 	}
 }
 
-// Input returns an error about invalid input. An interruption stays one.
+// Input returns an error about invalid input. It returns an interruption unchanged.
 func Input(err error) error {
 	if errors.Is(err, context.Canceled) {
 		return err

@@ -11,14 +11,14 @@ import (
 // interruptGrace is the time that a write may take after the command was interrupted.
 const interruptGrace = time.Second
 
-// An interruptible is a Writer that gives up when the command is interrupted, although a pipe is full.
-// Signals do not end this program, because it may have to revoke a key that it could not hand out.
+// An interruptible is a Writer that gives up when the command is interrupted, even while a full pipe blocks the
+// write. Signals do not end this program, because it may have to revoke a key that it could not hand out.
 type interruptible struct {
 	ctx context.Context
 	w   io.Writer
 }
 
-// Write writes p. After an interruption the bytes may still be written later.
+// Write writes p. After an interruption the write may still succeed later.
 func (i *interruptible) Write(p []byte) (int, error) {
 	type result struct {
 		n   int

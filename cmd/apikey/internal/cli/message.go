@@ -11,7 +11,7 @@ import (
 )
 
 // message returns the text of an error for the user, which is the same for a database and for a server. It names
-// fields as in JSON, and no packages.
+// fields as in JSON and omits the names of packages.
 func message(err error) string {
 	if ExitStatus(err) == ExitInterrupted {
 		return "interrupted"

@@ -12,7 +12,7 @@ func Migrate(a *App) *cobra.Command {
 	return &cobra.Command{
 		Use:   "migrate",
 		Short: "Create the tables, or upgrade them to this version",
-		Long: `Create the tables, or upgrade them to this version. Programs of the version before keep running.
+		Long: `Create the tables, or upgrade them to this version. Programs of the previous version keep running.
 
 The database user must own the tables. Other commands do not change tables.`,
 		Args: cobra.NoArgs,

@@ -9,7 +9,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxSecretFile is the most bytes of a file with a secret.
+// maxSecretFile is the size limit of a file with a secret, in bytes.
 const maxSecretFile = 64 << 10
 
 // ReadSecretFile reads a secret from a file of at most 64 KiB, without the spaces around it. Its errors are
@@ -27,9 +27,9 @@ func ReadSecretFile(name string) (apikey.Secret, error) {
 	secret := strings.TrimSpace(string(text))
 	switch {
 	case len(text) > maxSecretFile:
-		return apikey.Secret{}, Usage(fmt.Errorf("%s: has more than %d bytes, the most of a secret", name, maxSecretFile))
+		return apikey.Secret{}, Usage(fmt.Errorf("%s: more than %d bytes; want a file that contains only the secret", name, maxSecretFile))
 	case secret == "":
-		return apikey.Secret{}, Usage(fmt.Errorf("%s: contains no secret", name))
+		return apikey.Secret{}, Usage(fmt.Errorf("%s: empty; want a file that contains a secret", name))
 	}
 	return apikey.NewSecret(secret), nil
 }

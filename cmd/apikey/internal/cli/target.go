@@ -35,22 +35,22 @@ type Target struct {
 func (t *Target) register(flags *pflag.FlagSet) {
 	flags.StringVar(&t.database, "database", "", "database of the keys: a file of SQLite, postgres://… or mysql://…,\nwithout a password ($APIKEY_DATABASE may have one)")
 	flags.StringVar(&t.databaseFile, "database-file", "", "file that contains the URL of the database ($APIKEY_DATABASE_FILE)")
-	flags.StringVar(&t.tablePrefix, "table-prefix", "", "begins the names of the tables; \"\" means \"apikey_\" ($APIKEY_TABLE_PREFIX)")
+	flags.StringVar(&t.tablePrefix, "table-prefix", "", "prefix of the names of the tables; \"\" means \"apikey_\" ($APIKEY_TABLE_PREFIX)")
 	flags.StringVar(&t.server, "server", "", "URL of a management API to use instead of a database ($APIKEY_SERVER)")
 	flags.StringVar(&t.serverKeyFile, "server-key-file", "", "file that contains the key for --server ($APIKEY_SERVER_KEY_FILE or $APIKEY_SERVER_KEY)")
 	flags.BoolVar(&t.allowHTTP, "allow-http", false, "send keys to --server without encryption ($APIKEY_ALLOW_HTTP)")
-	flags.StringVar(&t.keyPrefix, "key-prefix", "", "begins the keys; \"\" means \"ak\" ($APIKEY_KEY_PREFIX)")
-	flags.StringSliceVar(&t.pepperFiles, "pepper-file", nil, "file that contains a pepper; repeat it for older peppers ($APIKEY_PEPPER_FILES)")
+	flags.StringVar(&t.keyPrefix, "key-prefix", "", "prefix of the keys; \"\" means \"ak\" ($APIKEY_KEY_PREFIX)")
+	flags.StringSliceVar(&t.pepperFiles, "pepper-file", nil, "file that contains a pepper; repeat the flag for older peppers ($APIKEY_PEPPER_FILES)")
 	flags.BoolVar(&t.imported, "allow-imported", false, "keys of other systems may exist ($APIKEY_ALLOW_IMPORTED)")
 	flags.BoolVar(&t.unpeppered, "allow-unpeppered", false, "keys from before the first pepper may exist ($APIKEY_ALLOW_UNPEPPERED)")
 	flags.StringVar(&t.actor, "actor", "", "your name in the audit trail; \"\" means your login ($APIKEY_ACTOR)")
 }
 
-// Database opens the database that the flags name, and refuses a server. The caller closes it. An SQLite file that does
-// not exist is created; see [App.ExistingDatabase].
+// Database opens the database that the flags name, and refuses --server. The caller must close it. Database creates an
+// SQLite file that does not exist; see [App.ExistingDatabase].
 func (a *App) Database() (*database.Database, error) {
 	if a.Target.server != "" {
-		return nil, Usage(errors.New("--server: this command works on a database"))
+		return nil, Usage(errors.New("--server: this command needs a database; set --database"))
 	}
 	url, err := a.databaseURL()
 	if err != nil {
@@ -76,8 +76,9 @@ func (a *App) ExistingDatabase() (*database.Database, error) {
 	return db, nil
 }
 
-// Server returns the client of the server that the flags or the environment name, or nil for a database. A
-// flag overrides the environment. The error says that there are both a server and a database.
+// Server returns a Session on the server that the flags or the environment name, or nil for a database. A flag
+// overrides the environment. It returns an error if both a server and a database are set, or if the server has no
+// key.
 func (a *App) Server() (*remote.Session, error) {
 	t := &a.Target
 	databaseFlag, serverFlag := t.database != "" || t.databaseFile != "", t.server != ""
@@ -136,7 +137,7 @@ func (a *App) databaseURL() (apikey.Secret, error) {
 	return apikey.Secret{}, Usage(errors.New("set --database, --database-file, $APIKEY_DATABASE or $APIKEY_DATABASE_FILE"))
 }
 
-// Format returns the Format that the flags describe.
+// Format returns the Format that the flags describe. It reads the files of the peppers.
 func (a *App) Format() (*apikey.Format, error) {
 	t := &a.Target
 	o := apikey.FormatOptions{
@@ -166,7 +167,7 @@ func (a *App) KeyPrefix() string {
 	return cmp.Or(a.value(a.Target.keyPrefix, "APIKEY_KEY_PREFIX"), "ak")
 }
 
-// Actor returns the name of the user for the audit trail.
+// Actor returns the name of the user for the audit trail: --actor, $APIKEY_ACTOR or the login.
 func (a *App) Actor() (string, error) {
 	if actor := a.value(a.Target.actor, "APIKEY_ACTOR"); actor != "" {
 		return actor, nil
@@ -178,7 +179,7 @@ func (a *App) Actor() (string, error) {
 	return current.Username, nil
 }
 
-// Desk returns the Desk of the keys in an open database.
+// Desk returns a Desk and its Issuer for the keys in an open database.
 func (a *App) Desk(db *database.Database) (*manage.Desk, *apikey.Issuer, error) {
 	format, err := a.Format()
 	if err != nil {

@@ -8,8 +8,8 @@ import (
 )
 
 // Clean returns a text of one line for a terminal. It replaces control characters, line separators, invalid
-// UTF-8 and invisible format characters by U+FFFD. Joiners, direction marks and the tags of flags stay,
-// because names may need them.
+// UTF-8 and invisible format characters by U+FFFD. Joiners, direction marks and the tag characters of flag emoji
+// stay, because names may need them.
 func Clean(s string) string { return strings.Map(clean, s) }
 
 // CleanLines is like [Clean], but keeps line feeds, and turns tabs into spaces.

@@ -13,10 +13,11 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxInput is the most bytes that a question or a secret on standard input may have.
+// maxInput is the size limit of an answer and of a secret on standard input, in bytes.
 const maxInput = 4096
 
-// ReadSecret reads a secret of one line from a stream, or from a terminal without echo after a prompt on out.
+// ReadSecret reads a secret of one line and at most 4096 bytes from a stream. From a terminal it reads without echo,
+// after a prompt on out. It returns the error of ctx as soon as ctx ends.
 func ReadSecret(ctx context.Context, in io.Reader, out io.Writer, prompt string) (apikey.Secret, error) {
 	if IsTerminal(in) {
 		return askSecret(ctx, in.(*os.File), out, prompt)
@@ -68,7 +69,8 @@ func askSecret(ctx context.Context, terminal *os.File, out io.Writer, prompt str
 	return apikey.NewSecret(secret), nil
 }
 
-// Ask prints a question to out and returns the line that the user types at the terminal in.
+// Ask prints a question to out and returns the line that the user types at the terminal in. It returns the error of
+// ctx as soon as ctx ends.
 func Ask(ctx context.Context, in io.Reader, out io.Writer, question string) (string, error) {
 	fmt.Fprint(out, question)
 	return await(ctx, func() (string, error) {
@@ -86,7 +88,7 @@ func Ask(ctx context.Context, in io.Reader, out io.Writer, question string) (str
 	})
 }
 
-// await returns the result of read, or the error of ctx while read goes on.
+// await returns the result of read, or the error of ctx if that ends first. read then continues in the background.
 func await(ctx context.Context, read func() (string, error)) (string, error) {
 	type result struct {
 		text string

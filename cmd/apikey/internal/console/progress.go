@@ -16,10 +16,11 @@ func IsTerminal(stream any) bool {
 	return ok && term.IsTerminal(int(file.Fd()))
 }
 
-// progressDelay is the time that work may take without progress being shown, and the time between two updates.
+// progressDelay is the time before the line appears, and the time between two updates.
 const progressDelay = 500 * time.Millisecond
 
-// A Progress shows on a line of a terminal that work goes on. The zero Progress shows nothing.
+// A Progress shows on one line of a terminal that work continues. The zero Progress shows nothing. Set is safe for
+// concurrent use.
 type Progress struct {
 	mu   sync.Mutex
 	text string
@@ -38,7 +39,7 @@ func StartProgress(w io.Writer, text string) *Progress {
 	return p
 }
 
-// Set changes the text.
+// Set changes the text that the next update shows.
 func (p *Progress) Set(text string) {
 	p.mu.Lock()
 	defer p.mu.Unlock()

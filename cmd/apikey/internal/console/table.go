@@ -11,8 +11,8 @@ import (
 // maxCell is the width of a cell in columns of the terminal. A longer text is cut.
 const maxCell = 60
 
-// A Table writes rows in aligned columns, a part of the rows at a time. A column is as wide as its widest
-// cell so far, so that a long list needs no memory.
+// A Table writes rows in aligned columns, page by page. A column is as wide as its widest cell so far, so that a long
+// list needs no memory.
 type Table struct {
 	w       io.Writer
 	heading []string

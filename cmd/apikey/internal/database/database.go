@@ -38,8 +38,8 @@ type Database struct {
 	tablePrefix string
 }
 
-// Open opens a database: a file of SQLite, a URL of PostgreSQL, or a URL of MySQL or MariaDB. It creates
-// no tables. The file is created if it does not exist.
+// Open opens a database: a file of SQLite, a URL of PostgreSQL, or a URL of MySQL or MariaDB. It creates the file if
+// it does not exist, but no tables. A malformed URL is [ErrURL]. The caller must call Close.
 func Open(url apikey.Secret, tablePrefix string) (*Database, error) {
 	db := &Database{tablePrefix: tablePrefix}
 	dialect, err := db.connect(url.Reveal())
@@ -52,7 +52,7 @@ func Open(url apikey.Secret, tablePrefix string) (*Database, error) {
 	return db, nil
 }
 
-// Close writes the last uses of keys and closes the database.
+// Close writes the last uses of keys, within five seconds, and closes the database.
 func (db *Database) Close() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
 	defer cancel()
@@ -74,7 +74,7 @@ const (
 	noSuchTable    = 1146
 )
 
-// LacksTables reports whether an error says that the database has no tables of this module.
+// LacksTables reports whether an error says that the database does not have the tables of this module.
 func LacksTables(err error) bool {
 	if err == nil {
 		return false

@@ -11,8 +11,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// OpenSource opens the database of another system for reading: a file of SQLite, or a URL as for Open. A
-// file is opened read-only. The caller must read the others in read-only transactions.
+// OpenSource opens the database of another system for reading: a file of SQLite, or a URL as for [Open]. It opens a
+// file read-only. The caller must read the other databases in read-only transactions.
 func OpenSource(source apikey.Secret) (*sql.DB, sqlstore.Dialect, error) {
 	text := source.Reveal()
 	if !strings.Contains(text, "://") && !HasPassword(text) {

@@ -21,7 +21,7 @@ func Command(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "apply -f FILE",
 		Short: "Make the keys agree with a file",
-		Long: `Make the keys agree with a YAML file. It declares keys by their SHA-256, or by files that contain them, and
+		Long: `Make the keys agree with a YAML file. The file declares keys by their SHA-256, or by files that contain them, and
 never contains a key itself. Applying a file again changes nothing. Processes may apply the same file at the same time.
 
   set: homelab            # names this set of keys
@@ -39,13 +39,13 @@ never contains a key itself. Applying a file again changes nothing. Processes ma
       secret_file: /run/secrets/media-server
       suspended: false
 
-A field that is absent is empty. A digest, and a key that another system made, need --allow-imported.`,
+An absent field is empty. Digests, and keys that another system made, need --allow-imported.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	flags := cmd.Flags()
-	flags.StringVarP(&c.file, "file", "f", "", "file with the keys; - reads the standard input")
-	flags.BoolVar(&c.dryRun, "dry-run", false, "print the changes and make none of them")
+	flags.StringVarP(&c.file, "file", "f", "", "file with the keys; - is standard input")
+	flags.BoolVar(&c.dryRun, "dry-run", false, "print the changes without making them")
 	flags.BoolVar(&c.exitCode, "exit-code", false, "exit with status 7 if there are changes")
 	return cmd
 }

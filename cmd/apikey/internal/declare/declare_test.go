@@ -48,7 +48,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// run runs the command and returns its status and what it printed.
+// run runs the command and returns its status and its output.
 func (h *host) run(stdin string, args ...string) (status int, out, errs string) {
 	var o, e bytes.Buffer
 	env := map[string]string{"APIKEY_DATABASE": filepath.Join(h.dir, "keys.db"), "APIKEY_ALLOW_IMPORTED": "true", "APIKEY_ACTOR": "deployment"}
@@ -181,7 +181,7 @@ func TestApplyUpdatesAndShowsTheDifference(t *testing.T) {
 	assert.Zero(t, key.SuspendedAt, "an absent field is empty")
 }
 
-func TestDryRunChangesNothingAndExitCodeTells(t *testing.T) {
+func TestDryRunChangesNothingAndExitCodeReportsChanges(t *testing.T) {
 	h := newHost(t)
 	text := "set: s\nkeys:\n  - {name: Hub, sha256: " + hexSHA256(hubKey) + "}\n"
 	status, out, errs := h.run(text, "apply", "-f", "-", "--dry-run", "--exit-code")
@@ -275,7 +275,7 @@ func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 		"an empty file":                {"", "set: missing"},
 		"another prune":                {"set: s\nprune: delete\n", "prune"},
 		"two documents":                {good + "---\n" + good, "more than one document"},
-		"no YAML":                      {"set: [\n", "line"},
+		"malformed YAML":               {"set: [\n", "line"},
 		"an aliased list of keys":      {"set: s\nx: &k [{name: a}]\nkeys: *k\n", "field x not found"},
 		"a file that is too large":     {good + strings.Repeat("# comment\n", maxFile/10), "more than 4194304 bytes"},
 	} {

@@ -51,7 +51,8 @@ type declared struct {
 	line int
 }
 
-// read reads a file. Its errors name the line.
+// read reads a file of at most 4 MiB and 10,000 keys. A relative secret_file is relative to the directory of the file.
+// An error about the content names the line.
 func read(name string, stdin io.Reader) (*set, error) {
 	text, err := readBounded(name, stdin)
 	if err != nil {
@@ -142,7 +143,7 @@ func keyLines(root *yaml.Node) (lines []int, err error) {
 			lines = append(lines, key.Line)
 			for j := 0; key.Kind == yaml.MappingNode && j+1 < len(key.Content); j += 2 {
 				if name := key.Content[j]; plaintextFields.MatchString(name.Value) {
-					return nil, problem(name.Line, "%s: a key in the file could be read by everyone who reads the file; "+
+					return nil, problem(name.Line, "%s: a key in the file could be read by everyone with access to the file; "+
 						"want its digest as sha256, or secret_file with the name of a file that contains it", name.Value)
 				}
 			}
@@ -177,7 +178,7 @@ func problem(line int, format string, args ...any) error {
 	return &apikey.InvalidError{Field: field, Problem: fmt.Sprintf(format, args...)}
 }
 
-// imported returns the key as it is to be stored.
+// imported returns the key to store. now is the time of a new suspension.
 func (k *declared) imported(setName string, now time.Time) (apikey.ImportedKey, error) {
 	out := apikey.ImportedKey{Name: k.Name, Owner: k.Owner, Scopes: k.Scopes, Metadata: map[string]string{declaredBy: setName}}
 	for name, value := range k.Metadata {

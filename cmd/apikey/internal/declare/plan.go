@@ -42,9 +42,9 @@ type planner struct {
 	now     time.Time
 }
 
-// plan returns the steps that make the database agree with the file: first those of the declared keys,
-// in the order of the file, and then revocations. It checks everything before the first step, so that an
-// invalid file changes nothing.
+// plan returns the steps that make the database agree with the file: first the steps for declared keys, in the order
+// of the file, and then revocations. It checks everything before the first step, so that an invalid file changes
+// nothing.
 func (p *planner) plan(ctx context.Context, issuer *apikey.Issuer) ([]step, error) {
 	rehearse, err := rehearsal.New(issuer)
 	if err != nil {
@@ -119,8 +119,8 @@ func (p *planner) step(ctx context.Context, line int, d apikey.Digest, k apikey.
 	return s, nil
 }
 
-// checkRotation returns an error if a key was rotated, because a later expiry would undo that. A rotation whose successor
-// was revoked is undone already.
+// checkRotation returns an error if a key was rotated, because a later expiry would undo the rotation. It permits the later
+// expiry if the successor is revoked or deleted.
 func (p *planner) checkRotation(ctx context.Context, line int, id string) error {
 	successors, err := p.finder.Successors(ctx, []string{id})
 	if err != nil || successors[id] == "" {
@@ -153,7 +153,7 @@ func (p *planner) addRevocations(ctx context.Context, steps []step) ([]step, err
 		}
 		if key.Metadata[declaredBy] == p.set.Name && key.RevokedAt.IsZero() && lines[key.ID] == 0 {
 			if line := lines[key.Replaces]; line != 0 {
-				return nil, rotated(line, key.Replaces, key.ID) // it got the metadata of the key that it replaces
+				return nil, rotated(line, key.Replaces, key.ID) // a successor inherits the metadata of the old key
 			}
 			steps = append(steps, step{Action: revoke, Name: key.Name, ID: key.ID})
 		}

@@ -6,7 +6,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// A History is a part of an audit trail.
+// A History is a page of an audit trail. Next is the cursor of the next page, or "" on the last one.
 type History struct {
 	Entries []Entry `json:"entries"`
 	Next    string  `json:"next,omitempty"`
@@ -28,7 +28,7 @@ type Change struct {
 	New   string `json:"new"`
 }
 
-// EntryOf returns the object of an entry.
+// EntryOf returns the JSON object of an entry.
 func EntryOf(e apikey.AuditEntry) Entry {
 	v := Entry{At: e.At, Actor: e.Actor, Action: e.Action, KeyID: e.KeyID, Changes: []Change{}}
 	for _, c := range e.Changes {

@@ -1,5 +1,5 @@
-// Package keyjson reads and writes keys in the JSON of package manageapi, which is also that of the
-// command's --json. openapi.json of that package describes it.
+// Package keyjson reads and writes keys in the JSON format of package manageapi. The command prints the same format
+// with --json. The file manageapi/openapi.json describes it.
 package keyjson
 
 import (
@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// A Key is the object of a key. Times that are zero are omitted.
+// A Key is the JSON object of a key. It omits times that are zero.
 type Key struct {
 	ID           string            `json:"id"`
 	Version      string            `json:"version"`
@@ -35,7 +35,7 @@ type Key struct {
 	RevokedAt    time.Time         `json:"revoked_at,omitzero"`
 }
 
-// A Limit is the object of a limit of use.
+// A Limit is the JSON object of a limit of use.
 type Limit struct {
 	Name     string  `json:"name"`
 	Requests int64   `json:"requests"`
@@ -44,14 +44,15 @@ type Limit struct {
 	Calendar string  `json:"calendar,omitempty"`
 }
 
-// An Issued is a new key with its secret.
+// An Issued is a new key with its secret. The secret is empty if the response repeats an earlier one, as Replayed
+// says, or if the secret is in a file.
 type Issued struct {
 	Key      Key    `json:"key"`
 	Secret   string `json:"secret,omitempty"`
 	Replayed bool   `json:"replayed"`
 }
 
-// A Page is a part of a list.
+// A Page is a page of a list of keys. Next is the cursor of the next page, or "" on the last one.
 type Page struct {
 	Keys []Key  `json:"keys"`
 	Next string `json:"next,omitempty"`

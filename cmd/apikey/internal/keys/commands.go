@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 )
 
-// Commands returns the commands.
+// Commands returns the commands that manage keys.
 func Commands(a *cli.App) []*cobra.Command {
 	return []*cobra.Command{
 		issueCommand(a), listCommand(a), showCommand(a), identifyCommand(a), editCommand(a), rotateCommand(a),

@@ -17,8 +17,9 @@ const (
 	maxCompletions  = 50
 )
 
-// completeIDs completes the ID of a key from a database. It stays silent if there is no database or if it does not
-// answer soon. It does not ask a server, whose limits a user would use up by pressing a key.
+// completeIDs completes the ID of a key from a database. It offers nothing if there is no database, or if the database
+// does not answer within completeTimeout. It does not ask a server, because each press of the Tab key would count
+// against the server's limits.
 func completeIDs(a *cli.App) cobra.CompletionFunc {
 	return func(cmd *cobra.Command, args []string, begin string) ([]cobra.Completion, cobra.ShellCompDirective) {
 		if server, err := a.Server(); err != nil || server != nil || len(args) > 0 {

@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// editAttempts is how often edit tries if somebody else changes the key at the same time.
+// editAttempts is the number of attempts of edit while other programs change the key.
 const editAttempts = 4
 
 // An edit is the flags of the command edit.
@@ -25,7 +25,7 @@ type edit struct {
 	name           string
 	removeMetadata []string
 	clear          []string
-	version        string // of the key that the user has seen; "" is any
+	version        string // of the key that the user has seen; "" means any
 }
 
 func editCommand(a *cli.App) *cobra.Command {
@@ -33,8 +33,8 @@ func editCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "edit ID",
 		Short: "Change the settings of a key",
-		Long: `Change the settings of a key that the flags name, and keep the others. --scope, --network and --limit replace all
-scopes, networks and limits of the key. --metadata sets names and keeps the others. A key without networks works
+		Long: `Change settings of a key. A setting without a flag stays as it is. --scope, --network and --limit replace all scopes,
+networks and limits of the key. --metadata sets single names and keeps the other names. A key without networks works
 from everywhere.`,
 		Example: `  apikey edit 4xUCRsGzqvTOJPfN --expires never --clear networks --metadata room=4`,
 	}
@@ -43,8 +43,8 @@ from everywhere.`,
 	e.register(flags)
 	flags.StringVar(&e.name, "name", "", "name of the key")
 	flags.StringArrayVar(&e.removeMetadata, "remove-metadata", nil, "name of metadata to remove; repeat the flag for more")
-	flags.StringArrayVar(&e.clear, "clear", nil, "owner, scopes, networks, limits or metadata, which to empty; repeat the flag for more")
-	flags.StringVar(&e.version, "if-version", "", "version of the key in JSON; if the key has another one, nothing is changed")
+	flags.StringArrayVar(&e.clear, "clear", nil, "setting to empty: owner, scopes, networks, limits or metadata; repeat the flag for more")
+	flags.StringVar(&e.version, "if-version", "", "change the key only if it has this version, which --json prints")
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, args []string) error {
 		patch, err := e.patch(time.Now())
 		if err != nil {

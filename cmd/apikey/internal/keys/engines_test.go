@@ -47,7 +47,7 @@ func urlOf(t *testing.T, dsn string) string {
 	return (&url.URL{Scheme: "mysql", User: user, Host: c.Addr, Path: "/" + c.DBName}).String()
 }
 
-func TestDatabaseWithoutTables(t *testing.T) {
+func TestDatabaseWithoutTablesNamesMigrate(t *testing.T) {
 	t.Parallel()
 	for _, engine := range testdb.Engines {
 		t.Run(engine.Name, func(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 )
 
-// fields are the flags for the fields of a key.
+// fields are the flags for the fields of a key, as text.
 type fields struct {
 	owner, expires                     string
 	scopes, networks, limits, metadata []string
@@ -25,7 +25,7 @@ func (f *fields) register(flags *pflag.FlagSet) {
 	flags.StringVar(&f.expires, "expires", "", "when the key expires: a duration such as 90d, a date such as 2027-01-31 (its first moment\nin your time zone), a time such as 2027-01-31T12:00:00Z, or never")
 	flags.StringArrayVar(&f.networks, "network", nil, "network or address from which the key may be used; repeat the flag for more")
 	flags.StringArrayVar(&f.limits, "limit", nil, "limit of use, such as api=100/1m, api=100/1m+20 or quota=10000/month; repeat the flag for more")
-	flags.StringArrayVar(&f.metadata, "metadata", nil, "NAME=VALUE for the use of the service; repeat the flag for more")
+	flags.StringArrayVar(&f.metadata, "metadata", nil, "metadata for your service, as NAME=VALUE; repeat the flag for more")
 }
 
 // expiresAt returns the value of --expires. The zero time means never.

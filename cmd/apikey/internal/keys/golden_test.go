@@ -13,8 +13,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// TestOutput runs the sessions in testdata on SQLite. A line that begins with "$ " is a command; the lines behind it are
-// its output, with "! " before those of standard error. Flag -update rewrites them.
+// TestOutput runs the sessions in testdata on SQLite. A line that begins with "$ " is a command, and the lines after it
+// are its output. Lines of standard error begin with "! ". The flag -update rewrites the outputs.
 func TestOutput(t *testing.T) {
 	t.Parallel()
 	files, err := filepath.Glob("testdata/*.golden")
@@ -32,14 +32,14 @@ func TestOutput(t *testing.T) {
 	}
 }
 
-// checkSession compares a session with a file.
+// checkSession fails the test at the first line in which a session differs from a file.
 func checkSession(t *testing.T, file, got string) {
 	t.Helper()
 	want, err := os.ReadFile(file)
 	require.NoError(t, err)
 	wanted, lines := strings.Split(string(want), "\n"), strings.Split(got, "\n")
 	for i := range min(len(wanted), len(lines)) {
-		require.Equal(t, wanted[i], lines[i], "line %d of %s, behind:\n%s", i+1, file, strings.Join(wanted[max(0, i-3):i], "\n"))
+		require.Equal(t, wanted[i], lines[i], "line %d of %s, after:\n%s", i+1, file, strings.Join(wanted[max(0, i-3):i], "\n"))
 	}
 	require.Len(t, lines, len(wanted), file)
 }
@@ -76,7 +76,7 @@ func replay(t testing.TB, m *machine, file string) string {
 
 var word = regexp.MustCompile(`'[^']*'|"[^"]*"|\S+`)
 
-// splitCommand splits a command into its words. The word behind "<" is its input.
+// splitCommand splits a command into its words. The text after "<" is its input.
 func splitCommand(command string) (words []string, stdin string) {
 	command, stdin, _ = strings.Cut(command, " < ")
 	for _, w := range word.FindAllString(command, -1) {
@@ -88,7 +88,7 @@ func splitCommand(command string) (words []string, stdin string) {
 	return words, stdin
 }
 
-// names abbreviates the values that differ in each run. Texts that a table may align keep their length.
+// names abbreviates the values that differ in each run. It pads the values that a table may align.
 type names struct {
 	real map[string]string // by abbreviation
 	seen map[string]string // the abbreviation of a value
@@ -159,7 +159,8 @@ func (n *names) alias(kind, value string) string {
 	return n.seen[value]
 }
 
-// moment returns a time of the next years relative to the run, and later ones as they are.
+// moment returns a time as an offset from the start of the run, such as now+90d0h. It returns times more than ten years
+// later unchanged.
 func (n *names) moment(form, text string) string {
 	t, err := time.Parse(form, text)
 	if err != nil || t.Sub(n.now) > 10*365*24*time.Hour {

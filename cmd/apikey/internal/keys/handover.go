@@ -10,30 +10,29 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 )
 
-// cleanupTimeout limits the work after a secret could not be handed out.
+// cleanupTimeout limits the cleanup after a secret was lost.
 const cleanupTimeout = 20 * time.Second
 
-// A handover makes a key and writes its secret out. No key lives whose secret was lost on the way.
+// A handover makes a key and writes out its secret. It revokes the key if the secret is lost on the way.
 type handover struct {
 	// make makes the key. A repeated call returns the same key without its secret.
 	make func(context.Context) (apikey.Secret, apikey.Key, error)
 	// write writes the secret out.
 	write func(apikey.Secret, apikey.Key) error
-	// undo ends the key again.
+	// undo revokes the key and reverts the other changes of make.
 	undo func(context.Context, apikey.Key) error
 }
 
 var errAnswerLost = errors.New("the answer with the new secret was lost")
 
-// run makes the key and writes its secret. If the secret was lost, or the command was interrupted before it was
-// written, the error is a cli.Undelivered and the key is revoked. The error wraps apikey.ErrUncertain if that
-// failed.
+// run makes the key and writes its secret. If the secret was lost, or the command was interrupted before the write,
+// run undoes the change and returns a cli.Undelivered. If undoing fails, the error wraps apikey.ErrUncertain.
 func (h handover) run(ctx context.Context) (apikey.Key, error) {
 	secret, key, err := h.make(ctx)
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
 	if errors.Is(err, apikey.ErrUncertain) {
-		secret, key, err = h.make(cleanup) // finds the key, or makes it
+		secret, key, err = h.make(cleanup) // finds the key of the first call, or makes it
 	}
 	if err != nil {
 		return apikey.Key{}, err

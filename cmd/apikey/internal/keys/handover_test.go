@@ -21,7 +21,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/keyjson"
 )
 
-// living returns the keys of a machine that may be used.
+// living returns the active keys of a machine.
 func (m *machine) living() []keyjson.Key {
 	m.t.Helper()
 	var page keyjson.Page
@@ -29,7 +29,7 @@ func (m *machine) living() []keyjson.Key {
 	return page.Keys
 }
 
-// only returns the only living key.
+// only returns the only active key.
 func (m *machine) only() keyjson.Key {
 	m.t.Helper()
 	keys := m.living()
@@ -59,7 +59,7 @@ func onServer(t *testing.T, m *machine) *machine { return newServer(t, m, nil).c
 
 func onDatabase(_ *testing.T, m *machine) *machine { return m }
 
-// places are the places where the commands below work.
+// places return a machine whose commands use the database of m directly, or through a server.
 var places = map[string]func(*testing.T, *machine) *machine{"database": onDatabase, "server": onServer}
 
 var brokenOutputs = map[string]func(*testing.T) io.Writer{"closed pipe": closedPipe, "full disk": fullDisk}
@@ -109,7 +109,7 @@ func TestRotateUndoesARotationWhoseSecretItCannotHandOut(t *testing.T) {
 	}
 }
 
-func TestSecretFileOfAFailedCommandIsRemoved(t *testing.T) {
+func TestSecretFileIsPrivateAndRemovedAfterAFailure(t *testing.T) {
 	t.Parallel()
 	m := onFile(t)
 	file := filepath.Join(t.TempDir(), "key")
@@ -122,7 +122,7 @@ func TestSecretFileOfAFailedCommandIsRemoved(t *testing.T) {
 	assert.NoFileExists(t, file)
 }
 
-func TestOutputThatIsDiscardedIsRefused(t *testing.T) {
+func TestIssueMakesNoKeyIfStandardOutputIsDiscarded(t *testing.T) {
 	t.Parallel()
 	m := onFile(t)
 	null, err := os.OpenFile(os.DevNull, os.O_WRONLY, 0)
@@ -132,7 +132,7 @@ func TestOutputThatIsDiscardedIsRefused(t *testing.T) {
 	assert.Empty(t, m.living())
 }
 
-// losing returns a handler that answers the first change and loses the answer after calling lost.
+// losing returns middleware that executes the first POST to a path, calls lost, and drops the response.
 func losing(path string, lost func()) func(http.Handler) http.Handler {
 	var done atomic.Bool
 	return func(next http.Handler) http.Handler {
@@ -148,7 +148,7 @@ func losing(path string, lost func()) func(http.Handler) http.Handler {
 	}
 }
 
-func TestAnswerOfTheServerIsLost(t *testing.T) {
+func TestNewKeyIsRevokedIfTheResponseWithItsSecretIsLost(t *testing.T) {
 	t.Parallel()
 	for _, command := range []string{"issue", "rotate"} {
 		for _, how := range []string{"connection", "interruption"} {
@@ -177,8 +177,7 @@ func TestAnswerOfTheServerIsLost(t *testing.T) {
 	}
 }
 
-// A server that stays away leaves the change uncertain, and the status says so.
-func TestServerStaysAway(t *testing.T) {
+func TestChangeIsUncertainIfNoResponseArrives(t *testing.T) {
 	t.Parallel()
 	lost := func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
@@ -190,7 +189,7 @@ func TestServerStaysAway(t *testing.T) {
 	assert.Equal(t, cli.ExitUncertain, r.status, r.stderr)
 }
 
-// A blocked is a Writer like a full pipe.
+// A blocked is a Writer that waits, like a full pipe.
 type blocked struct{ begun, until chan struct{} }
 
 func (b *blocked) Write(p []byte) (int, error) {
@@ -199,7 +198,7 @@ func (b *blocked) Write(p []byte) (int, error) {
 	return len(p), nil
 }
 
-func TestInterruptionWhileAPipeIsFull(t *testing.T) {
+func TestInterruptionWhileAPipeIsFullRevokesTheKey(t *testing.T) {
 	t.Parallel()
 	m := onFile(t)
 	out := &blocked{make(chan struct{}), make(chan struct{})}

@@ -21,7 +21,7 @@ func issueCommand(a *cli.App) *cobra.Command {
 		Long: `Make a key and print its secret, alone, to standard output. The secret cannot be read again. If it cannot be
 written, the key is revoked and the exit status is 8.`,
 		Example:           `  apikey issue "Backup job" --owner ops --scope read --expires 90d --secret-file backup.key`,
-		Args:              cobra.ExactArgs(1),
+		Args:              oneName,
 		ValidArgsFunction: cobra.NoFileCompletions,
 	}
 	f.register(cmd.Flags())
@@ -34,6 +34,14 @@ written, the key is revoked and the exit status is 8.`,
 		return issue(ctx, s, k, out)
 	})
 	return cmd
+}
+
+// oneName requires one argument. Its error does not show the arguments, because one of them may be a key.
+func oneName(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return cli.Usage(fmt.Errorf("%d arguments; want the name of the key, in quotes if it contains spaces", len(args)))
+	}
+	return nil
 }
 
 // newKey returns the key that the flags describe.
@@ -68,7 +76,7 @@ func issue(ctx context.Context, s Session, k apikey.NewKey, out *secretOut) erro
 	}
 	end := "never expires"
 	if !key.ExpiresAt.IsZero() {
-		end = "expires at " + timeText(key.ExpiresAt) // also of a server that has a default
+		end = "expires at " + timeText(key.ExpiresAt) // without --expires too, because a server may have a default
 	}
 	fmt.Fprintf(out.app.Err, "Issued key %s, %s, which %s. Its secret cannot be read again.\n", key.ID, quoted(key.Name), end)
 	return out.finish(key)

@@ -36,7 +36,7 @@ func onFile(t testing.TB) *machine {
 	return m
 }
 
-// A result is what a command has done.
+// A result is the output and the exit status of a command.
 type result struct {
 	t              testing.TB
 	stdout, stderr string
@@ -64,7 +64,7 @@ func (m *machine) runOn(ctx context.Context, streams cli.Streams, args ...string
 	return app.Run(ctx, root, args)
 }
 
-// ok demands success and returns standard output.
+// ok requires success and returns standard output.
 func (r result) ok() string {
 	r.t.Helper()
 	require.Zero(r.t, r.status, r.stderr)

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/console"
 )
 
-// maxPage is the number of elements of the largest page of a list.
+// maxPage is the number of elements in the largest page of a list.
 const maxPage = 500
 
 // pages are the flags that choose a part of a list.
@@ -24,21 +24,21 @@ type pages struct {
 }
 
 func (p *pages) register(cmd *cobra.Command) {
-	cmd.Flags().IntVar(&p.limit, "limit", 100, "how many to print at most")
-	cmd.Flags().BoolVar(&p.all, "all", false, "print all, page by page")
-	cmd.Flags().StringVar(&p.cursor, "cursor", "", "continue behind an earlier list, at its \"next\"")
+	cmd.Flags().IntVar(&p.limit, "limit", 100, "largest number of entries to print")
+	cmd.Flags().BoolVar(&p.all, "all", false, "print all entries, page by page")
+	cmd.Flags().StringVar(&p.cursor, "cursor", "", "continue an earlier list from the cursor that it printed")
 }
 
-// A source reads a page of a list.
+// A source reads one page of a list. The cursor "" means the first page, and next is "" after the last one.
 type source[T any] func(ctx context.Context, cursor string, limit int) (page []T, next string, err error)
 
-// A sink prints the pages of a list. begin and end are called once, page for each page.
+// A sink prints a list. copyPages calls page for each page, and then end with the cursor of the rest, or "".
 type sink[T any] interface {
 	page([]T) error
 	end(next string) error
 }
 
-// copyPages prints the part of a list that the flags choose. It ends with the cursor of the rest.
+// copyPages prints the part of a list that the flags choose.
 func copyPages[T any](ctx context.Context, a *cli.App, p *pages, read source[T], to sink[T]) error {
 	if p.limit < 1 {
 		return cli.Usage(fmt.Errorf("--limit: %d; want 1 or more, or --all", p.limit))
@@ -64,7 +64,7 @@ func copyPages[T any](ctx context.Context, a *cli.App, p *pages, read source[T],
 		printed += len(page)
 		progress.Set(fmt.Sprintf("Read %d", printed))
 		if next != "" && next == cursor {
-			return fmt.Errorf("the list does not go on behind %.60q", cursor)
+			return fmt.Errorf("the list does not continue after the cursor %.60q", cursor)
 		}
 		if cursor = next; cursor == "" {
 			break
@@ -103,7 +103,7 @@ type jsonSink[T any] struct {
 	begun  bool
 }
 
-// newJSONSink begins an object whose list has a name.
+// newJSONSink returns a sink that writes an object. name is the member that contains the list.
 func newJSONSink[T any](a *cli.App, name string, object func(T) any) *jsonSink[T] {
 	j := &jsonSink[T]{out: bufio.NewWriter(a.Out), object: object}
 	fmt.Fprintf(j.out, `{%q:[`, name) // Flush returns the error
@@ -139,7 +139,7 @@ func (j *jsonSink[T]) end(next string) error {
 	return j.out.Flush()
 }
 
-// A trimmed Writer drops the line feed at the end of what it is given.
+// A trimmed Writer drops a line feed at the end of each write.
 type trimmed struct{ w io.Writer }
 
 func (t trimmed) Write(p []byte) (int, error) {

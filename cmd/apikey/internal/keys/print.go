@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/keyjson"
 )
 
-// printKey prints all that is known about a key.
+// printKey prints all fields of a key that have a value.
 func printKey(a *cli.App, k apikey.Key) error {
 	now := time.Now()
 	if a.JSON {

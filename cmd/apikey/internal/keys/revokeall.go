@@ -50,13 +50,13 @@ repeat it: it continues with the keys that are left.`,
 
 var errNotConfirmed = errors.New("not confirmed; nothing has changed")
 
-// confirm asks the user to type a text. Without a terminal it needs --yes.
+// confirm asks the user to type a text, unless yes is set. Without a terminal it returns a usage error.
 func confirm(ctx context.Context, a *cli.App, yes bool, question, text string) error {
 	if yes {
 		return nil
 	}
 	if !console.IsTerminal(a.In) {
-		return cli.Usage(errors.New("standard input is not a terminal to ask at; set --yes"))
+		return cli.Usage(errors.New("standard input is not a terminal, so the command cannot ask; set --yes"))
 	}
 	answer, err := console.Ask(ctx, a.In, a.Err, question)
 	if err != nil {

@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// provisionalGrace is the grace with which a key is rotated whose user wants no grace. It lets the old key
-// live until the new secret is written.
+// provisionalGrace is the grace of a rotation with --grace 0. It keeps the old key valid until the new secret is
+// written.
 const provisionalGrace = time.Hour
 
 func rotateCommand(a *cli.App) *cobra.Command {
@@ -23,8 +23,8 @@ func rotateCommand(a *cli.App) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "rotate ID",
 		Short: "Make a successor of a key and print its secret",
-		Long: `Make a successor of a key and print its secret, alone, to standard output. The successor has the settings and
-the lifetime of the old key, which continues to work for the time of --grace.
+		Long: `Make a successor of a key and print its secret, alone, to standard output. The successor has the settings of the old
+key and the same lifetime, from now on. The old key continues to work for the time of --grace.
 
 If the secret cannot be written, the successor is revoked, the old key stays as it was, and the exit status is 8.`,
 		Example: `  apikey rotate 4xUCRsGzqvTOJPfN --grace 1w --secret-file backup.key`,
@@ -84,7 +84,7 @@ type rotation struct {
 }
 
 // undo revokes the successor, so that the old key can be rotated again, and restores the expiry of the old key.
-// It does not restore an expiry that another change has set since.
+// It keeps an expiry that another program has set since.
 func (r rotation) undo(ctx context.Context, successor apikey.Key) error {
 	if err := revokeNew(ctx, r.s, successor); err != nil {
 		return err
@@ -103,7 +103,7 @@ func (r rotation) undo(ctx context.Context, successor apikey.Key) error {
 	return nil
 }
 
-// endOld revokes the old key after the new secret was written, also if the command was interrupted since.
+// endOld revokes the old key after the new secret was written, even if the command was interrupted.
 func (r rotation) endOld(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()

@@ -15,8 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/keyjson"
 )
 
-// A secretOut is where a command writes a new secret: to standard output, or to a new file that only the user can
-// read.
+// A secretOut writes a new secret to standard output, or to a new file that only the user can read.
 type secretOut struct {
 	app  *cli.App
 	name string // --secret-file
@@ -24,14 +23,14 @@ type secretOut struct {
 }
 
 func (o *secretOut) register(flags *pflag.FlagSet) {
-	flags.StringVar(&o.name, "secret-file", "", "new file for the secret, which only you can read; standard output then has the ID of the key")
+	flags.StringVar(&o.name, "secret-file", "", "new file for the secret, which only you can read; standard output then gets the ID of the key")
 }
 
 // open creates the file, so that no key is made if it exists already or cannot be created. For the same reason it
 // refuses a standard output that is discarded.
 func (o *secretOut) open() (err error) {
 	if o.name == "" && o.app.OutIsDiscarded {
-		return cli.Usage(errors.New("the secret would be lost, because standard output is discarded; want --secret-file"))
+		return cli.Usage(errors.New("the secret would be lost, because standard output is discarded; set --secret-file"))
 	}
 	if o.name == "" {
 		return nil
@@ -93,5 +92,5 @@ func (o *secretOut) print(object keyjson.Issued, text string) error {
 	return err
 }
 
-// newRequestID returns an ID that makes it safe to repeat a request.
+// newRequestID returns a random ID. Requests with the same ID make one key.
 func newRequestID() string { return rand.Text() }

@@ -74,7 +74,7 @@ func TestServerGivesTheSameOutput(t *testing.T) {
 	}
 }
 
-func TestJSONIsThatOfTheServer(t *testing.T) {
+func TestJSONEqualsTheResponsesOfTheManagementAPI(t *testing.T) {
 	t.Parallel()
 	m := onFile(t)
 	m.run("issue", "Everything", "--owner", "ops", "--scope", "a", "--expires", "90d", "--network", "192.0.2.0/24",
@@ -104,15 +104,14 @@ func TestJSONIsThatOfTheServer(t *testing.T) {
 	}
 }
 
-func TestServerCannotPurge(t *testing.T) {
+func TestPurgeNeedsADatabase(t *testing.T) {
 	t.Parallel()
 	r := newServer(t, onFile(t), nil).client(t).run("purge", "--older-than", "90d", "--yes")
 	assert.Equal(t, 2, r.status)
 	assert.Contains(t, r.stderr, "needs a database")
 }
 
-// The documented precedence of flags and environment.
-func TestTarget(t *testing.T) {
+func TestAFlagOverridesTheEnvironmentAndTheTargetIsUnique(t *testing.T) {
 	t.Parallel()
 	m := onFile(t)
 	s := newServer(t, m, nil)
@@ -158,7 +157,7 @@ func createEmpty(t *testing.T, name string) {
 	require.NoError(t, os.WriteFile(name, nil, 0o600))
 }
 
-// A server, or a database that another program fills, can have texts that this module refuses in new keys.
+// A server, or a database that another program fills, can contain texts that this module refuses in new keys.
 func TestTextsOfAServerCannotControlTheTerminal(t *testing.T) {
 	t.Parallel()
 	const evil = `\u001b[2J\u202e\r`

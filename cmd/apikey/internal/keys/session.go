@@ -25,8 +25,8 @@ type Session interface {
 	History(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error)
 }
 
-// open opens a Session for the server or the database that the flags name. In a database it may do everything,
-// because anyone who can write to a database can.
+// open opens a Session for the server or the database that the flags name. In a database the Session may do
+// everything, because every user with write access to the database can.
 func open(a *cli.App) (_ Session, closeSession func() error, err error) {
 	server, err := a.Server()
 	if err != nil {

@@ -24,7 +24,7 @@ func resumeCommand(a *cli.App) *cobra.Command {
 
 func revokeCommand(a *cli.App) *cobra.Command {
 	return oneKeyCommand(a, "revoke ID", "Revoke a key permanently",
-		"Revoke a key permanently. Running services refuse it within their bound, normally a second.", Session.Revoke)
+		"Revoke a key permanently. Running services normally refuse it within a second, and at the latest within their lease.", Session.Revoke)
 }
 
 // oneKeyCommand returns a command that does one thing with a key and prints the key.
@@ -72,7 +72,7 @@ input, or asks for it at a terminal without echo.`,
 			return err
 		}
 		key, err := s.Identify(ctx, secret)
-		if errors.Is(err, apikey.ErrMalformed) { // as a server answers
+		if errors.Is(err, apikey.ErrMalformed) { // a server answers not_found
 			err = apikey.ErrNotFound
 		}
 		if err != nil {

@@ -42,10 +42,10 @@ func parseDuration(text string) (time.Duration, error) {
 	return total, nil
 }
 
-// dateForms are the forms of a time in an argument. The first ones are in the time zone of the user.
+// dateForms are the forms of a time in an argument. All except the last are in the time zone of the user.
 var dateForms = []string{time.DateOnly, "2006-01-02 15:04", "2006-01-02T15:04", time.DateTime, "2006-01-02T15:04:05", time.RFC3339}
 
-// parseDate parses a date, which means its first moment, or a time.
+// parseDate parses a time after 1970, or a date, which means its first moment.
 func parseDate(text string) (time.Time, error) {
 	for _, form := range dateForms {
 		t, err := time.ParseInLocation(form, text, time.Local)

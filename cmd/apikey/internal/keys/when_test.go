@@ -66,7 +66,7 @@ func FuzzTimes(f *testing.F) {
 				t.Errorf("%q is %v", text, d)
 			}
 			if again, err := parseDuration(strings.TrimLeft(text, "0") + "0s"); err == nil && d != 0 && again != d {
-				t.Errorf("%q is %v, and with 0 seconds more %v", text, d, again)
+				t.Errorf("%q is %v, and with 0s more it is %v", text, d, again)
 			}
 		}
 		if at, err := after(text, now); err == nil && (at.Unix() <= 0 || at.Year() > 9999) {

@@ -1,4 +1,4 @@
-// Package rehearsal tells what an import of a key would do, without writing.
+// Package rehearsal checks imports of keys without writing to the store.
 package rehearsal
 
 import (
@@ -13,7 +13,7 @@ type Rehearsal struct {
 	notes  *notebook
 }
 
-// New returns a rehearsal of the imports of an Issuer.
+// New returns a Rehearsal that checks imports by the rules of an Issuer.
 func New(issuer *apikey.Issuer) (*Rehearsal, error) {
 	notes := &notebook{KeyManager: issuer.Manager()}
 	copied, err := apikey.NewIssuer(notes, apikey.IssuerOptions{Format: issuer.Format(), Scopes: issuer.Scopes()})
@@ -23,19 +23,19 @@ func New(issuer *apikey.Issuer) (*Rehearsal, error) {
 	return &Rehearsal{copied, notes}, nil
 }
 
-// Import checks a key as the Issuer would, and returns its digest and the key that would be stored. It
-// does not ask the store whether the digest is known.
+// Import checks a key as the Issuer does. It returns the digest and the key that the Issuer would store. It does not
+// check whether the store has the digest already.
 func (r *Rehearsal) Import(ctx context.Context, k apikey.ImportedKey) (apikey.Digest, apikey.Key, error) {
 	return r.Do(func(issuer *apikey.Issuer) (apikey.Key, error) { return issuer.Import(ctx, k) })
 }
 
-// Do is like Import for a function that imports a key with the Issuer that it gets.
+// Do is like Import for a function that imports one key with the given Issuer.
 func (r *Rehearsal) Do(f func(*apikey.Issuer) (apikey.Key, error)) (apikey.Digest, apikey.Key, error) {
 	key, err := f(r.issuer)
 	return r.notes.digest, key, err
 }
 
-// A notebook is a KeyManager that notes a new key instead of storing it.
+// A notebook is a KeyManager that records the digest of a new key instead of storing the key.
 type notebook struct {
 	apikey.KeyManager
 	digest apikey.Digest

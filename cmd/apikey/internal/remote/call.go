@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxBody is the most bytes of a response. 500 keys with all fields as long as possible have less.
+// maxBody is the size limit of a response, in bytes. A page of 500 keys with the longest fields is smaller.
 const maxBody = 16 << 20
 
 // A call is a request to the API. Only method and path are required.
@@ -25,12 +25,13 @@ type call struct {
 	body         any           // encoded as JSON
 	ifMatch      string        // an entity tag
 	requestID    string        // the Idempotency-Key
-	timeout      time.Duration // 0 means the timeout of most requests
+	timeout      time.Duration // 0 means the constant timeout
 	// reads reports that a POST changes nothing.
 	reads bool
 }
 
-// do sends a request and decodes the response into result.
+// do sends a request and decodes the response into result. The error wraps apikey.ErrUncertain if the server may have
+// made a change whose response was lost.
 func (s *Session) do(ctx context.Context, c call, result any) error {
 	if c.timeout == 0 {
 		c.timeout = timeout
@@ -58,7 +59,7 @@ func (s *Session) do(ctx context.Context, c call, result any) error {
 		return failure(response, body, c.changes())
 	}
 	if err := json.Unmarshal(body, result); err != nil {
-		return lost(ctx, c.changes(), fmt.Errorf("the response is not that of a management API: %w", err))
+		return lost(ctx, c.changes(), fmt.Errorf("the response is not from a management API: %w", err))
 	}
 	return nil
 }

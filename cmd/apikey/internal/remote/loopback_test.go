@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-func TestHTTPConnectsToThisMachineAlone(t *testing.T) {
+func TestHTTPConnectsOnlyToThisMachine(t *testing.T) {
 	t.Parallel()
 	for address, want := range map[string]bool{"http://x.localhost/": true, "https://x.localhost/": false} {
 		s, err := New(address, apikey.NewSecret("x"), false)

@@ -20,7 +20,7 @@ type problem struct {
 	Successor string      `json:"successor"`
 }
 
-// ErrUnauthorized means that the server does not accept the key of the Session, or does not let it manage keys.
+// ErrUnauthorized means that the server refuses the key of the Session, or does not permit it to manage keys.
 var ErrUnauthorized = errors.New("the server does not permit this key to manage keys")
 
 // sentinels maps codes to the errors of a manage.Session.
@@ -39,8 +39,8 @@ var sentinels = map[string]error{
 	"unavailable":            apikey.ErrUnavailable,
 }
 
-// failure returns the error of a response with another status than 2xx. changes reports whether the request
-// was one for a change.
+// failure returns the error of a response whose status is not 2xx. changes reports whether the request may change
+// something.
 func failure(response *http.Response, body []byte, changes bool) error {
 	var p problem
 	if json.Unmarshal(body, &p) != nil {
@@ -84,8 +84,8 @@ func failure(response *http.Response, body []byte, changes bool) error {
 	return fmt.Errorf("remote: the server answers with status %d", status)
 }
 
-// isProblem reports whether a response is of a Middleware, which answers before the API. A proxy answers with the same
-// status after it has lost the connection to the server, which may have made the change.
+// isProblem reports whether a Middleware in front of the API wrote a response. A proxy writes the same status after it has
+// lost the connection to the server, which may have made the change.
 func isProblem(response *http.Response, p *problem) bool {
 	return response.Header.Get("Content-Type") == "application/problem+json" && p.Status == response.StatusCode
 }

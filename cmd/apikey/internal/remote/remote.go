@@ -16,8 +16,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// A Session manages keys through a server, with the methods and errors of a manage.Session. What it may do
-// depends on its key. It is safe for concurrent use.
+// A Session manages keys through a server, with the methods and errors of a manage.Session. The permissions of its key
+// limit it. It is safe for concurrent use.
 type Session struct {
 	base   *url.URL // ends with a slash
 	key    apikey.Secret
@@ -59,7 +59,7 @@ func New(address string, key apikey.Secret, allowHTTP bool) (*Session, error) {
 	transport := http.DefaultTransport.(*http.Transport).Clone()
 	dialer := &net.Dialer{Timeout: dialTimeout}
 	if base.Scheme == "http" && !allowHTTP {
-		// Not every resolver knows that names such as x.localhost are this machine, and a proxy may be another one.
+		// A resolver may send names such as x.localhost to another machine, and a proxy may run on one.
 		dialer.Control, transport.Proxy = refuseOthers, nil
 	}
 	transport.DialContext = dialer.DialContext
@@ -68,7 +68,7 @@ func New(address string, key apikey.Secret, allowHTTP bool) (*Session, error) {
 		base: base, key: key, versions: map[string]version{},
 		client: &http.Client{
 			Transport: transport,
-			// The next server must not get the key.
+			// A redirect must not send the key to another server.
 			CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
 		},
 	}, nil
@@ -90,7 +90,7 @@ func refuseOthers(_, address string, _ syscall.RawConn) error {
 	return nil
 }
 
-// remember notes the version of a key that was read.
+// remember records the version of a key that was read.
 func (s *Session) remember(id string, v version) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

@@ -33,7 +33,7 @@ func on(t *testing.T, h http.HandlerFunc) *remote.Session {
 	return s
 }
 
-// answering returns a Session on a server that gives one answer.
+// answering returns a Session on a server that answers every request with one response.
 func answering(t *testing.T, status int, body string) *remote.Session {
 	return on(t, func(w http.ResponseWriter, _ *http.Request) {
 		w.WriteHeader(status)
@@ -41,7 +41,7 @@ func answering(t *testing.T, status int, body string) *remote.Session {
 	})
 }
 
-func TestURL(t *testing.T) {
+func TestURLsThatWouldShowTheKeyAreRefused(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		url       string
@@ -127,7 +127,7 @@ func TestCodesAreTheErrorsOfASession(t *testing.T) {
 	require.NotEmpty(t, codes)
 	for _, code := range codes {
 		want, known := wantOfCode[code]
-		require.True(t, known, "the test does not know the code %s", code)
+		require.True(t, known, "wantOfCode has no error for the code %s", code)
 		s := answering(t, 499, fmt.Sprintf(`{"detail":"Because.","code":%q,"field":"name","rule":"scopes","successor":"abc"}`, code))
 		_, err := s.Revoke(t.Context(), "id")
 		if want == nil {
@@ -142,7 +142,7 @@ func TestCodesAreTheErrorsOfASession(t *testing.T) {
 	assert.Equal(t, &apikey.ReplacedError{Successor: "abc"}, err)
 }
 
-func TestAnswersWithoutACode(t *testing.T) {
+func TestResponsesWithoutACodeGetTheErrorOfTheirStatus(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		status        int
@@ -179,7 +179,7 @@ func TestAnswersWithoutACode(t *testing.T) {
 	}
 }
 
-func TestServerThatIsOutOfReach(t *testing.T) {
+func TestUnreachableServerMeansThatNothingChanged(t *testing.T) {
 	t.Parallel()
 	server := httptest.NewServer(http.NotFoundHandler())
 	s, err := remote.New(server.URL, key, false)
@@ -190,7 +190,7 @@ func TestServerThatIsOutOfReach(t *testing.T) {
 	assert.NotErrorIs(t, err, apikey.ErrUncertain)
 }
 
-func TestLostAnswer(t *testing.T) {
+func TestLostResponseOfAChangeIsUncertain(t *testing.T) {
 	t.Parallel()
 	s := on(t, func(http.ResponseWriter, *http.Request) { panic(http.ErrAbortHandler) })
 	_, err := s.Get(t.Context(), "id")
@@ -199,7 +199,7 @@ func TestLostAnswer(t *testing.T) {
 	assert.ErrorIs(t, err, apikey.ErrUncertain)
 }
 
-func TestAnswerThatIsTooLarge(t *testing.T) {
+func TestTooLargeResponseIsRefused(t *testing.T) {
 	t.Parallel()
 	s := on(t, func(w http.ResponseWriter, _ *http.Request) {
 		for block := []byte(strings.Repeat(" ", 1<<20)); ; {
@@ -212,8 +212,8 @@ func TestAnswerThatIsTooLarge(t *testing.T) {
 	assert.ErrorContains(t, err, "more than")
 }
 
-// The answers of a server are not to be trusted with the paths of later requests.
-func TestIDsAreChecked(t *testing.T) {
+// A server could otherwise choose the path of a later request with an ID that it returns.
+func TestInvalidIDsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := on(t, func(w http.ResponseWriter, r *http.Request) {
 		if r.URL.Path != "/manage/keys" {
@@ -241,8 +241,8 @@ func TestIDsAreChecked(t *testing.T) {
 
 const stored = `{"id":"id","version":"newer","name":"n","created_at":"2026-01-01T00:00:00Z","metadata":{"a":"1","b":"2"},"other":1}`
 
-// A newer server has more fields in a key, so that this program computes another version.
-func TestVersionIsThatOfTheServer(t *testing.T) {
+// A key of a newer server has more fields, so this program computes another version.
+func TestUpdateSendsTheVersionOfTheServer(t *testing.T) {
 	t.Parallel()
 	var match []string
 	s := on(t, func(w http.ResponseWriter, r *http.Request) {

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// List returns a page of the keys that the server shows.
+// List returns a page of the keys that the server shows to the key of the Session.
 func (s *Session) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	query := url.Values{}
 	for name, value := range map[string]string{
@@ -76,8 +76,9 @@ func (s *Session) Rotate(ctx context.Context, id string, grace time.Duration, re
 	return s.issued(ctx, call{method: http.MethodPost, path: "keys/" + id + "/rotate", body: body, requestID: requestID})
 }
 
-// Update changes a key; see manage.Session.Update. Metadata replaces all metadata of the key, which the
-// version must protect.
+// Update changes a key; see manage.Session.Update. Metadata replaces all metadata of the key, so Update
+// first reads the key, and returns manage.ErrChanged if its version differs. For Suspended it returns an InvalidError;
+// call Suspend or Resume instead.
 func (s *Session) Update(ctx context.Context, id, version string, p apikey.Patch) (apikey.Key, error) {
 	if !apikey.ValidID(id) {
 		return apikey.Key{}, apikey.ErrNotFound

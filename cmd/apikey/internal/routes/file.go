@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxRuleFile is the most bytes of a rules file.
+// maxRuleFile is the size limit of a rules file, in bytes.
 const maxRuleFile = 1 << 20
 
 // A rulesFile is the content of a rules file.
@@ -23,8 +23,8 @@ type rulesFile struct {
 	Rules []ruleEntry `yaml:"rules"`
 }
 
-// A ruleEntry is a rule as it is written. Exactly one of Scopes, AnyKey and Public is set, so that a
-// misspelled or forgotten field never opens a route.
+// A ruleEntry is a rule in the file. Exactly one of Scopes, AnyKey and Public must be set, so that a misspelled or
+// forgotten field never opens a route.
 type ruleEntry struct {
 	Match  string   `yaml:"match"`
 	Scopes []string `yaml:"scopes"`
@@ -90,7 +90,7 @@ func forReaders(text string) string {
 	return strings.NewReplacer("type routes.rulesFile", "the file", "type routes.ruleEntry", "a rule", "routes.ruleEntry", "a rule", "\n  ", "; ").Replace(text)
 }
 
-// ruleLines returns the line of each rule. Decoding by KnownFields does not tell it.
+// ruleLines returns the line of each rule. A decoder with KnownFields does not return lines.
 func ruleLines(text []byte) ([]int, error) {
 	var positions struct {
 		Rules []yaml.Node `yaml:"rules"`
@@ -131,8 +131,8 @@ func (e *ruleEntry) rule() (*rule, error) {
 	return &rule{pattern: e.Match, public: e.Public, scopes: e.Scopes}, nil
 }
 
-// register adds a handler to a mux, and returns an error for a pattern that is malformed or conflicts
-// with an earlier one, for which Handle panics.
+// register adds a handler to a mux. It returns an error for a malformed pattern and for a conflict with an earlier
+// pattern, for which Handle panics.
 func register(mux *http.ServeMux, pattern string, h http.Handler) (err error) {
 	defer func() {
 		if problem := recover(); problem != nil {
@@ -143,5 +143,5 @@ func register(mux *http.ServeMux, pattern string, h http.Handler) (err error) {
 	return nil
 }
 
-// place matches the lines of Go code in a text of Handle.
+// place matches the position in Go code in a panic of Handle.
 var place = regexp.MustCompile(` \(registered at [^)]*\)`)

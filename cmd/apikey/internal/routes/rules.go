@@ -1,5 +1,6 @@
-// Package routes finds out what a request needs to pass: no key, a key, or a key with certain scopes. The
-// rules are in a file, and no way of writing a request gets around them.
+// Package routes decides which key a request needs: none, any valid key, or a key with certain scopes. It reads the
+// rules from a file. A client cannot evade a rule by writing its request in another way, for example with another case
+// or with escapes.
 package routes
 
 import (
@@ -10,17 +11,17 @@ import (
 	"strings"
 )
 
-// A rule says which keys permit the requests that match its pattern.
+// A rule says which key a request that matches its pattern needs.
 type rule struct {
 	pattern string   // of [http.ServeMux]
-	public  bool     // everyone
+	public  bool     // no key is needed
 	scopes  []string // the key must have all of them; empty permits every valid key
 
 	path  string         // of the pattern
 	alone *http.ServeMux // has only this rule, in lower case (foldCase)
 }
 
-// ServeHTTP makes a rule a handler, so that a mux can hold it. A mux with rules never serves.
+// ServeHTTP makes a rule a handler, so that a mux can hold it. The muxes of a Table only match requests, and never call it.
 func (*rule) ServeHTTP(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(http.StatusForbidden) }
 
 // A Table finds the rules of a request. It is immutable and safe for concurrent use.
@@ -64,18 +65,18 @@ func hostOf(before string) string {
 	return before
 }
 
-// A Demand is what a request needs to pass.
+// A Demand says which key a request needs.
 type Demand struct {
-	Public bool     // no key
+	Public bool     // no key is needed
 	Scopes []string // the key must have all of them; empty permits every valid key
 }
 
-// Demand returns what a request needs, or false if no rule permits it.
+// Demand returns the Demand of a request, or false if no rule permits the request.
 //
 // A service may read a request in other ways than the rules do. Its router may ignore the case of a
 // path or the slash at its end, or may not decode escapes, and it may obey a field such as
-// X-HTTP-Method-Override. The request then needs what the rules for every such reading demand.
-// [forwardauth.Restore] has already refused paths that have still more readings.
+// X-HTTP-Method-Override. The request must then meet the rules for each of these readings.
+// [forwardauth.Restore] has already refused paths that servers read in still more ways.
 func (t *Table) Demand(r *http.Request) (Demand, bool) {
 	host, ok := plainHost(r.Host)
 	if !ok {
@@ -97,8 +98,8 @@ func (t *Table) Demand(r *http.Request) (Demand, bool) {
 			if other := find(t.folded, method, host, lower); other != nil {
 				all.join(other)
 			}
-			// The rule for the other slash counts, unless a rule names this very path or the other rule is only
-			// less specific.
+			// The rule of the path with the other slash counts too, unless a rule names exactly this path, or the
+			// other rule also matches this path and is only less specific.
 			other := find(t.folded, method, host, otherSlash(lower))
 			if other != nil && !found.names(path) && find(other.alone, method, host, lower) == nil {
 				all.join(other)
@@ -117,13 +118,13 @@ func (d *Demand) join(r *rule) {
 	}
 }
 
-// names reports whether the pattern matches this path alone.
+// names reports whether the pattern matches only this path.
 func (r *rule) names(path string) bool {
 	return r.path == path && !strings.HasSuffix(path, "/") && !strings.Contains(path, "{")
 }
 
-// find returns the rule of a request, or nil. The mux answers other requests by a redirect, 404 or 405,
-// none of which is a permission.
+// find returns the rule of a request, or nil. For other requests the mux has handlers that write a redirect, 404 or
+// 405, which are refusals here.
 func find(mux *http.ServeMux, method, host, path string) *rule {
 	if method == http.MethodConnect || path == "" || path[0] != '/' {
 		return nil
@@ -133,8 +134,8 @@ func find(mux *http.ServeMux, method, host, path string) *rule {
 	return found
 }
 
-// methodsOf returns the method of a request and each method that a service may put in its place, or false if one
-// of them is not in the form of a method.
+// methodsOf returns the method of a request and each method that a service may use in its place. It returns false if
+// one of them is malformed, or if there are more than four.
 func methodsOf(r *http.Request) ([]string, bool) {
 	methods := []string{r.Method}
 	for _, field := range []string{"X-Http-Method-Override", "X-Http-Method", "X-Method-Override"} {
@@ -184,8 +185,8 @@ func unescaped(text string) string {
 // upper case, and the Kelvin sign, which is "k" in lower case.
 func foldCase(path string) string { return strings.ToLower(strings.ToUpper(path)) }
 
-// plainHost returns a host in lower case, without its port and the dot at its end. It returns false for
-// text that is not a host, and for none.
+// plainHost returns a host in lower case, without its port and the dot at its end. It returns false for an empty or
+// malformed host.
 func plainHost(host string) (string, bool) {
 	u, err := url.Parse("http://" + host)
 	if err != nil || u.Host != host || u.User != nil {
@@ -195,7 +196,7 @@ func plainHost(host string) (string, bool) {
 	return name, name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_:") == ""
 }
 
-// otherSlash returns a path without the slash at its end, or with one if it has none.
+// otherSlash removes the slash at the end of a path, or adds one if there is none.
 func otherSlash(path string) string {
 	if path == "/" {
 		return path
@@ -206,8 +207,8 @@ func otherSlash(path string) string {
 	return path + "/"
 }
 
-// literalPath returns the path as a service reads it that does not decode the escapes of characters
-// which need none, such as "%61" and "%3A". It decodes other escapes.
+// literalPath returns the path as read by a service that does not decode needless escapes, such as "%61" and "%3A".
+// It decodes the other escapes.
 func literalPath(u *url.URL) string {
 	raw := u.RawPath
 	if raw == "" {

@@ -115,7 +115,7 @@ func TestDemands(t *testing.T) {
 	}
 }
 
-func TestReplacedMethods(t *testing.T) {
+func TestReplacedMethodsNeedTheScopesOfBoth(t *testing.T) {
 	t.Parallel()
 	table, err := Parse([]byte(testRules))
 	require.NoError(t, err)
@@ -127,7 +127,7 @@ func TestReplacedMethods(t *testing.T) {
 		{"in lower case with spaces", "GET", "/library/1", "X-HTTP-Method-Override:  delete ", both},
 		{"in the query", "GET", "/library/1?_method=DELETE", "A: b", both},
 		{"in the query, escaped", "GET", "/library/1?%5Fmethod=delete", "A: b", both},
-		{"in the query, behind a semicolon", "GET", "/library/1?a=1;_method=DELETE", "A: b", both},
+		{"in the query, after a semicolon", "GET", "/library/1?a=1;_method=DELETE", "A: b", both},
 		{"in the query, beside a malformed escape", "GET", "/library/1?_method=DELETE&x=%", "A: b", both},
 		{"in the query, with a malformed escape", "GET", "/library/1?_method=DELETE%", "A: b", "refused"},
 		{"in the query, as PHP reads a full stop", "GET", "/library/1?.method=DELETE", "A: b", both},
@@ -160,7 +160,7 @@ func TestRequestsWithoutARuleAreRefused(t *testing.T) {
 	}
 }
 
-func TestRuleFiles(t *testing.T) {
+func TestInvalidRuleFilesAreRefusedWithTheirLine(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ rule, text, problem string }{
 		{"an empty file", "", "has no rules"},
@@ -198,7 +198,7 @@ func TestRuleFiles(t *testing.T) {
 	}
 }
 
-func TestRulesOfThePage(t *testing.T) {
+func TestRulesOfTheDocument(t *testing.T) {
 	t.Parallel()
 	table, err := Read("../../deploy/rules.yaml")
 	require.NoError(t, err)
@@ -207,8 +207,8 @@ func TestRulesOfThePage(t *testing.T) {
 	assert.Equal(t, "library:read library:write", ask(t, table, "DELETE", "a.example", "/library/books"))
 }
 
-// FuzzDemand checks that no request passes as public unless its decoded path is that of the public rule,
-// and that no request within /admin/ passes without the scope.
+// FuzzDemand checks that a request passes as public only at the path of the public rule, and that no request within
+// /admin/ passes without the scope.
 func FuzzDemand(f *testing.F) {
 	table, err := Parse([]byte("rules:\n  - match: GET /open\n    public: true\n  - match: /admin/\n    scopes: [staff]\n  - match: /\n    any_key: true\n"))
 	require.NoError(f, err)

@@ -1,4 +1,4 @@
-// Package scanner is the command that writes rules for secret scanners.
+// Package scanner is the command that prints rules for secret scanners.
 package scanner
 
 import (
@@ -18,9 +18,9 @@ func Command(a *cli.App) *cobra.Command {
 	var o leak.RuleOptions
 	cmd := &cobra.Command{
 		Use:   "scanner-rules TOOL",
-		Short: "Print rules with which a secret scanner finds keys",
-		Long: `Print a configuration with which a secret scanner finds the keys of --key-prefix. It extends the default rules of
-the scanner. TOOL is one of:
+		Short: "Print rules for a secret scanner to find keys",
+		Long: `Print a configuration for a secret scanner to find keys with the prefix of --key-prefix. It extends the default rules
+of the scanner. TOOL is one of:
   gitleaks      version 8, .gitleaks.toml
   betterleaks1  version 1, .betterleaks.toml
   betterleaks2  version 2, .betterleaks.toml
@@ -53,7 +53,7 @@ func tools() (names []string) {
 	return names
 }
 
-// usage returns the error of an argument with the name that it has in the command.
+// usage replaces the name of a field in an error by the name of the argument or flag.
 func usage(err error) error {
 	invalid, ok := errors.AsType[*apikey.InvalidError](err)
 	name := map[string]string{"Tool": "TOOL", "Service": "--service", "VerifyURL": "--verify-url"}

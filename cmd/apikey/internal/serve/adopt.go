@@ -14,7 +14,7 @@ import (
 // adoptable are the values of --adopt.
 var adoptable = []string{"gitea", "grafana", "django", "sanctum", "strapi"}
 
-// schemes returns the Schemes of --adopt.
+// schemes returns the Schemes of --adopt. It reads the salt of Strapi from its file.
 func (c *config) schemes() (all []rehash.Scheme, err error) {
 	for _, system := range c.adopt {
 		switch system {
@@ -42,9 +42,9 @@ func (c *config) schemes() (all []rehash.Scheme, err error) {
 	return all, nil
 }
 
-// sources returns the places of a key in a request for a service behind a proxy. A key in a query would
-// reach the service. Imported keys have no prefix that tells them from tokens of other issuers, so each
-// bearer token counts as a key if the Format accepts them.
+// sources returns the places of a key in a request for a service behind a proxy. The query is not one of them, because
+// the proxy would pass a key in it to the service. If the Format accepts imported keys, every bearer token counts as a
+// key, because imported keys have no prefix that distinguishes them from tokens of other issuers.
 func (c *config) sources(f *apikey.Format) []apikey.Source {
 	bearer := apikey.Bearer()
 	if _, err := f.DigestSHA256([32]byte{}); err != nil {

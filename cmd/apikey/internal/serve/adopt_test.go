@@ -31,7 +31,7 @@ func TestPendingKeysAreProvedAtTheirFirstUse(t *testing.T) {
 	require.NoError(t, err)
 
 	p := startServer(t, nil, "--database", url, "--allow-imported", "--adopt", "gitea", "--rules", write(t, t.TempDir(), "rules.yaml", libraryRules)).ready(t)
-	assert.Equal(t, 401, p.asks(t, "GET", "/library", "Authorization: token "+strings.Repeat("0", 32)+token[32:]).status, "another token with the same end")
+	assert.Equal(t, 401, p.asks(t, "GET", "/library", "Authorization: token "+strings.Repeat("0", 32)+token[32:]).status, "another token with the same last characters")
 	for _, field := range []string{"Authorization: token " + token, "Authorization: Bearer " + token, "X-API-Key: " + token} {
 		allowed := p.asks(t, "GET", "/library", field)
 		assert.Equal(t, 200, allowed.status, field)

@@ -1,5 +1,5 @@
-// Package serve is the command "apikey serve": the dashboard, the management API and answers for reverse
-// proxies in one process.
+// Package serve is the command "apikey serve": the dashboard, the management API and forward auth for reverse proxies
+// in one process.
 package serve
 
 import (
@@ -20,26 +20,26 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 )
 
-// Command returns the command.
+// Command returns the command serve.
 func Command(a *cli.App) *cobra.Command { return command(a, &config{}) }
 
 // command returns the command, which keeps its flags in c.
 func command(a *cli.App, c *config) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "serve",
-		Short: "Serve the dashboard, the management API and answers for reverse proxies",
+		Short: "Serve the dashboard, the management API and forward auth for reverse proxies",
 		Long: `Serve, over one database:
 
   /admin/        the dashboard, with --password-hash-file or --generate-password
   /api/          the management API, for keys with the scope apikeys:manage
-  /auth/nginx    answers for reverse proxies, with --rules; also /auth/caddy,
+  /auth/nginx    forward auth for reverse proxies, with --rules; also /auth/caddy,
                  /auth/traefik, /auth/apisix and /auth/envoy
   /livez         200 while the process runs
   /readyz        200 while keys can be checked
   /metrics       for Prometheus, on the address of --metrics
 
-SIGHUP reads the rules and the certificate again. SIGTERM ends the server after
-the requests that have started.`,
+SIGHUP reloads the rules and the certificate. After SIGTERM the server finishes
+the requests that have started, and ends.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error {
 			if err := c.environment(cmd.Flags(), a.Getenv); err != nil {
@@ -48,7 +48,7 @@ the requests that have started.`,
 			if err := c.check(a.Getenv); err != nil {
 				return cli.Usage(err)
 			}
-			// The context of the command ends on SIGHUP, which reloads here.
+			// The context of the command ends on SIGHUP, on which serve reloads instead.
 			ctx, stop := signal.NotifyContext(context.WithoutCancel(cmd.Context()), os.Interrupt, syscall.SIGTERM)
 			defer stop()
 			if err := cmd.Context().Err(); err != nil {

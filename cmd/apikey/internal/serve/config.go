@@ -17,8 +17,8 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 )
 
-// A config is what the flags of the command say. Each flag has an environment variable, which the flag
-// overrides. Secrets are read from files and the environment alone.
+// A config holds the flags of the command. Each flag has an environment variable, which the flag overrides. Secrets come
+// only from files and the environment.
 type config struct {
 	listen            string
 	metrics           string
@@ -47,17 +47,17 @@ func (c *config) register(flags *pflag.FlagSet) {
 	flags.StringVar(&c.listen, "listen", "127.0.0.1:8080", "address to listen on ($APIKEY_LISTEN)")
 	flags.StringVar(&c.metrics, "metrics", "127.0.0.1:9464", "address that serves /metrics for Prometheus; \"off\" serves none\n($APIKEY_METRICS)")
 	flags.StringVar(&c.rulesFile, "rules", "", "rules of the routes; turns on /auth/ for reverse proxies ($APIKEY_RULES)")
-	flags.StringSliceVar(&c.trust, "trust", nil, "network of your reverse proxies, such as 10.0.0.7/32; repeat it for others.\nWithout it, --listen on a loopback address trusts programs of this machine ($APIKEY_TRUST)")
-	flags.StringVar(&c.certFile, "tls-cert", "", "file with the certificate, and with intermediate ones behind it ($APIKEY_TLS_CERT)")
+	flags.StringSliceVar(&c.trust, "trust", nil, "network of your reverse proxies, such as 10.0.0.7/32; repeat the flag for more.\nWithout it, --listen on a loopback address trusts programs of this machine ($APIKEY_TRUST)")
+	flags.StringVar(&c.certFile, "tls-cert", "", "file with the certificate, followed by intermediate certificates ($APIKEY_TLS_CERT)")
 	flags.StringVar(&c.keyFile, "tls-key", "", "file with the private key of the certificate ($APIKEY_TLS_KEY)")
-	flags.StringVar(&c.redis, "redis", "", "redis://… that counts limits for several processes, without a password;\nwithout Redis each process counts for itself ($APIKEY_REDIS may have a password)")
+	flags.StringVar(&c.redis, "redis", "", "URL of a Redis server that counts limits for several processes, without a password;\nwithout Redis each process counts for itself ($APIKEY_REDIS may have a password)")
 	flags.StringVar(&c.redisFile, "redis-file", "", "file that contains the URL of Redis ($APIKEY_REDIS_FILE)")
 	flags.StringVar(&c.hashFile, "password-hash-file", "", "file with what \"apikey hash-password\" printed; turns on the dashboard at /admin/\n($APIKEY_PASSWORD_HASH_FILE, or $APIKEY_PASSWORD_HASH for the hash itself)")
 	flags.BoolVar(&c.generatePassword, "generate-password", false, "turn on the dashboard with a password for this run, and print it;\nonly with --listen on a loopback address")
 	flags.StringSliceVar(&c.origins, "origin", nil, "origin of the dashboard as browsers see it, such as https://keys.example.com,\nif a proxy changes the Host ($APIKEY_ORIGIN)")
 	flags.StringVar(&c.name, "name", "", "name of the service, on pages and as realm ($APIKEY_NAME)")
-	flags.BoolVar(&c.migrate, "migrate", false, "first create or upgrade the tables ($APIKEY_MIGRATE=true)")
-	flags.StringSliceVar(&c.adopt, "adopt", nil, "system whose pending keys are proved at their first use: "+strings.Join(adoptable, ", ")+";\nrepeat it for others, and set --allow-imported ($APIKEY_ADOPT)")
+	flags.BoolVar(&c.migrate, "migrate", false, "create or upgrade the tables first ($APIKEY_MIGRATE=true)")
+	flags.StringSliceVar(&c.adopt, "adopt", nil, "system whose pending keys are proved at their first use: "+strings.Join(adoptable, ", ")+";\nrepeat the flag for more, and set --allow-imported ($APIKEY_ADOPT)")
 	flags.StringVar(&c.saltFile, "strapi-salt-file", "", "file that contains admin.apiToken.salt, for --adopt strapi ($APIKEY_STRAPI_SALT_FILE)")
 	flags.DurationVar(&c.drain, "drain", 0, "how long /readyz fails after SIGTERM while requests are still served ($APIKEY_DRAIN)")
 	flags.StringVar(&c.logFormat, "log", "text", "format of the log: text or json ($APIKEY_LOG)")
@@ -115,8 +115,13 @@ func (c *config) checkTrust(loopback bool) error {
 		if err != nil {
 			return fmt.Errorf("--trust: %q; want a network such as 10.0.0.7/32", text)
 		}
-		if p.Bits() == 0 || p != p.Masked() || p.Addr().Is4In6() {
-			return fmt.Errorf("--trust: %v; want the network of your proxies alone, such as 10.0.0.7/32", p)
+		switch {
+		case p.Bits() == 0:
+			return fmt.Errorf("--trust: %v contains all addresses; want only those of your proxies, such as 10.0.0.7/32", p)
+		case p.Addr().Is4In6():
+			return fmt.Errorf("--trust: %v; want an IPv4 network such as 10.0.0.7/32", p)
+		case p != p.Masked():
+			return fmt.Errorf("--trust: %v has bits behind its length; want %v", p, p.Masked())
 		}
 		c.trusted = append(c.trusted, p)
 	}
@@ -124,7 +129,7 @@ func (c *config) checkTrust(loopback bool) error {
 		c.trusted = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8"), netip.MustParsePrefix("::1/128")}
 	}
 	if c.rulesFile != "" && c.trusted == nil {
-		return fmt.Errorf("--trust: required for --rules, because programs of other machines can connect to %s", c.listen)
+		return fmt.Errorf("--trust: required for --rules, because programs on other machines can connect to %s", c.listen)
 	}
 	return nil
 }
@@ -150,7 +155,7 @@ func (c *config) readRedis(getenv func(string) string) (err error) {
 		return errors.New("set --redis or --redis-file, not both")
 	case c.redis != "":
 		if u, err := url.Parse(c.redis); err != nil || u.User != nil || strings.Contains(c.redis, "password") {
-			return errors.New("--redis: a password in the arguments is visible to other users; use $APIKEY_REDIS or --redis-file")
+			return errors.New("--redis: want a URL without a password, which other users could see; a password belongs in $APIKEY_REDIS or --redis-file")
 		}
 		c.redisURL = apikey.NewSecret(c.redis)
 	case c.redisFile != "":
@@ -163,7 +168,7 @@ func (c *config) readRedis(getenv func(string) string) (err error) {
 	return err
 }
 
-// isLoopback reports whether only programs of this machine can connect to an address.
+// isLoopback reports whether only programs on this machine can connect to an address.
 func isLoopback(listen string) (bool, error) {
 	host, port, err := net.SplitHostPort(listen)
 	if err != nil {

@@ -37,15 +37,16 @@ func TestConfig(t *testing.T) {
 		{"rules on every address without trust", []string{"--rules", file, "--listen", ":8080"}, nil, "--trust: required"},
 		{"rules on an address without trust", []string{"--rules", file, "--listen", "192.0.2.1:8080"}, nil, "--trust: required"},
 		{"rules on every address with trust", []string{"--rules", file, "--listen", ":8080", "--trust", "10.0.0.7/32"}, nil, ""},
-		{"trust of every address", []string{"--trust", "0.0.0.0/0"}, nil, "--trust: 0.0.0.0/0"},
+		{"trust of every address", []string{"--trust", "0.0.0.0/0"}, nil, "--trust: 0.0.0.0/0 contains all addresses"},
 		{"trust of an address without a length", []string{"--trust", "10.0.0.7"}, nil, "--trust: "},
-		{"trust with bits behind the length", []string{"--trust", "10.0.0.7/24"}, nil, "--trust: "},
+		{"trust with bits behind the length", []string{"--trust", "10.0.0.7/24"}, nil, "--trust: 10.0.0.7/24 has bits behind its length; want 10.0.0.0/24"},
+		{"trust of an IPv4 network in IPv6 form", []string{"--trust", "::ffff:10.0.0.7/128"}, nil, "want an IPv4 network"},
 		{"a hash in a file", []string{"--password-hash-file", file}, nil, ""},
 		{"a hash in a missing file", []string{"--password-hash-file", missing}, nil, "no such file"},
 		{"a generated password on every address", []string{"--generate-password", "--listen", ":8080"}, nil, "--generate-password: only"},
 		{"a generated password beside a hash", []string{"--generate-password", "--password-hash-file", file}, nil, "--generate-password: "},
 		{"a generated password beside a hash in the environment", []string{"--generate-password"}, map[string]string{"APIKEY_PASSWORD_HASH": "canary"}, "--generate-password: "},
-		{"Redis with a password in the arguments", []string{"--redis", "redis://:canary@host/0"}, nil, "--redis: a password"},
+		{"Redis with a password in the arguments", []string{"--redis", "redis://:canary@host/0"}, nil, "--redis: want a URL without a password"},
 		{"Redis with a password in the environment", nil, map[string]string{"APIKEY_REDIS": "redis://:canary@host/0"}, ""},
 		{"Redis twice", []string{"--redis", "redis://host", "--redis-file", file}, nil, "--redis-file, not both"},
 		{"pending keys of an unknown system", []string{"--adopt", "gitea,gitlab"}, nil, `--adopt: "gitlab"`},
@@ -82,7 +83,7 @@ func TestTrustOnLoopbackIsThisMachine(t *testing.T) {
 	}
 }
 
-func TestNotify(t *testing.T) {
+func TestSystemdLearnsWhenTheServerIsReadyAndStops(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t) // whose directory has a short path, as a socket needs
 	socket := filepath.Join(filepath.Dir(db), "notify")
@@ -98,7 +99,7 @@ func TestNotify(t *testing.T) {
 	}
 	p := startServer(t, []string{"NOTIFY_SOCKET=" + socket}, "--database", db, "--migrate")
 	assert.Equal(t, "READY=1", read())
-	assert.Equal(t, 200, p.get(t, "/livez").status, "the server listens when it is ready")
+	assert.Equal(t, 200, p.get(t, "/livez").status, "the server listens when it says that it is ready")
 	p.stop(t)
 	assert.Equal(t, "STOPPING=1", read())
 	notifier("")("READY=1")

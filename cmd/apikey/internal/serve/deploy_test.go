@@ -47,7 +47,7 @@ func build(binary string) error {
 	return os.ErrNotExist
 }
 
-func TestImage(t *testing.T) {
+func TestImageContainsOnlyAStaticProgram(t *testing.T) {
 	t.Parallel()
 	all, err := instructions()
 	require.NoError(t, err)
@@ -71,7 +71,7 @@ func TestImage(t *testing.T) {
 	assert.False(t, bytes.Contains(text, []byte("ld-linux")), "the program needs ld-linux, which scratch does not contain")
 }
 
-func TestUnit(t *testing.T) {
+func TestUnitIsValidAndConfined(t *testing.T) {
 	t.Parallel()
 	analyze := lookPath(t, "systemd-analyze")
 	text, err := os.ReadFile(deploy + "apikey.service")

@@ -68,8 +68,8 @@ func newReader(t *testing.T, text string) *reader {
 		"PATH="+filepath.Dir(binary(t))+":/usr/sbin:"+os.Getenv("PATH"), "APIKEY_METRICS=127.0.0.1:0", "APIKEY_LISTEN=127.0.0.1:"+ports["8080"])}
 }
 
-// freePort returns a port that is free now, for a program that cannot choose one. The system does not give
-// ports of this range to others by itself.
+// freePort returns a port that is free now, for a program that cannot choose one. The system itself does not assign
+// ports of this range.
 func freePort(t *testing.T) string {
 	t.Helper()
 	for range 100 {
@@ -138,8 +138,8 @@ func (r *reader) background(t *testing.T, line, want string) {
 	}, line+" does not print\n"+want)
 }
 
-// run runs a command and compares its output. A request is repeated, as a reader would, because programs
-// need a moment to start and a revocation needs a moment to be known.
+// run runs a command and compares its output. It repeats a request, as a reader would, because a program needs time to
+// start and a revocation needs time to reach the server.
 func (r *reader) run(t *testing.T, line, want string) {
 	t.Helper()
 	var text []byte
@@ -157,8 +157,8 @@ func (r *reader) run(t *testing.T, line, want string) {
 	assert.True(t, matches(string(text), want, false), "%s\n%s\nwant\n%s", line, text, want)
 }
 
-// matches compares an output with a page, where "…" stands for any text. Programs may have printed other
-// lines before or behind.
+// matches compares an output with a page, where "…" stands for any text. With partly, the output may contain other lines
+// before and after.
 func matches(output, want string, partly bool) bool {
 	pattern := strings.ReplaceAll(regexp.QuoteMeta(strings.TrimSpace(want)), "…", "(?s:.*)")
 	if !partly {

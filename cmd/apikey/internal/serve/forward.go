@@ -10,11 +10,11 @@ import (
 	"github.com/latchkey-dev/apikey/limit"
 )
 
-// authPath begins the paths that reverse proxies ask. Each proxy has a path of its own, because a client
+// authPath is the prefix of the paths that reverse proxies request. Each proxy has a path of its own, because a client
 // can forge the fields of another proxy's convention.
 const authPath = "/auth/"
 
-// conventions are the conventions of the proxies, by the rest of the path.
+// conventions maps the rest of the path to the convention of the proxy.
 var conventions = map[string]forwardauth.Convention{
 	"nginx":   forwardauth.OriginalURI,
 	"caddy":   forwardauth.ForwardedURI,
@@ -23,7 +23,7 @@ var conventions = map[string]forwardauth.Convention{
 	"envoy":   forwardauth.RequestLine, // the original path follows
 }
 
-// forwardAuth returns the handler of the paths in authPath. It refuses every other one.
+// forwardAuth returns the handler of the paths in authPath. It answers 403 to paths without a convention.
 func (s *server) forwardAuth(auth *apikey.Middleware, limits *limit.Limiter) (http.Handler, error) {
 	decide := s.decide(auth, limits)
 	handlers := map[string]http.Handler{}
@@ -51,7 +51,7 @@ func (s *server) forwardAuth(auth *apikey.Middleware, limits *limit.Limiter) (ht
 	}), nil
 }
 
-// decide returns the handler that decides about an original request by the rules.
+// decide returns the handler that decides about a restored request by the rules.
 func (s *server) decide(auth *apikey.Middleware, limits *limit.Limiter) http.Handler {
 	allow := forwardauth.Allow()
 	limited := limits.Handler(allow)
@@ -68,7 +68,7 @@ func (s *server) decide(auth *apikey.Middleware, limits *limit.Limiter) http.Han
 	})
 }
 
-// A statusRecorder remembers the status of a response.
+// A statusRecorder records the status of a response.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int

@@ -16,7 +16,7 @@ import (
 //
 //	/admin/    the dashboard, if there is a password
 //	/api/      the management API, for keys with the scope apikeys:manage
-//	/auth/     answers for reverse proxies, if there are rules
+//	/auth/     forward auth for reverse proxies, if there are rules
 //	/livez     the process runs
 //	/readyz    keys can be checked
 func (s *server) handler() (http.Handler, error) {

@@ -34,8 +34,8 @@ type keys struct {
 	listening sync.WaitGroup
 }
 
-// openKeys opens the database and what depends on it. A database that does not answer is not an error:
-// the server then refuses every key until it answers.
+// openKeys opens the database, the cache and the backend of limits. It succeeds even if the database does not answer,
+// unless --migrate is set. The server then answers 503 to every key until the database answers.
 func openKeys(ctx context.Context, app *cli.App, c *config, logger *slog.Logger) (_ *keys, err error) {
 	k := &keys{stop: func() {}}
 	defer func() {
@@ -77,7 +77,7 @@ func openKeys(ctx context.Context, app *cli.App, c *config, logger *slog.Logger)
 	return k, nil
 }
 
-// adopter returns the function that proves pending keys.
+// adopter returns the function that proves pending keys, or nil without --adopt.
 func (k *keys) adopter(c *config, issuer *apikey.Issuer) (func(context.Context, apikey.Secret) (*apikey.Key, error), error) {
 	schemes, err := c.schemes()
 	if err != nil || len(schemes) == 0 {
@@ -90,14 +90,14 @@ func (k *keys) adopter(c *config, issuer *apikey.Issuer) (func(context.Context, 
 	return adopter.Adopt, nil
 }
 
-// openLimits returns the backend that counts: Redis, or the memory of this process.
+// openLimits returns the backend that counts limits: Redis, or the memory of this process.
 func (k *keys) openLimits(c *config) (limit.Backend, error) {
 	if c.redisURL.Reveal() == "" {
 		return limit.Memory(), nil
 	}
 	o, err := redis.ParseURL(c.redisURL.Reveal())
 	if err != nil {
-		return nil, cli.Usage(errors.New("--redis: not a URL such as redis://127.0.0.1:6379/0")) // err may show the password
+		return nil, cli.Usage(errors.New("--redis: want a URL such as redis://127.0.0.1:6379/0")) // err may show the password
 	}
 	o.ContextTimeoutEnabled, o.MaxRetries, o.DialTimeout = true, -1, time.Second
 	client := redis.NewClient(o)

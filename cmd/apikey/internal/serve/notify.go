@@ -6,8 +6,8 @@ import (
 )
 
 // notifier returns a function that tells systemd the state of the service, as sd_notify(3) describes.
-// The socket is the value of $NOTIFY_SOCKET. Without one the function does nothing. systemd may be gone,
-// so errors are ignored.
+// The socket is the value of $NOTIFY_SOCKET. Without a socket the function does nothing. It ignores errors, because
+// systemd may be gone.
 func notifier(socket string) func(state string) {
 	return func(state string) {
 		if socket == "" {

@@ -99,7 +99,7 @@ func (r *relay) set(cut bool) {
 	r.open = nil
 }
 
-func TestOutageOfTheDatabase(t *testing.T) {
+func TestOutageOfTheDatabaseRefusesKeysAfterTheLease(t *testing.T) {
 	t.Parallel()
 	direct := newPostgres(t)
 	issuer := newIssuer(t, direct.String())
@@ -114,7 +114,7 @@ func TestOutageOfTheDatabase(t *testing.T) {
 	require.Equal(t, 200, asks(revoked))
 
 	between.set(true)
-	_, err := issuer.Manager().Revoke(t.Context(), id) // by another process, which this one cannot see
+	_, err := issuer.Manager().Revoke(t.Context(), id) // by another process, whose change cannot reach this one
 	require.NoError(t, err)
 	cut := time.Now()
 	eventually(t, func() bool { return asks(revoked) == 503 }, "the cache answers without a lease")
@@ -150,7 +150,7 @@ func TestServerStartsWithoutItsDatabase(t *testing.T) {
 	assert.Equal(t, 200, p.get(t, "/api/whoami", "X-API-Key: "+secret).status)
 }
 
-func TestMariaDB(t *testing.T) {
+func TestServeRunsOnMariaDB(t *testing.T) {
 	t.Parallel()
 	dsn := os.Getenv("APIKEY_TEST_MYSQL")
 	if dsn == "" {
@@ -166,7 +166,7 @@ func TestMariaDB(t *testing.T) {
 	p.stop(t)
 }
 
-// unknown returns a key that no database has.
+// unknown returns a key that is not in the database of the server.
 func unknown(t *testing.T) string {
 	t.Helper()
 	secret, _ := issue(t, newIssuer(t, newSQLite(t)))

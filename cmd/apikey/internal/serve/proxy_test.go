@@ -19,7 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// proxyRules have a route for everyone beside a protected one.
+// proxyRules have a public route beside protected routes.
 const proxyRules = `rules:
   - match: /
     public: true
@@ -33,7 +33,7 @@ const proxyRules = `rules:
     scopes: [staff]
 `
 
-// An upstream is the service behind a proxy. It remembers the requests that reach it.
+// An upstream is the service behind a proxy. It records the requests that reach it.
 type upstream struct {
 	server *httptest.Server
 	mu     sync.Mutex
@@ -136,7 +136,7 @@ func raw(t *testing.T, addr, line string, fields ...string) (status int, header 
 	return res.StatusCode, res.Header
 }
 
-func TestBehindProxies(t *testing.T) {
+func TestProxiesEnforceTheRules(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)
 	issuer := newIssuer(t, db) // another program than the server
@@ -225,7 +225,7 @@ func TestBehindProxies(t *testing.T) {
 				_, err := issuer.Manager().Revoke(t.Context(), ownID)
 				require.NoError(t, err)
 				begin := time.Now()
-				eventually(t, func() bool { status, _ := raw(t, addr, "GET /library/1", "X-API-Key: "+own); return status == 401 }, "is still accepted")
+				eventually(t, func() bool { status, _ := raw(t, addr, "GET /library/1", "X-API-Key: "+own); return status == 401 }, "the revoked key is still accepted")
 				assert.Less(t, time.Since(begin), slowly(3*time.Second))
 				service.take()
 			})
@@ -235,7 +235,7 @@ func TestBehindProxies(t *testing.T) {
 	assert.NotContains(t, p.log(), secret)
 }
 
-func TestAProxyWithoutTheServerIsClosed(t *testing.T) {
+func TestAProxyWithoutTheServerRefusesEveryRequest(t *testing.T) {
 	t.Parallel()
 	for name, want := range map[string]int{"nginx": 500, "Caddy": 502} {
 		t.Run(name, func(t *testing.T) {

@@ -7,8 +7,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/routes"
 )
 
-// load reads the rules and the certificate, and uses both from now on. After an error it uses those
-// from before.
+// load reads the rules and the certificate, and uses both from now on. After an error it keeps both previous ones.
 func (s *server) load() error {
 	var rules *routes.Table
 	var cert tls.Certificate
@@ -27,12 +26,12 @@ func (s *server) load() error {
 	return nil
 }
 
-// reload loads again, on SIGHUP.
+// reload handles SIGHUP.
 func (s *server) reload() {
 	err := s.load()
 	s.metrics.reloaded(err)
 	if err != nil {
-		s.logger.Error("serve: reload failed, and the rules and the certificate from before remain", "error", err)
+		s.logger.Error("serve: reload failed; the previous rules and certificate stay in use", "error", err)
 		return
 	}
 	s.logger.Info("serve: reloaded the rules and the certificate")

@@ -15,9 +15,8 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
-	"github.com/latchkey-dev/apikey/admin"
-
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/admin"
 )
 
 const libraryRules = `rules:
@@ -27,7 +26,7 @@ const libraryRules = `rules:
     scopes: [library:read]
 `
 
-func TestKeyFromTheManagementAPIUntilItsRevocation(t *testing.T) {
+func TestAKeyOfTheManagementAPIWorksUntilItsRevocation(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)
 	parent, _ := issue(t, newIssuer(t, db), manager, "library:read")
@@ -119,7 +118,7 @@ func TestOnlyTrustedProxiesAndKnownPathsAreAnswered(t *testing.T) {
 	assert.Equal(t, 404, p.get(t, "/admin/").status, "without a password")
 }
 
-func TestDashboard(t *testing.T) {
+func TestDashboardOpensWithItsPassword(t *testing.T) {
 	t.Parallel()
 	const password = "correct horse battery staple"
 	hash, err := admin.HashPassword(apikey.NewSecret(password))
@@ -163,7 +162,7 @@ func TestDashboard(t *testing.T) {
 	})
 }
 
-func TestSIGTERM(t *testing.T) {
+func TestSIGTERMFinishesRequestsAndWritesLastUses(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)
 	issuer := newIssuer(t, db)

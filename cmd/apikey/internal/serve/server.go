@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/routes"
 )
 
-// A server is one run of the command.
+// A server is one run of the command serve.
 type server struct {
 	config  *config
 	logger  *slog.Logger
@@ -111,7 +111,7 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	return err
 }
 
-// wait reloads on hangups until ctx is done, or until a listener has failed, which is its error.
+// wait reloads on hangups until ctx is done. It returns the error of a listener that fails before.
 func (s *server) wait(ctx context.Context, hangups <-chan os.Signal, ended <-chan error) error {
 	for {
 		select {

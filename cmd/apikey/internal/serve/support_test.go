@@ -24,7 +24,7 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// program is the path of the command. Call binary for it.
+// program is the path of the command. Tests call binary, which builds it.
 var program string
 
 func TestMain(m *testing.M) {
@@ -73,7 +73,7 @@ func write(t *testing.T, dir, name, text string) string {
 	return path
 }
 
-// patience is the longest wait for something that a process must do.
+// patience is the longest wait for an action of a process.
 const patience = time.Minute
 
 // slowly returns a promised time, multiplied by APIKEY_TEST_PATIENCE for a busy machine.

@@ -12,8 +12,8 @@ import (
 // errText does not show the text, because it may be the key itself.
 var errText = errors.New("not a SHA-256: want 64 characters of hex, or 43 or 44 of base64 or base64url")
 
-// Parse parses a digest in hex, base64 or base64url, with or without padding. The length tells hex from
-// base64. A prefix "sha256:" or "sha256$" is ignored.
+// Parse parses a digest in hex, base64 or base64url, with or without padding. The length distinguishes
+// hex from base64. A prefix "sha256:" or "sha256$" is ignored.
 func Parse(text string) (sum [sha256.Size]byte, err error) {
 	for _, prefix := range []string{"sha256:", "sha256$"} {
 		text = strings.TrimPrefix(text, prefix)

@@ -16,14 +16,14 @@ func TestParse(t *testing.T) {
 	want := sha256.Sum256([]byte("key 10")) // its base64 contains both "+" and "/"
 	std := base64.StdEncoding.EncodeToString(want[:])
 	for name, text := range map[string]string{
-		"hex":               hex.EncodeToString(want[:]),
-		"upper-case hex":    strings.ToUpper(hex.EncodeToString(want[:])),
-		"base64":            std,
-		"unpadded base64":   strings.TrimSuffix(std, "="),
-		"base64url":         base64.RawURLEncoding.EncodeToString(want[:]),
-		"padded base64url":  base64.URLEncoding.EncodeToString(want[:]),
-		"with a prefix":     "sha256:" + hex.EncodeToString(want[:]),
-		"as poweradmin has": "sha256$" + hex.EncodeToString(want[:]),
+		"hex":              hex.EncodeToString(want[:]),
+		"upper-case hex":   strings.ToUpper(hex.EncodeToString(want[:])),
+		"base64":           std,
+		"unpadded base64":  strings.TrimSuffix(std, "="),
+		"base64url":        base64.RawURLEncoding.EncodeToString(want[:]),
+		"padded base64url": base64.URLEncoding.EncodeToString(want[:]),
+		"with a prefix":    "sha256:" + hex.EncodeToString(want[:]),
+		"as in Poweradmin": "sha256$" + hex.EncodeToString(want[:]),
 	} {
 		got, err := Parse(text)
 		require.NoError(t, err, name)
@@ -34,7 +34,7 @@ func TestParse(t *testing.T) {
 func TestParseRefusesOtherTextWithoutShowingIt(t *testing.T) {
 	t.Parallel()
 	for name, text := range map[string]string{
-		"nothing":                "",
+		"an empty text":          "",
 		"a key":                  "ak_Ct6P0mFYPkr8UmHVLbmtkN2ekkJJjh4JqXAn",
 		"hex that is too long":   strings.Repeat("a", 66),
 		"64 characters, not hex": strings.Repeat("g", 64),

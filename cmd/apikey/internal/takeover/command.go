@@ -23,36 +23,38 @@ func Command(a *cli.App) *cobra.Command {
 	c := &command{app: a}
 	cmd := &cobra.Command{
 		Use:   "import --from SYSTEM --source FILE-OR-URL",
-		Short: "Take over the keys of another system",
-		Long: `Take over the keys of another system, so that its clients keep them. The source is only read. A run can be
-repeated: keys that an earlier run imported are reported as such. Issue new keys for rows that failed.
+		Short: "Import the keys of another system",
+		Long: `Import the keys of another system, so that its clients keep their keys. The command only reads the source. You can
+repeat a run: the report marks keys that an earlier run imported. Issue new keys for rows that failed.
 
 Systems: ` + strings.Join(systemNames(), ", ") + `
 
-The key of each row keeps its name, owner, creation, expiry and last use, as far as the source has them. Scopes of
-the source mean nothing here: --scope-map translates them, --scopes replaces them, and others are dropped.
+The key of each row keeps its name, owner, creation, expiry and last use, as far as the source has them. Your service
+does not know the scopes of the source: --scope-map translates them, --scopes replaces them, and the command drops
+the others. Files of csv and json keep their scopes without --scope-map.
 
-Some systems do not store a digest that can be taken over: django, forgejo, gitea, grafana, sanctum, strapi and vikunja. Their keys
-are pending until a client uses them, and the service needs package rehash to prove them. --pending lists them.
+Some systems do not store the SHA-256 of a key: django, forgejo, gitea, grafana, sanctum, strapi and vikunja. Their keys
+are pending until a client uses them. The service needs package rehash, or apikey serve --adopt, to prove them.
+--pending lists them.
 
-This command, and the service, need --allow-imported or FormatOptions.AllowImported. The exit status is 1 if some
-rows were not taken over.`,
+This command needs --allow-imported, and the service needs it or FormatOptions.AllowImported. The exit status is 1 if
+some rows were not imported.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return c.run(cmd.Context()) },
 	}
 	flags := cmd.Flags()
-	flags.StringVar(&c.from, "from", "", "the other system")
-	flags.StringVar(&c.source, "source", "", "its database: a file of SQLite, postgres://… or mysql://…, without a password\n($APIKEY_SOURCE may have one); for csv and json a file, or - for the standard input")
+	flags.StringVar(&c.from, "from", "", "the other system, one of those above")
+	flags.StringVar(&c.source, "source", "", "its database: a file of SQLite, postgres://… or mysql://…, without a password\n($APIKEY_SOURCE may have one); for csv and json a file, or - for standard input")
 	flags.StringVar(&c.sourceFile, "source-file", "", "file that contains the URL of its database")
-	flags.StringVar(&c.table, "source-table", "", "table of the keys, such as public.keys, if it is not the usual one")
+	flags.StringVar(&c.table, "source-table", "", "table of the keys, such as public.keys, if it does not have the usual name")
 	flags.BoolVar(&c.dryRun, "dry-run", false, "print the report and write nothing")
-	flags.DurationVar(&c.lifetime, "deadline", defaultDeadline, "pending keys that are not used for this time are refused then")
+	flags.DurationVar(&c.deadline, "deadline", defaultDeadline, "time in which clients must use a pending key; the service refuses it afterwards")
 	flags.StringVar(&c.saltFile, "strapi-salt-file", "", "file that contains admin.apiToken.salt of Strapi, for --sample")
-	flags.BoolVar(&c.pending, "pending", false, "list the keys that wait for their first use, and import nothing")
-	flags.BoolVar(&c.sample, "sample", false, "read one key from the standard input first, and import nothing unless it belongs to a row")
+	flags.BoolVar(&c.pending, "pending", false, "list the pending keys, and import nothing")
+	flags.BoolVar(&c.sample, "sample", false, "read one key from standard input first, and import nothing unless it belongs to a row")
 	flags.StringVar(&c.mapping.owner, "owner", "", "owner of keys that have none in the source")
 	flags.StringSliceVar(&c.mapping.scopes, "scopes", nil, "scopes of all keys, instead of those of the source")
-	flags.StringToStringVar(&c.mapping.rename, "scope-map", nil, "scopes by those of the source: old=new,…")
+	flags.StringToStringVar(&c.mapping.rename, "scope-map", nil, "translate scopes of the source: old=new,…")
 	return cmd
 }
 
@@ -64,7 +66,7 @@ type command struct {
 	app                             *cli.App
 	from, source, sourceFile, table string
 	saltFile                        string
-	lifetime                        time.Duration
+	deadline                        time.Duration
 	dryRun, sample, pending         bool
 	mapping                         mapping
 }
@@ -75,7 +77,7 @@ func (c *command) run(ctx context.Context) (err error) {
 	if c.pending {
 		return c.listPending(ctx)
 	}
-	if c.lifetime <= 0 {
+	if c.deadline <= 0 {
 		return cli.Usage(errors.New("--deadline: want a positive duration, such as 720h"))
 	}
 	rows, err := c.read(ctx)
@@ -114,8 +116,8 @@ func (c *command) run(ctx context.Context) (err error) {
 	if r != nil {
 		err = errors.Join(err, c.print(r))
 	}
-	if err == nil && r.notTakenOver() > 0 {
-		err = fmt.Errorf("import: %d of %d keys were not taken over", r.notTakenOver(), r.Total)
+	if err == nil && r.notImported() > 0 {
+		err = fmt.Errorf("import: %d of %d keys were not imported", r.notImported(), r.Total)
 	}
 	return err
 }
@@ -125,7 +127,7 @@ func (c *command) importRows(ctx context.Context, store *sqlstore.Store, issuer 
 	if !acceptsImported(issuer.Format()) {
 		return nil, cli.Usage(errors.New("set --allow-imported, here and in the service"))
 	}
-	i, err := newImporter(store, issuer, c.dryRun, time.Now().Add(c.lifetime))
+	i, err := newImporter(store, issuer, c.dryRun, time.Now().Add(c.deadline))
 	if err != nil {
 		return nil, err
 	}
@@ -149,7 +151,7 @@ func (c *command) print(r *report) error {
 	return r.writeTable(c.app.Out)
 }
 
-// scheme returns the scheme of the pending keys of a system; the zero Scheme if it has none.
+// scheme returns the Scheme of the pending keys of a system, or the zero Scheme for a system without pending keys.
 func (c *command) scheme() (rehash.Scheme, error) {
 	switch c.from {
 	case "gitea", "forgejo", "vikunja":
@@ -179,7 +181,7 @@ func (c *command) read(ctx context.Context) ([]row, error) {
 		case c.source == "":
 			return nil, cli.Usage(errors.New("set --source to a file"))
 		case c.source == "-" && c.sample:
-			return nil, cli.Usage(errors.New("--sample reads the standard input; set --source to a file"))
+			return nil, cli.Usage(errors.New("--sample reads standard input; set --source to a file"))
 		}
 		return readFile(c.from, c.source, c.app.In)
 	}

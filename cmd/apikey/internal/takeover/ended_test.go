@@ -7,7 +7,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// A record with everything that a system needs, and no times.
+// bare has a record of each system with the required columns and without times.
 var bare = map[string]record{
 	"grafana":     {"id": "1", "key": grafanaHash, "service_account_id": "3", "is_revoked": int64(1)},
 	"django":      {"id": "1", "prefix": "Ab3dEf6h", "hashed_key": sha512Hash, "revoked": "t"},
@@ -16,7 +16,7 @@ var bare = map[string]record{
 	"litellm":     {"token": strings.Repeat("ab", 32), "blocked": "true"},
 }
 
-func TestAKeyThatMayNotBeUsedStaysSoWithoutATime(t *testing.T) {
+func TestARevokedOrDisabledKeyIsNotRevivedForLackOfATime(t *testing.T) {
 	t.Parallel()
 	for name, r := range bare {
 		out, _ := systems[name].row(r)
@@ -24,7 +24,7 @@ func TestAKeyThatMayNotBeUsedStaysSoWithoutATime(t *testing.T) {
 	}
 }
 
-func TestAnEndThatCannotBeReadIsAProblem(t *testing.T) {
+func TestAnUnreadableExpiryIsAProblem(t *testing.T) {
 	t.Parallel()
 	for name, columns := range map[string][]string{
 		"grafana": {"expires"}, "django": {"expiry_date"}, "unkey": {"expires", "deleted_at_m"}, "better-auth": {"expiresAt"}, "litellm": {"expires"},

@@ -19,8 +19,8 @@ import (
 
 const maxFile = 256 << 20 // bytes
 
-// columns are the columns of a CSV file and the fields of a JSON file. Each file has name and, in each
-// row, either key or sha256. In CSV, scopes, networks and limits are separated by spaces.
+// columns are the columns of a CSV file and the fields of a JSON file. Each row needs either key or sha256. In CSV,
+// spaces separate scopes, networks and limits.
 var columns = []string{"name", "key", "sha256", "owner", "scopes", "networks", "limits", "hint", "source_id",
 	"created_at", "expires_at", "revoked_at", "suspended_at", "last_used_at"}
 
@@ -122,7 +122,7 @@ func shown(name string) string {
 	return fmt.Sprintf("field %q", name)
 }
 
-// jsonText returns a text, or the texts of an array separated by spaces.
+// jsonText returns a JSON string, or the strings of an array joined with spaces. It returns false for other values.
 func jsonText(value any) (string, bool) {
 	switch v := value.(type) {
 	case nil:
@@ -150,7 +150,7 @@ func appendRow(rows []row, f map[string]string, number int) ([]row, error) {
 	return append(rows, fileRow(f, number)), nil
 }
 
-// fileRow returns the row of the fields in line or object number.
+// fileRow returns the row of the fields in the line or the object with this number.
 func fileRow(f map[string]string, number int) row {
 	r := row{id: f["source_id"], scopes: strings.Fields(f["scopes"]), key: apikey.ImportedKey{Name: f["name"], Owner: f["owner"], Hint: f["hint"]}}
 	if r.id == "" {

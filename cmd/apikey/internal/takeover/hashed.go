@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-dev/apikey/rehash"
 )
 
-// The systems that do not store the SHA-256 of a whole key. Their keys are pending until their first use.
+// init registers the systems that do not store the SHA-256 of a whole key. Their keys are pending until their first use.
 func init() {
 	for _, name := range []string{"gitea", "forgejo"} {
 		register(system{name: name, tables: []string{"access_token"}, required: []string{"id", "token_hash", "token_salt", "token_last_eight"}, row: giteaRow})
@@ -29,7 +29,8 @@ func (r *row) withHash(pending rehash.Row, err error) {
 	r.pending = &pending
 }
 
-// revoke revokes the key of a row whose time of revocation the system does not store.
+// revoke revokes the key of a row, at the time of its creation, because the system does not store the time of the
+// revocation.
 func (r *row) revoke(revoked bool) {
 	if !revoked {
 		return

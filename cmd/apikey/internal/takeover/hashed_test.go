@@ -16,7 +16,7 @@ import (
 	"github.com/latchkey-dev/apikey/rehash"
 )
 
-// The hashes were computed with hashlib and hmac of Python, as in the tests of package rehash.
+// The hashes come from hashlib and hmac of Python, as in the tests of package rehash.
 const (
 	giteaToken   = "0123456789abcdef0123456789abcdef01234567"
 	giteaHash    = "e94356577416b0be1092aa83171170ef6afcea3a3f22449e68c9198bfde5aef7e7313132846574ead17df3f4da373f5d463b"
@@ -52,7 +52,7 @@ func (h *host) node(schemes ...rehash.Scheme) *apikey.Middleware {
 	return keys
 }
 
-// adopts fails unless two nodes accept a key as the one with a name, and refuse another.
+// adopts fails unless two nodes accept a key as the key with this name, and refuse another key.
 func (h *host) adopts(scheme rehash.Scheme, key, name string) {
 	h.t.Helper()
 	one, two := h.node(scheme), h.node(scheme)
@@ -87,7 +87,7 @@ func TestSanctum(t *testing.T) {
 	assert.Equal(t, map[statusName]int{exists: 1}, r.Count, "after the first use too")
 }
 
-// active returns the key with a name that is not revoked.
+// active returns the only active key with a name.
 func (h *host) active(name string) (found apikey.Key) {
 	h.t.Helper()
 	for key, err := range apikey.Keys(h.t.Context(), h.open().Store, apikey.ListOptions{Status: apikey.StatusActive}) {
@@ -128,8 +128,8 @@ func TestASampleProvesAPendingKey(t *testing.T) {
 	h := newHost(t)
 	f := newGitea(t)
 	exit, _, errs := h.run(giteaToken+"\n", "import", "--from", "gitea", "--source", f.url, "--sample", "--dry-run")
-	assert.Equal(t, 1, exit, "two rows cannot be taken over")
-	assert.Contains(t, errs, `The key is that of 5, "CI".`)
+	assert.Equal(t, 1, exit, "two rows cannot be imported")
+	assert.Contains(t, errs, `The key belongs to source ID 5, "CI".`)
 	exit, _, errs = h.run("1123456789abcdef0123456789abcdef01234567\n", "import", "--from", "gitea", "--source", f.url, "--sample")
 	assert.Equal(t, cli.ExitRefused, exit)
 	assert.Contains(t, errs, "no row of the source has this key")

@@ -79,7 +79,7 @@ func TestTheSourceIsNotWritten(t *testing.T) {
 	}
 }
 
-func TestSampleProvesTheMapping(t *testing.T) {
+func TestSampleOfNoRowImportsNothing(t *testing.T) {
 	h := newHost(t)
 	f := newJellyfin(t)
 	args := []string{"import", "--from", "jellyfin", "--source", f.url, "--sample"}
@@ -92,12 +92,12 @@ func TestSampleProvesTheMapping(t *testing.T) {
 	assert.Equal(t, cli.ExitUsage, status)
 	status, out, errs := h.run(hubKey+"\n", args...)
 	assert.Zero(t, status)
-	assert.Contains(t, errs, `The key is that of 7, "Sonarr".`)
+	assert.Contains(t, errs, `The key belongs to source ID 7, "Sonarr".`)
 	assert.NotContains(t, out+errs, hubKey)
 	h.works(hubKey, "Sonarr")
 }
 
-func TestCSVAndJSON(t *testing.T) {
+func TestCSVAndJSONImportEveryField(t *testing.T) {
 	csv := "\ufeffname,key,sha256,owner,scopes,created_at,expires_at,revoked_at,suspended_at,last_used_at,source_id,networks,limits,hint\n" +
 		"Hub," + hubKey + ",,ann,read write,2024-01-02T03:04:05Z,2999-01-31T00:00:00Z,,,2024-05-06,h1,192.0.2.0/24 2001:db8::/32,api=100/1m,\n" +
 		"Backup,," + hexSum(backupKey) + ",,,,,,,,,,,back…\n" +
@@ -130,7 +130,7 @@ func TestCSVAndJSON(t *testing.T) {
 	}
 }
 
-func TestFilesThatAreNotUnderstoodAreRefusedWithoutTheirValues(t *testing.T) {
+func TestMalformedFilesAreRefusedWithoutShowingTheirValues(t *testing.T) {
 	h := newHost(t)
 	for name, test := range map[string]struct{ format, text, want string }{
 		"an empty CSV file":            {"csv", "", "want a header"},
@@ -211,7 +211,7 @@ func TestNamesCannotControlTheTerminal(t *testing.T) {
 	assert.Contains(t, h.keys(), strings.Repeat("ä", 99)+"…")
 }
 
-func TestScopesReplacesThoseOfTheSource(t *testing.T) {
+func TestFlagScopesReplacesTheScopesOfTheSource(t *testing.T) {
 	h := newHost(t)
 	h.importFrom("json", "--source", writeFile(t, "keys", `[{"name": "Hub", "key": "`+hubKey+`", "scopes": ["admin"]}]`), "--scopes", "read,list")
 	assert.Equal(t, []string{"read", "list"}, h.keys()["Hub"].Scopes)

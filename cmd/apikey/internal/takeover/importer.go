@@ -16,17 +16,17 @@ type status string
 
 const (
 	imported  status = "imported"
-	pending   status = "pending"   // the first use of the key will prove it
+	pending   status = "pending"   // the first request with the key will prove it
 	exists    status = "exists"    // an earlier import took the key over
 	duplicate status = "duplicate" // an earlier row of the source has the same key
-	failed    status = "failed"    // the key must be issued again, or the row be corrected
+	failed    status = "failed"    // correct the row, or issue a new key
 	unknown   status = ""          // not yet decided
 )
 
-// ok reports whether the key is taken over.
+// ok reports whether the key is in the database.
 func (s status) ok() bool { return s == imported || s == pending || s == exists }
 
-// A result tells what happened to one row.
+// A result is the result of one row, for the report.
 type result struct {
 	Status   status   `json:"status"`
 	SourceID string   `json:"source_id"`
@@ -37,7 +37,8 @@ type result struct {
 	Notes    []string `json:"notes,omitempty"`
 }
 
-// sharedFinder is the problem of two keys that could not be told apart without two hashes.
+// sharedFinder is the problem of a pending key with the same finder as another key; see package rehash. A request would
+// need two hashes to distinguish them.
 const sharedFinder = "issue a new key, because this one cannot be distinguished from "
 
 // An importer imports rows. It is not safe for concurrent use.
@@ -54,11 +55,11 @@ func newImporter(store *sqlstore.Store, issuer *apikey.Issuer, dryRun bool, unti
 	return &importer{store, r, dryRun, until, map[apikey.Digest]string{}}, err
 }
 
-// batchSize is the number of keys that are written in one transaction.
+// batchSize is the number of keys that one transaction writes.
 const batchSize = 500
 
-// importRows imports rows in batches. After an error, which is one of the database, it returns the results of
-// the batches before; another run continues.
+// importRows imports rows in batches. An error means that the database failed. importRows then returns the results of
+// the previous batches, and another run continues.
 func (i *importer) importRows(ctx context.Context, rows []row) (all []result, err error) {
 	for len(rows) > 0 {
 		n := min(batchSize, len(rows))
@@ -71,10 +72,10 @@ func (i *importer) importRows(ctx context.Context, rows []row) (all []result, er
 	return all, nil
 }
 
-// A batch contains the keys of the results that are not decided yet.
+// A batch contains the results of rows, and the keys of the results that are still unknown.
 type batch struct {
 	results []result
-	index   []int // of the result of each key
+	index   []int // the result of each key
 	digests []apikey.Digest
 	keys    []apikey.Key
 }
@@ -105,7 +106,8 @@ func (i *importer) importBatch(ctx context.Context, rows []row) ([]result, error
 	return b.results, nil
 }
 
-// check returns the result of a row that is not to be written, or an unknown one and the key to write.
+// check validates a row. The status of the result is failed or duplicate if the key must not be written. Otherwise it
+// is unknown, and check returns the key to write.
 func (i *importer) check(ctx context.Context, r *row) (result, apikey.Digest, apikey.Key) {
 	res := result{SourceID: r.id, Name: r.key.Name, Owner: r.key.Owner, Problem: r.problem, Notes: r.notes}
 	if r.problem != "" {
@@ -131,7 +133,7 @@ func (i *importer) check(ctx context.Context, r *row) (result, apikey.Digest, ap
 	return res, digest, key
 }
 
-// decide sets the status of a row that has been written, unless its digest was known.
+// decide sets the status of a row after the write, which skips digests that the store has already.
 func (i *importer) decide(ctx context.Context, r *row, res *result, d apikey.Digest, id string, created bool) error {
 	success := imported
 	if r.pending != nil {

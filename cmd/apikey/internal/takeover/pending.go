@@ -11,7 +11,7 @@ import (
 	"github.com/latchkey-dev/apikey/rehash"
 )
 
-// A waiting key is pending.
+// A waiting is a pending key in the list of --pending.
 type waiting struct {
 	KeyID    string    `json:"key_id"`
 	Source   string    `json:"source,omitempty"`
@@ -22,7 +22,7 @@ type waiting struct {
 	Late     bool      `json:"late"` // the deadline has passed
 }
 
-// listPending lists the keys that wait for their first use.
+// listPending prints the pending keys.
 func (c *command) listPending(ctx context.Context) (err error) {
 	db, err := c.app.ExistingDatabase()
 	if err != nil {

@@ -14,7 +14,7 @@ import (
 // has the empty value.
 type record map[string]any
 
-// maxText bounds a value, because a key and its fields are short.
+// maxText is the size limit of a value in bytes, because a key and its fields are short.
 const maxText = 16 << 10
 
 // text returns a value as text.
@@ -54,7 +54,7 @@ func (r record) boolean(column string, otherwise bool) bool {
 	return true
 }
 
-// time returns a time, or the zero time for a value that is no time after 1970.
+// time returns a time, or the zero time for a value that is not a time after 1970.
 func (r record) time(column string) time.Time {
 	if v, ok := r[strings.ToLower(column)].(time.Time); ok {
 		return since1970(v)
@@ -71,7 +71,8 @@ var layouts = []string{
 
 var errNoTime = errors.New("not a time")
 
-// parseTime parses a time, or a number of seconds, milliseconds or microseconds since 1970.
+// parseTime parses a time, or a number of seconds, milliseconds or microseconds since 1970. It returns the zero time for
+// "" and for times before 1970.
 func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
@@ -103,7 +104,7 @@ func since1970(t time.Time) time.Time {
 	return t.UTC()
 }
 
-// list returns the texts of a JSON array, or of an array of PostgreSQL whose texts need no quotes.
+// list returns the texts of a JSON array, or of a simple PostgreSQL array such as {a,"b"}.
 func (r record) list(column string) (texts []string) {
 	text := r.text(column)
 	if json.Unmarshal([]byte(text), &texts) == nil {

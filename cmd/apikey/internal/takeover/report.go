@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/console"
 )
 
-// A report tells what happened to each row.
+// A report has the result of each row.
 type report struct {
 	DryRun bool           `json:"dry_run"`
 	Total  int            `json:"total"` // rows of the source
@@ -29,8 +29,8 @@ func newReport(dryRun bool, total int, results []result) *report {
 	return r
 }
 
-// notTakenOver returns the number of rows that were not taken over.
-func (r *report) notTakenOver() int {
+// notImported returns the number of rows whose keys are not in the database.
+func (r *report) notImported() int {
 	n := r.Total
 	for s, count := range r.Count {
 		if s.ok() {

@@ -21,10 +21,10 @@ type row struct {
 	key apikey.ImportedKey
 	// pending is the hash of a key whose SHA-256 is unknown until its first use, or nil.
 	pending *rehash.Row
-	// scopes are those of the source, before they are mapped.
+	// scopes are the scopes of the source, before the mapping.
 	scopes []string
 	notes  []string
-	// problem says why the key cannot be taken over; "" if it can.
+	// problem says why the key cannot be imported; "" if it can.
 	problem string
 }
 
@@ -49,14 +49,14 @@ func (r *row) note(text string) { r.notes = append(r.notes, text) }
 type mapping struct {
 	system string
 	owner  string            // for keys without an owner
-	scopes []string          // instead of those of the source; nil maps these
+	scopes []string          // instead of the scopes of the source; nil maps them
 	rename map[string]string // from scopes of the source; others are dropped
 	keep   bool              // keep the scopes of the source if rename is empty
 }
 
 const maxName = 100 // characters
 
-// apply completes a row.
+// apply sets the name, owner, scopes and metadata of a row. It moves times in the future to now.
 func (m *mapping) apply(r *row, now time.Time) {
 	k := &r.key
 	k.Name = strings.TrimSpace(k.Name)

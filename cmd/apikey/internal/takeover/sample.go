@@ -10,8 +10,8 @@ import (
 	"github.com/latchkey-dev/apikey/rehash"
 )
 
-// proveSample reads a key of the source from the standard input and says which row it is. Without a match the
-// mapping is wrong, and imported keys would not work.
+// proveSample reads a key of the source from standard input and prints its row. It returns an error if no row has the
+// key, because the imported keys would then not work.
 func proveSample(ctx context.Context, a *cli.App, rows []row, scheme rehash.Scheme) error {
 	sample, err := console.ReadSecret(ctx, a.In, a.Err, "One key of the source: ")
 	if err != nil {
@@ -19,7 +19,7 @@ func proveSample(ctx context.Context, a *cli.App, rows []row, scheme rehash.Sche
 	}
 	for i := range rows {
 		if rows[i].matches(sample, scheme) {
-			_, err := fmt.Fprintf(a.Err, "The key is that of %s, %q.\n", console.Clean(rows[i].id), rows[i].key.Name)
+			_, err := fmt.Fprintf(a.Err, "The key belongs to source ID %s, %q.\n", console.Clean(rows[i].id), rows[i].key.Name)
 			return err
 		}
 	}

@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// readTable reads the keys of a system from its database. It writes nothing: files are opened read-only, and
-// servers are read in a read-only transaction.
+// readTable reads the keys of a system from its database. It opens files read-only, and reads servers in a read-only
+// transaction.
 func readTable(ctx context.Context, s system, source apikey.Secret, table string) (rows []row, err error) {
 	pool, dialect, err := database.OpenSource(source)
 	if err != nil {
@@ -58,15 +58,15 @@ type querier interface {
 	QueryContext(ctx context.Context, query string, args ...any) (*sql.Rows, error)
 }
 
-// unavailable replaces errors of drivers, which may show the URL.
+// unavailable replaces the errors of drivers for servers, because they may show the URL.
 func unavailable(dialect sqlstore.Dialect, err error) error {
 	if dialect == sqlstore.SQLite {
-		return fmt.Errorf("source: %w; if the file is a copy, it may need its -wal file, and a directory that can be written", err)
+		return fmt.Errorf("source: %w; if the file is a copy, it may need its -wal file and a writable directory", err)
 	}
 	return fmt.Errorf("source: %w: cannot connect", apikey.ErrUnavailable)
 }
 
-// existing returns the first table that a file has.
+// existing returns the first of the tables that exists in a file.
 func existing(ctx context.Context, conn *sql.Conn, tables []string) (string, error) {
 	for _, table := range tables {
 		var name string
@@ -78,7 +78,7 @@ func existing(ctx context.Context, conn *sql.Conn, tables []string) (string, err
 			return "", unavailable(sqlstore.SQLite, err)
 		}
 	}
-	return "", cli.Usage(fmt.Errorf("source: no table %s", strings.Join(tables, " or ")))
+	return "", cli.Usage(fmt.Errorf("source: no table %s; set --source-table", strings.Join(tables, " or ")))
 }
 
 // quoteTable quotes the name of a table, which may begin with a schema and a dot.
@@ -93,7 +93,7 @@ func quoteTable(dialect sqlstore.Dialect, table string) (string, error) {
 	return quote + strings.Join(strings.Split(table, "."), quote+"."+quote) + quote, nil
 }
 
-// read reads the rows of a query.
+// read reads the keys in the rows of a query.
 func (s system) read(ctx context.Context, q querier, query string) (all []row, err error) {
 	rows, err := q.QueryContext(ctx, query)
 	if err != nil {
@@ -137,6 +137,8 @@ func (s system) read(ctx context.Context, q querier, query string) (all []row, e
 	return all, nil
 }
 
+// rowOf returns the row of a record in the database, or false if the record is not an API key. number is its ID if it has
+// none.
 func (s system) rowOf(columns []string, values []any, number int) (row, bool) {
 	r := record{}
 	long := ""
@@ -151,9 +153,9 @@ func (s system) rowOf(columns []string, values []any, number int) (row, bool) {
 	if out.id == "" {
 		out.id = fmt.Sprintf("row %d", number)
 	}
-	for _, column := range ends {
+	for _, column := range endColumns {
 		if _, err := parseTime(r.text(column)); err != nil {
-			out.problem = "column " + column + " is not a time, so the key might never end"
+			out.problem = "column " + column + " is not a time, so the key might never expire"
 		}
 	}
 	if long != "" {
@@ -162,5 +164,5 @@ func (s system) rowOf(columns []string, values []any, number int) (row, bool) {
 	return out, ok
 }
 
-// ends are the columns of all systems that say when a key ends.
-var ends = []string{"expires", "expires_at", "expiresat", "expiry_date", "ttl", "deleted_at_m"}
+// endColumns are the columns of all systems that say when a key ends.
+var endColumns = []string{"expires", "expires_at", "expiresat", "expiry_date", "ttl", "deleted_at_m"}

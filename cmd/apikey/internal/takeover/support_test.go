@@ -37,7 +37,7 @@ func newHost(t *testing.T) *host {
 	return h
 }
 
-// run runs the command and returns its status and what it printed.
+// run runs the command and returns its status and its output.
 func (h *host) run(stdin string, args ...string) (status int, out, errs string) {
 	var o, e bytes.Buffer
 	app := cli.New(cli.Streams{In: strings.NewReader(stdin), Out: &o, Err: &e}, func(name string) string { return h.env[name] })

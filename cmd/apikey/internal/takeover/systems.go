@@ -16,7 +16,7 @@ type system struct {
 	tables []string
 	// query selects from the table, whose name replaces %s; "" selects all columns.
 	query string
-	// required are the columns without which the table is not the expected one.
+	// required are the columns that the table must have.
 	required []string
 	// row returns the key of a record, or false if the record is not an API key.
 	row func(r record) (row, bool)
@@ -28,13 +28,14 @@ var systems = map[string]system{}
 func register(s system) { systems[s.name] = s }
 
 func init() {
-	// Emby and Jellyfin store keys in plain text. Tokens of users are in the same table, and are sessions.
+	// Emby and Jellyfin store keys in plain text. The same table has the tokens of users, which are
+	// sessions and not keys.
 	media := func(r record) (row, bool) {
 		out := row{id: r.first("Id"), key: apikey.ImportedKey{
 			Secret: apikey.NewSecret(r.text("AccessToken")), Name: r.first("AppName", "Name"), CreatedAt: r.time("DateCreated"),
 		}}
-		key := r.text("UserId") == "" && r.boolean("IsActive", true) && r.text("DateRevoked") == ""
-		return out, key
+		isLiveKey := r.text("UserId") == "" && r.boolean("IsActive", true) && r.text("DateRevoked") == ""
+		return out, isLiveKey
 	}
 	// Jellyfin does not maintain DateLastActivity of API keys.
 	register(system{name: "jellyfin", tables: []string{"ApiKeys", "Tokens"}, required: []string{"AccessToken"}, row: media})
@@ -82,10 +83,10 @@ func unkeyRow(r record) (row, bool) {
 	}}
 	out.suspend(r.boolean("enabled", true), r.time("updated_at_m"))
 	if r.text("remaining_requests") != "" {
-		out.note("the remaining requests are not taken over; set a limit")
+		out.note("the remaining requests are not imported; set a limit")
 	}
 	if r.text("pending_migration_id") != "" {
-		out.problem = "the hash is one of a third system; issue a new key"
+		out.problem = "the hash is from a third system; issue a new key"
 		return out, true
 	}
 	return withDigest(out, r.text("hash")), true
@@ -98,10 +99,10 @@ func betterAuthRow(r record) (row, bool) {
 	}}
 	out.suspend(r.boolean("enabled", true), r.time("updatedAt"))
 	if r.text("remaining") != "" {
-		out.note("the remaining requests are not taken over; set a limit")
+		out.note("the remaining requests are not imported; set a limit")
 	}
 	var permissions map[string][]string
-	json.Unmarshal([]byte(r.text("permissions")), &permissions) // other text has no permissions
+	json.Unmarshal([]byte(r.text("permissions")), &permissions) // malformed text means no permissions
 	for resource, actions := range permissions {
 		for _, a := range actions {
 			out.scopes = append(out.scopes, resource+":"+a)
@@ -124,7 +125,7 @@ func litellmRow(r record) (row, bool) {
 	}}
 	out.suspend(!r.boolean("blocked", false), r.time("updated_at"))
 	if r.first("max_budget", "tpm_limit", "rpm_limit") != "" {
-		out.note("budgets and rates are not taken over; set a limit")
+		out.note("budgets and rates are not imported; set a limit")
 	}
 	// The digest would identify the key in the metadata and in reports.
 	out = withDigest(out, out.id)
@@ -134,7 +135,7 @@ func litellmRow(r record) (row, bool) {
 	return out, true
 }
 
-const idLen = 16
+const idLen = 16 // characters
 
 // hint returns the hint of a key from its first characters.
 func hint(start string) string {

@@ -18,7 +18,7 @@ const (
 	userToken = "11111111111111112222222222222222"
 )
 
-// works fails unless requests with a key are those of the key with a name.
+// works fails unless requests with a key get the identity of the key with this name.
 func (h *host) works(key, name string) {
 	h.t.Helper()
 	status, who := h.request(key)
@@ -130,7 +130,7 @@ func TestUnkey(t *testing.T) {
 			"('key_3', 'a', '"+base64Sum(base64.StdEncoding, "uk_deleted_51BoCqZzdEPf")+"', 'uk_del', 'w', 'Deleted', NULL, NULL, 1700000000123, NULL, 1700000001000, true, NULL, 0, NULL),"+
 			"('key_4', 'a', 'argon2-of-another-system', 'x', 'w', 'Migrating', NULL, NULL, 1700000000123, NULL, NULL, true, NULL, 0, 'm_1')")
 	status, r := h.importFrom("unkey", "--source", f.url)
-	assert.Equal(t, 1, status, "one key was not taken over")
+	assert.Equal(t, 1, status, "one key was not imported")
 	assert.Equal(t, map[statusName]int{imported: 3, failed: 1}, r.Count)
 	assert.Equal(t, failed, rowOf(t, r, "key_4").Status)
 	h.works("uk_3ZUkwqPsYyQE61BoCqZzdEPf", "Production")
@@ -142,7 +142,7 @@ func TestUnkey(t *testing.T) {
 	assert.Equal(t, "uk_3ZU…", key.Hint)
 	assert.Equal(t, at("2999-01-31T00:00:00Z"), key.ExpiresAt)
 	assert.Equal(t, time.UnixMilli(1700000000123).UTC(), key.CreatedAt)
-	assert.Equal(t, []string{"the remaining requests are not taken over; set a limit"}, rowOf(t, r, "key_1").Notes)
+	assert.Equal(t, []string{"the remaining requests are not imported; set a limit"}, rowOf(t, r, "key_1").Notes)
 	assert.NotZero(t, keys["Disabled"].SuspendedAt)
 	assert.NotZero(t, keys["Deleted"].RevokedAt)
 }
@@ -191,7 +191,7 @@ func TestLiteLLM(t *testing.T) {
 	assert.Empty(t, keys["Chat"].Scopes, "an unknown scope becomes none")
 	assert.Equal(t, at("2024-01-02T03:04:05Z"), keys["Chat"].CreatedAt)
 	id := hexSum(key1)[:16]
-	assert.Equal(t, []string{"budgets and rates are not taken over; set a limit", "scopes dropped: gpt-4o claude"}, rowOf(t, r, id).Notes)
+	assert.Equal(t, []string{"budgets and rates are not imported; set a limit", "scopes dropped: gpt-4o claude"}, rowOf(t, r, id).Notes)
 	assert.Equal(t, id, keys["Chat"].Metadata["source_id"], "a digest is not shown")
 }
 
