@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestCORS(t *testing.T) {
+func TestPagesOfOneOriginMayUseTheService(t *testing.T) {
 	t.Parallel()
 	const origin = "https://app.example"
 	store := memstore.New()

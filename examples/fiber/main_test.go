@@ -50,8 +50,8 @@ func send(t *testing.T, app *fiber.App, target string, keys ...string) (*http.Re
 	return res, string(body)
 }
 
-// Fiber's adaptor passes only the last line of a header field to middleware.
-func TestTwoKeysInTwoLines(t *testing.T) {
+// Fiber's own adaptor passes only the last line of a header field to middleware.
+func TestTwoKeysInTwoLinesAreRefused(t *testing.T) {
 	t.Parallel()
 	auth, keys := newAuth(t)
 	res, _ := send(t, newApp(auth, 10, io.Discard), "/library", keys[0], keys[1])

@@ -49,8 +49,8 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 	return r.WithContext(c.Context()), nil
 }
 
-// copyOf returns a copy of header fields that shares no memory with fasthttp, which reuses its memory with
-// every change. The strings of Fiber's own GetRespHeaders change with it.
+// copyOf returns a copy of header fields that shares no memory with fasthttp, which reuses its memory with every
+// change. The strings of Fiber's own GetRespHeaders share that memory.
 func copyOf(fields iter.Seq2[[]byte, []byte]) http.Header {
 	header := http.Header{}
 	for name, value := range fields {

@@ -2,7 +2,7 @@
 local service = "http://127.0.0.1:9000/check"
 local identity = { "x-apikey-id", "x-apikey-name", "x-apikey-owner", "x-apikey-scopes" }
 
--- Fields that describe the connection or the body, which the auth service does not get.
+-- Fields that describe the connection or the body. The auth service does not get them.
 local omitted = {
     ["connection"] = true, ["content-length"] = true, ["expect"] = true, ["keep-alive"] = true,
     ["proxy-connection"] = true, ["te"] = true, ["trailer"] = true, ["transfer-encoding"] = true, ["upgrade"] = true,

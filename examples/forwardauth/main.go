@@ -1,5 +1,5 @@
 // Command forwardauth checks API keys for a service in another language. A reverse proxy asks it about
-// each request. The configurations of nginx, Caddy and HAProxy beside it do so.
+// each request, as the configurations of nginx, Caddy, HAProxy and Traefik in this directory do.
 package main
 
 import (
@@ -19,10 +19,10 @@ import (
 
 func main() {
 	addr := flag.String("addr", "localhost:9000", "address to listen on")
-	proxy := flag.String("proxy", "nginx", "nginx, or another one: caddy, haproxy, traefik")
+	proxy := flag.String("proxy", "nginx", "proxy that asks: nginx, caddy, haproxy or traefik")
 	flag.Parse()
 
-	store := memstore.New() // a service keeps its keys in a database: see package sqlstore
+	store := memstore.New() // a real service keeps its keys in a database: see package sqlstore
 	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	if err != nil {
 		log.Fatal(err)

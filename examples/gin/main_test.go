@@ -35,7 +35,7 @@ func TestRouter(t *testing.T) {
 	}
 }
 
-func TestLogPanic(t *testing.T) {
+func TestLogPanicWritesTheStackAndAnswers500(t *testing.T) {
 	t.Parallel()
 	var log strings.Builder
 	w := httptest.NewRecorder()
@@ -48,7 +48,7 @@ func TestLogPanic(t *testing.T) {
 	assert.Contains(t, log.String(), "gin/main_test.go", "the stack")
 }
 
-// TestGinRecoveryShowsKeys states the reason for logPanic. If it fails, Gin's own recovery is enough.
+// TestGinRecoveryShowsKeys states the reason for logPanic. If it fails, Gin's own recovery is safe.
 func TestGinRecoveryShowsKeys(t *testing.T) {
 	t.Parallel()
 	const key = "ak_canary"

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// A service is a running server and a client, which changes its key during a session.
+// A service is a running server with a client that changes its key during a session.
 type service struct {
 	store   *memstore.Store
 	issuer  *apikey.Issuer
@@ -103,7 +103,7 @@ func TestSessionBelongsToItsOwner(t *testing.T) {
 	assert.ErrorContains(t, err, "Forbidden")
 }
 
-func TestRevokedKeyInASession(t *testing.T) {
+func TestRevokedKeyIsRefusedWithinASession(t *testing.T) {
 	t.Parallel()
 	s, key := newSession(t, newService, old)
 	_, err := s.store.Revoke(t.Context(), key.ID)

@@ -54,7 +54,7 @@ func parse(args []string, usage io.Writer) (*command, error) {
 		return nil, err
 	}
 	if n := flags.NArg(); n > 0 {
-		return nil, fmt.Errorf("%d arguments too many after the flags", n)
+		return nil, fmt.Errorf("%d arguments too many after the flags; quote a value that contains spaces", n)
 	}
 	return c, c.selectAction(flags)
 }
@@ -97,8 +97,7 @@ func describe(action string) string {
 	return "-" + action
 }
 
-// A text is the value of a flag. It counts the values, because package flag silently uses the last
-// of several values.
+// A text is the value of a flag. It counts its values, because package flag silently uses the last one.
 type text struct {
 	value string
 	given int

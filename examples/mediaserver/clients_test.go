@@ -84,7 +84,7 @@ func TestJellyfinGoManagesKeys(t *testing.T) {
 
 // Jellyfin responds to the creation of a key with an empty 204. Setup wizards, a Terraform provider
 // and many scripts therefore use the last item of the list as the new key.
-func TestShowNewKeysFlag(t *testing.T) {
+func TestShowNewKeysShowsANewKeyOnceMore(t *testing.T) {
 	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "keys.db")
 	s := first(t, dsn, "-show-new-keys")
@@ -108,7 +108,7 @@ func TestShowNewKeysFlag(t *testing.T) {
 	assert.Equal(t, 401, status, "revocation by the key")
 }
 
-func TestAutoscanScans(t *testing.T) {
+func TestAutoscanWorksUntilItsKeyIsRevoked(t *testing.T) {
 	t.Parallel()
 	dsn := filepath.Join(t.TempDir(), "keys.db")
 	s := first(t, dsn)

@@ -60,7 +60,7 @@ func timeText(t time.Time) string {
 	return t.Local().Format(time.DateTime)
 }
 
-// revoke revokes a key, given by its ID or by itself. It does not print that text.
+// revoke revokes the key with this ID or secret. It does not print keyOrID.
 func revoke(ctx context.Context, std streams, issuer *apikey.Issuer, keyOrID apikey.Secret) error {
 	id := strings.TrimSpace(keyOrID.Reveal())
 	switch key, err := issuer.Identify(ctx, apikey.NewSecret(id)); {

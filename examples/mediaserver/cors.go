@@ -6,7 +6,7 @@ import "net/http"
 // pages can read refusals. It answers preflights itself, because they carry no key.
 //
 // Allowing every origin is safe, because a page needs a key. Credentials of the browser, such as
-// cookies, stay forbidden: otherwise every page could act in the name of its user.
+// cookies, stay forbidden, because otherwise every page could act as its user.
 func crossOrigin(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		h := w.Header()

@@ -79,7 +79,7 @@ func TestProcessesShareADatabase(t *testing.T) {
 		t.Run(d.name, func(t *testing.T) {
 			t.Parallel()
 			if d.env != "" && os.Getenv(d.env) == "" {
-				program.Skip(t, d.env+" names no server")
+				program.Skip(t, d.env+" does not name a server")
 			}
 			dsn := d.create(t)
 			one := first(t, dsn)

@@ -53,8 +53,8 @@ func newHandler(auth *apikey.Middleware, keys, dashboard http.Handler, url strin
 	return emby.Paths(auth.Conceal(accessLog(auth, site)), patterns...)
 }
 
-// accessLog logs each request. Paths and Conceal, around it, remove the key of a request; RedactURI
-// redacts keys elsewhere in the URI.
+// accessLog logs each request. Paths and Conceal, around it, have removed the key from the path and the
+// query. RedactURI redacts keys elsewhere in the URI.
 func accessLog(auth *apikey.Middleware, next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		recorder := &statusRecorder{ResponseWriter: w, status: http.StatusOK}
@@ -63,6 +63,7 @@ func accessLog(auth *apikey.Middleware, next http.Handler) http.Handler {
 	})
 }
 
+// A statusRecorder records the status of a response.
 type statusRecorder struct {
 	http.ResponseWriter
 	status int

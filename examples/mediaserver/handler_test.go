@@ -9,8 +9,7 @@ import (
 	"github.com/stretchr/testify/assert"
 )
 
-// The access log has one line for each request. No line, response or redirect contains a key.
-func TestAccessLog(t *testing.T) {
+func TestAccessLogHasALineForEachRequestAndNoKey(t *testing.T) {
 	log := captureLog(t)
 	api, key := newTestAPI(t)
 	for _, test := range []struct {

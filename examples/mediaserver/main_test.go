@@ -23,7 +23,7 @@ type server struct {
 	url, id, key, byHeader, byQuery string
 }
 
-// first starts a server with a database without keys.
+// first starts a server on a database without keys.
 func first(t *testing.T, dsn string, flags ...string) server {
 	t.Helper()
 	p := program.Start(t, append([]string{"-addr", "localhost:0", "-db", dsn}, flags...)...)
@@ -35,7 +35,7 @@ func first(t *testing.T, dsn string, flags ...string) server {
 	return s
 }
 
-// another starts a server with a database that has keys.
+// another starts a server on a database that has keys.
 func another(t *testing.T, dsn string) server {
 	t.Helper()
 	p := program.Start(t, "-addr", "localhost:0", "-db", dsn)

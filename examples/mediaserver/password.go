@@ -83,11 +83,11 @@ func hashPassword(ctx context.Context, std streams) error {
 	return err
 }
 
-// maxSecret is the longest line that readSecret reads, in bytes.
+// maxSecret is the size limit of the input of readSecret, in bytes.
 const maxSecret = 4 << 10
 
-// readSecret reads one line. It prompts on a terminal and turns off the echo. Other input must not
-// contain a second line.
+// readSecret reads one line of at most 4096 bytes. On a terminal it prompts and turns off the echo. Other
+// input must not contain a second line.
 func readSecret(ctx context.Context, std streams, prompt string) (apikey.Secret, error) {
 	if terminal := terminalOf(std.in); terminal != nil {
 		return readFromTerminal(ctx, terminal, std.err, prompt)

@@ -36,7 +36,7 @@ func (s slowStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key, er
 	return s.Store.Lookup(ctx, d)
 }
 
-func TestDurations(t *testing.T) {
+func TestDurationsIncludeTheStore(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		store, registry, spans := slowStore{memstore.New()}, prometheus.NewRegistry(), tracetest.NewInMemoryExporter()
@@ -54,7 +54,7 @@ func TestDurations(t *testing.T) {
 		span := spans.GetSpans()[0]
 		assert.Equal(t, delay, span.EndTime.Sub(span.StartTime))
 
-		// A decision of Require takes no time, so it does not count for the durations.
+		// A decision of Require has the duration 0, so the histogram does not count it.
 		decisions.observe(t.Context(), apikey.Event{Err: apikey.ErrForbidden, Key: &key})
 		assert.NotContains(t, exposed(registry), `apikey_decision_seconds_sum{outcome="forbidden"}`)
 		assert.Contains(t, exposed(registry), `apikey_decisions_total{outcome="forbidden",source=""} 1`)

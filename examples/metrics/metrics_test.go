@@ -136,7 +136,7 @@ func must[T any](v T, err error) T {
 	return v
 }
 
-// The exporter writes traces in batches, and the last batch at the end of the program.
+// The exporter writes traces in batches. Shutdown must write the last batch.
 func TestLastTracesAreWritten(t *testing.T) {
 	t.Parallel()
 	ctx, stop := context.WithCancel(t.Context())

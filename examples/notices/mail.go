@@ -20,7 +20,7 @@ type Mailer struct {
 	Auth   smtp.Auth // nil if the server needs no password
 }
 
-// Send sends a mail. The ID of the notice is in its Message-ID, which mail servers use to find repetitions.
+// Send sends a mail. The Message-ID contains the ID of the notice, so that mail servers can drop duplicates.
 func (m Mailer) Send(ctx context.Context, id, to, subject, body string) error {
 	message, err := m.message(id, to, subject, body)
 	if err != nil {
@@ -35,7 +35,7 @@ func (m Mailer) Send(ctx context.Context, id, to, subject, body string) error {
 		return err
 	}
 	defer conn.Close()
-	// net/smtp knows no contexts.
+	// net/smtp does not support contexts.
 	defer context.AfterFunc(ctx, func() { conn.SetDeadline(time.Unix(1, 0)) })()
 	client, err := smtp.NewClient(conn, host)
 	if err != nil {
@@ -78,8 +78,8 @@ func (m Mailer) deliver(client *smtp.Client, host, to string, message []byte) er
 	return nil
 }
 
-// message returns a mail in the format of RFC 5322. Names of keys are text of users, so the subject is
-// encoded, and cannot end its header field.
+// message returns a mail in the format of RFC 5322. The subject contains the name of a key, which is user input.
+// message encodes it, so that it cannot end its header field.
 func (m Mailer) message(id, to, subject, body string) ([]byte, error) {
 	_, domain, found := strings.Cut(m.From, "@")
 	if !found {
@@ -92,7 +92,7 @@ func (m Mailer) message(id, to, subject, body string) ([]byte, error) {
 		{"Subject", mime.QEncoding.Encode("utf-8", subject)},
 		{"Date", time.Now().Format(time.RFC1123Z)},
 		{"Message-ID", "<" + id + "@" + domain + ">"},
-		{"Auto-Submitted", "auto-generated"}, // RFC 3834: no absence notes, please
+		{"Auto-Submitted", "auto-generated"}, // RFC 3834: suppresses automatic replies
 		{"MIME-Version", "1.0"},
 		{"Content-Type", "text/plain; charset=utf-8"},
 		{"Content-Transfer-Encoding", "quoted-printable"},

@@ -115,7 +115,7 @@ func TestFailedNoticesComeAgainWithTheSameID(t *testing.T) {
 	require.Equal(t, "admin@example.com", s.mail.all()[0].to)
 }
 
-func TestEachKindOfNotice(t *testing.T) {
+func TestEachKindOfNoticeHasItsSubject(t *testing.T) {
 	t.Parallel()
 	s := newService(t)
 	now := time.Now()
@@ -150,7 +150,7 @@ func TestRunSendsUntilItsContextEnds(t *testing.T) {
 	}
 }
 
-// The name of a key is text of a user.
+// The name of a key is user input.
 func TestMailHeaderCannotBeExtended(t *testing.T) {
 	t.Parallel()
 	m := Mailer{From: "keys@example.com"}
@@ -171,7 +171,7 @@ func TestSignatureEqualsTheReference(t *testing.T) {
 	got, err := Webhook{Secret: testSecret}.sign("msg_p5jXN8AQM9LWM0D4loKWxJek", at, []byte(`{"test": 2432232314}`))
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	require.Equal(t, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", got) // published by the specification's libraries
+	require.Equal(t, "v1,g0hM9SsE+OTPJTGt/tmIKtSyZlE3uFJELVlNIOLJ1OE=", got) // from the libraries of the specification
 }
 
 func TestWebhookNeedsASecret(t *testing.T) {

@@ -16,8 +16,8 @@ type sender struct {
 	admin   string // address for keys whose owner has no address
 }
 
-// send sends the webhook first. If the mail fails, the notice comes again, and the receiver of the webhook
-// drops the repetition because it knows the ID. A recipient of mail would see it twice.
+// send sends the webhook first. If the mail fails, the notice comes again, and the receiver of the webhook drops
+// the repetition by its ID. In the other order a recipient would get a second mail.
 func (s sender) send(ctx context.Context, n manage.Notice) error {
 	if err := s.webhook.Send(ctx, n); err != nil {
 		return err

@@ -23,7 +23,7 @@ type Webhook struct {
 	Secret string // "whsec_" and 24 to 64 random bytes in base64
 }
 
-// A message is the body of a webhook. It has no field of a key that its receiver does not need.
+// A message is the body of a webhook. It has only the fields of a key that the receiver needs.
 type message struct {
 	Type      string    `json:"type"`
 	Timestamp time.Time `json:"timestamp"` // when the notice became due; the same in a repetition
@@ -39,10 +39,10 @@ type data struct {
 	Successor  string    `json:"successor,omitzero"`
 }
 
-// withoutRedirects does not follow redirects, because the signature is for the URL's owner alone.
+// withoutRedirects does not follow redirects, because only the owner of the URL may get a signed notice.
 var withoutRedirects = &http.Client{CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 
-// Send posts a notice. An answer other than 2xx is an error.
+// Send posts a notice. A status other than 2xx is an error.
 func (h Webhook) Send(ctx context.Context, n manage.Notice) error {
 	body, err := json.Marshal(message{"key." + string(n.Kind), n.At.UTC(), data{
 		n.Key.ID, n.Key.Name, n.Key.Owner, n.Key.ExpiresAt, n.Key.LastUsedAt, n.Successor,

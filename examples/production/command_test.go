@@ -13,8 +13,8 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// The module of the command does not have the types of the Kubernetes API, and this one does.
-func TestManifestsOfTheCommand(t *testing.T) {
+// This test is here, because the module of the command does not import the types of the Kubernetes API.
+func TestManifestsOfTheCommandAreConsistent(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../../cmd/apikey/deploy/kubernetes.yaml")
 	require.NoError(t, err)

@@ -50,7 +50,7 @@ func getenv(name, fallback string) string {
 
 // secret reads a secret from the environment variable name or from the file that name_FILE names.
 // Prefer the file, because other programs of the same user can read the environment of a process,
-// and crash reporters send it away.
+// and crash reporters send it to other machines.
 func secret(name string, err *error) apikey.Secret {
 	value := os.Getenv(name)
 	if file := os.Getenv(name + "_FILE"); file != "" {

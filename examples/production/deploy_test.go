@@ -50,7 +50,7 @@ func TestDockerfileBuildsAStaticProgram(t *testing.T) {
 	assert.False(t, bytes.Contains(program, []byte("ld-linux")), "the program needs ld-linux, which scratch does not contain")
 }
 
-func TestDockerfileLastStage(t *testing.T) {
+func TestImageContainsOnlyTheProgram(t *testing.T) {
 	t.Parallel()
 	var stage [][2]string
 	for _, instruction := range instructions(t) {
@@ -69,7 +69,7 @@ func TestDockerfileLastStage(t *testing.T) {
 	}, stage)
 }
 
-func TestManifests(t *testing.T) {
+func TestManifestsAreConsistentWithTheProgram(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("kubernetes.yaml")
 	require.NoError(t, err)

@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// newHandler returns all routes. The process is ready for requests while the second result is true.
+// newHandler returns all routes. /readyz answers 200 only while the second result is true.
 func newHandler(k *keys, c config) (http.Handler, *atomic.Bool, error) {
 	auth, err := apikey.New(k.cache, apikey.Options{Format: k.format, Realm: "Library"})
 	if err != nil {

@@ -92,8 +92,8 @@ func (k *keys) close() {
 	k.pool.Close()
 }
 
-// seed imports SEED_KEY unless it exists, so that another program of the same deployment can use it
-// from the first start. Every process may call seed at every start.
+// seed imports SEED_KEY unless the store has it already, so that another program of the same deployment
+// can use it from the first start. Every process may call seed at every start.
 func (k *keys) seed(ctx context.Context, c config) error {
 	if c.seedKey.Reveal() == "" {
 		return nil

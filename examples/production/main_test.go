@@ -152,7 +152,7 @@ func (p *process) awaitReady(t *testing.T, status int) {
 	}, time.Minute, 10*time.Millisecond, "/readyz does not respond with %d", status)
 }
 
-func TestDeployment(t *testing.T) {
+func TestProcessesShareKeysAndOneStopsGracefully(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	one, two := d.start(t, http.DefaultClient), d.start(t, http.DefaultClient)
@@ -182,7 +182,7 @@ func TestDeployment(t *testing.T) {
 	assert.Equal(t, http.StatusOK, status, "the other process still serves requests")
 }
 
-func TestTLS(t *testing.T) {
+func TestServiceServesTLS(t *testing.T) {
 	t.Parallel()
 	d := newDeployment(t)
 	certFile, keyFile, client := newCertificate(t)

@@ -9,8 +9,8 @@ import (
 	"time"
 )
 
-// serve serves requests until ctx is done. Then it clears ready and waits, so that a load balancer
-// stops sending requests, and finishes the requests that have started.
+// serve serves requests until ctx is done. Then it clears ready, waits for the drain, so that a load
+// balancer stops sending requests, and finishes the requests that have started within 20 seconds.
 func serve(ctx context.Context, c config, listener net.Listener, handler http.Handler, ready *atomic.Bool) error {
 	server := &http.Server{
 		Handler:           handler,

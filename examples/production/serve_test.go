@@ -45,7 +45,7 @@ func TestServeFinishesRequests(t *testing.T) {
 	<-started
 	assert.True(t, ready.Load())
 	stop()
-	for { // until the listener is closed
+	for { // until serve has closed the listener
 		conn, err := net.Dial("tcp", listener.Addr().String())
 		if err != nil {
 			break
@@ -58,7 +58,7 @@ func TestServeFinishesRequests(t *testing.T) {
 	assert.NoError(t, <-ended)
 }
 
-func TestConfig(t *testing.T) {
+func TestConfigNamesMissingVariables(t *testing.T) {
 	dir := t.TempDir()
 	file := filepath.Join(dir, "secret")
 	require.NoError(t, os.WriteFile(file, []byte("from a file\n"), 0o600))

@@ -9,7 +9,8 @@ import (
 	"github.com/latchkey-dev/apikey/limit"
 )
 
-// newAuthService answers proxies on this machine. Authorize sees the method and the URL of the client.
+// newAuthService returns an auth service for proxies on this machine. authorize sees the method and the URL of
+// the client.
 func newAuthService(store apikey.KeyStore, convention forwardauth.Convention, authorize func(*http.Request, *apikey.Key) error) (http.Handler, error) {
 	auth, err := apikey.New(store, apikey.Options{Authorize: authorize})
 	if err != nil {

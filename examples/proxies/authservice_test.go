@@ -35,7 +35,7 @@ func (s *failingStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key
 	return s.Store.Lookup(ctx, d)
 }
 
-func TestNginxAuthRequest(t *testing.T) {
+func TestNginxGivesTheClientTheRefusalOfTheAuthService(t *testing.T) {
 	t.Parallel()
 	store := &failingStore{Store: memstore.New()}
 	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})

@@ -22,20 +22,20 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// An asking is a proxy that asks an auth service, and the service behind it.
-type asking struct {
+// An authProxy is a proxy that asks an auth service.
+type authProxy struct {
 	kind
 	convention forwardauth.Convention
 }
 
-var askings = []asking{
+var authProxies = []authProxy{
 	{kind{"nginx", "../forwardauth/nginx.conf", false, syscall.SIGQUIT, startNginx, true}, forwardauth.OriginalURI},
 	{kind{"caddy", "../forwardauth/Caddyfile", false, syscall.SIGTERM, startCaddy, true}, forwardauth.ForwardedURI},
 	{kind{"haproxy", "../forwardauth/haproxy.cfg", false, syscall.SIGUSR1, nil, true}, forwardauth.ForwardedURI},
 }
 
 // start starts the proxy in front of a service, with an auth service beside it.
-func (a asking) start(t *testing.T, auth, service string) *proxy {
+func (a authProxy) start(t *testing.T, auth, service string) *proxy {
 	t.Helper()
 	addresses := []string{"localhost:8000", service}
 	if a.name == "haproxy" {
@@ -74,8 +74,9 @@ func (s *protected) last() *http.Request {
 	return got
 }
 
-func eachAsking(t *testing.T, test func(t *testing.T, s *protected)) {
-	for _, a := range askings {
+// eachAuthProxy runs a test with each proxy in front of a service, with an auth service beside it.
+func eachAuthProxy(t *testing.T, test func(t *testing.T, s *protected)) {
+	for _, a := range authProxies {
 		t.Run(a.name, func(t *testing.T) {
 			s := &protected{store: &failingStore{Store: memstore.New()}, convention: a.convention}
 			var err error
@@ -110,8 +111,8 @@ func eachAsking(t *testing.T, test func(t *testing.T, s *protected)) {
 	}
 }
 
-// status returns the status that the client gets in place of want: nginx answers 403 and 500 instead of
-// other statuses.
+// status returns the status that the client gets instead of want. nginx replaces refusals other than 401 by 403
+// and 500.
 func (s *protected) status(want int) int {
 	switch {
 	case s.convention != forwardauth.OriginalURI || want < 400 || want == 401:
@@ -124,7 +125,7 @@ func (s *protected) status(want int) int {
 
 func TestForwardAuthGivesTheServiceTheIdentityAndNoKey(t *testing.T) {
 	t.Parallel()
-	eachAsking(t, func(t *testing.T, s *protected) {
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
 		for name, line := range map[string]string{"header": "X-API-Key: " + s.plain, "Bearer": "Authorization: Bearer " + s.plain} {
 			t.Run(name, func(t *testing.T) {
 				res := s.proxy.send(t, "POST", "/library?limit=5", "hello", line, "X-Apikey-Id: forged", "X-Apikey-Name: forged",
@@ -161,7 +162,7 @@ func TestForwardAuthGivesTheServiceTheIdentityAndNoKey(t *testing.T) {
 
 func TestForwardAuthRefuses(t *testing.T) {
 	t.Parallel()
-	eachAsking(t, func(t *testing.T, s *protected) {
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
 		refused := func(name string, status int, method, target string, lines ...string) {
 			t.Run(name, func(t *testing.T) {
 				s.last()
@@ -212,10 +213,10 @@ func TestForwardAuthRefuses(t *testing.T) {
 	})
 }
 
-// A client can name the identity in Connection, so that a proxy in Go drops it.
+// A client can name the fields of the identity in Connection, so that a proxy in Go drops them.
 func TestForwardAuthIdentityCannotBeDropped(t *testing.T) {
 	t.Parallel()
-	eachAsking(t, func(t *testing.T, s *protected) {
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
 		res := s.proxy.get(t, "/library", "X-API-Key: "+s.plain, "X-Apikey-Scopes: admin", "Connection: X-Apikey-Scopes")
 		got := s.last()
 		if s.proxy.name == "caddy" {
@@ -228,10 +229,10 @@ func TestForwardAuthIdentityCannotBeDropped(t *testing.T) {
 	})
 }
 
-// The newcomer's programs: docs/forward-auth.md shows these files.
+// TestForwardAuthExample runs the programs and configurations that docs/forward-auth.md shows.
 func TestForwardAuthExample(t *testing.T) {
 	t.Parallel()
-	for _, a := range askings {
+	for _, a := range authProxies {
 		for language, command := range map[string][]string{"python3": {"service.py"}, "node": {"service.js"}} {
 			t.Run(a.name+" and "+language, func(t *testing.T) {
 				t.Parallel()

@@ -140,7 +140,7 @@ func assertNoKey(t *testing.T, p *proxy, s *service) {
 	}
 }
 
-func TestMediaServer(t *testing.T) {
+func TestMediaServerWorksBehindEachProxy(t *testing.T) {
 	t.Parallel()
 	server := program.StartIn(t, "../mediaserver", "-addr", "localhost:0", "-db", filepath.Join(t.TempDir(), "keys.db"))
 	base, _, _ := strings.Cut(strings.TrimPrefix(server.Line("Listening on "), "Listening on "), ",")

@@ -37,9 +37,9 @@ type traefikConfig struct {
 	}
 }
 
-// traefikProxy does what ForwardAuth of Traefik 3.7 does with a request, because Traefik is not at hand. The
-// subrequest is a GET with the client's fields, in which Traefik sets X-Forwarded-Method, -Proto, -Host,
-// -Uri and -For. Only 2xx permits. The fields of authResponseHeaders are deleted before they are set.
+// traefikProxy imitates ForwardAuth of Traefik 3.7, because the tests do not run Traefik. The subrequest is a GET
+// with the client's fields, in which Traefik sets X-Forwarded-Method, -Proto, -Host, -Uri and -For. Only a 2xx
+// status permits. Traefik deletes the fields of authResponseHeaders before it sets them.
 func traefikProxy(t *testing.T, config traefikConfig, auth, service string) http.Handler {
 	t.Helper()
 	router := config.HTTP.Routers["service"]
@@ -89,7 +89,7 @@ func traefikProxy(t *testing.T, config traefikConfig, auth, service string) http
 	})
 }
 
-func TestForwardAuthByTraefiksContract(t *testing.T) {
+func TestForwardAuthFollowsTheContractOfTraefik(t *testing.T) {
 	t.Parallel()
 	text, err := os.ReadFile("../forwardauth/traefik.yaml")
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 )
 
 func main() {
-	upstream := flag.String("upstream", "", "URL of the protected service; if empty, a service that shows the identity it gets")
+	upstream := flag.String("upstream", "", "URL of the protected service; \"\" means a service that shows the identity it gets")
 	demo.Serve(func(auth *apikey.Middleware) http.Handler {
 		if *upstream == "" {
 			*upstream = serveUpstream()

@@ -44,9 +44,9 @@ var reserved = []string{
 	"X-API-Key", "X-Emby-Token",
 }
 
-// removeReserved removes the reserved fields, including names that an upstream may not distinguish
-// from them: CGI maps X_Caller_Id to the same variable. ReverseProxy has already removed the fields
-// that Connection lists, so a client cannot remove the fields that the proxy adds.
+// removeReserved removes the reserved fields, including names that an upstream may not distinguish from
+// them. For example, CGI maps X_Caller_Id to the variable of X-Caller-Id. ReverseProxy has already removed
+// the fields that Connection lists, so a client cannot remove the fields that the proxy adds.
 func removeReserved(h http.Header) {
 	for name := range h {
 		if slices.ContainsFunc(reserved, func(field string) bool { return folded(field) == folded(name) }) {

@@ -123,7 +123,7 @@ func TestUpstreamGetsTheIdentity(t *testing.T) {
 	assert.Equal(t, "http", h.Get("X-Forwarded-Proto"))
 }
 
-func TestPoliciesOfTheResponse(t *testing.T) {
+func TestResponsesStayPrivate(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name, target, cache, referrer string // of the request and of the upstream
@@ -155,7 +155,7 @@ func TestPoliciesOfTheResponse(t *testing.T) {
 }
 
 // httputil.ReverseProxy removes all header fields after each 1xx response.
-func TestPoliciesAfterInformationalResponses(t *testing.T) {
+func TestResponsesStayPrivateAfterInformationalResponses(t *testing.T) {
 	t.Parallel()
 	for name, request := range map[string]string{
 		"103 of the upstream": "GET /hints?api_key=KEY HTTP/1.1\nHost: h\n\n",

@@ -7,12 +7,12 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// sources are where programs put a key. Keys and tokens share the scheme Bearer; Prefixed ignores the
-// tokens.
+// sources are the places where programs put a key. Keys and tokens share the scheme Bearer. Prefixed ignores
+// the tokens.
 var sources = []apikey.Source{apikey.Header("X-API-Key"), apikey.Prefixed(apikey.Bearer())}
 
-// customersOnly refuses keys without an owner, which only an administrator can make: the API serves the
-// data of one customer.
+// customersOnly refuses keys without an owner, which only an administrator can make, because the API serves
+// the data of one customer.
 func customersOnly(_ *http.Request, key *apikey.Key) error {
 	if key.Owner == "" {
 		return apikey.ErrForbidden

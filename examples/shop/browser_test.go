@@ -25,10 +25,10 @@ import (
 // Environment variables of the tests, as in admin/browsertest.
 const (
 	axeVariable         = "APIKEY_TEST_AXE"         // the file axe.min.js of axe-core
-	screenshotsVariable = "APIKEY_TEST_SCREENSHOTS" // a folder for pictures; without it none are kept
+	screenshotsVariable = "APIKEY_TEST_SCREENSHOTS" // a folder for pictures; "" keeps no pictures
 )
 
-// widths are the widths of the windows in which inspect looks at a page.
+// widths are the widths in pixels at which inspect checks a page.
 var widths = []int64{320, 768, 1280, 1920}
 
 // A tab is one page of a real browser.
@@ -78,7 +78,7 @@ func openTab(t *testing.T) *tab {
 	return b
 }
 
-// hear records the warnings and errors of the developer tools.
+// hear records the warnings and errors that the developer tools report.
 func (b *tab) hear(event any) {
 	complaint := ""
 	switch e := event.(type) {
@@ -159,8 +159,8 @@ func (b *tab) text(selector string) string {
 	return value(b, chromedp.Text(chromedp.CSS(selector)))
 }
 
-// inspect looks at the page in every width: it must not scroll sideways, be accessible, and keep the
-// browser quiet. It takes pictures.
+// inspect checks that the page does not scroll sideways at any width, and that it is accessible. It takes
+// pictures.
 func (b *tab) inspect(name string) {
 	b.t.Helper()
 	for _, width := range widths {

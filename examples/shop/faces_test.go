@@ -23,14 +23,14 @@ import (
 // A target is a key that a caller tries to reach.
 type target struct{ id, secret, owner, name string }
 
-// A face is one way of a customer to the keys. Each attempt returns all that the customer learns.
+// A face is one interface through which a customer manages keys. Each attempt returns its whole response.
 type face struct {
 	name     string
 	attempts map[string]func(target) string
 }
 
-// TestOtherOwnersKeysAreOutOfReach tries each operation of each face on keys of another owner. The
-// customer must learn what an unknown key would have told, and nothing may change.
+// TestOtherOwnersKeysAreOutOfReach tries each operation of each face on keys of another owner. The responses
+// must equal the responses to an unknown key, and nothing may change.
 func TestOtherOwnersKeysAreOutOfReach(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -53,10 +53,10 @@ func TestOtherOwnersKeysAreOutOfReach(t *testing.T) {
 	}
 }
 
-// ofForm finds the hidden fields that differ in each response with a form.
+// ofForm matches the hidden fields that differ in each response with a form.
 var ofForm = regexp.MustCompile(`name="(nonce|begun)" value="[^"]*"`)
 
-// describe returns what an attempt told, without what the caller has named.
+// describe returns the response of an attempt with placeholders for the values that the caller named.
 func describe(to target, told string) string {
 	told = ofForm.ReplaceAllString(told, "")
 	return strings.NewReplacer(to.id, "ID", to.secret, "SECRET", to.owner, "OWNER", url.QueryEscape(to.name), "NAME", to.name, "NAME").Replace(told)
@@ -167,7 +167,7 @@ func (s *service) jsonAPI(t *testing.T, program string) face {
 			return told(s.call(t, program, method, "/api/keys"+fill(path, to), content))
 		}
 	}
-	// A request ID of bob, whose key the repeated request would return.
+	// A repetition of bob's request with its ID would return bob's key.
 	attempts["repeat a rotation"] = func(to target) string {
 		return told(s.call(t, program, "POST", "/api/keys/keys/"+to.id+"/rotate", map[string]any{"grace": 3600}, "Idempotency-Key", `"request-2"`))
 	}
@@ -234,8 +234,8 @@ func fill(text string, to target) string {
 	return strings.NewReplacer("{id}", to.id, "{secret}", to.secret, "{owner}", to.owner, "{name}", url.QueryEscape(to.name)).Replace(text)
 }
 
-// told returns all that a response tells, except when it was made and how long it is: it may repeat
-// what the request has named.
+// told returns the status, the header and the body of a response, without fields that differ in every
+// response. It omits Content-Length, because the body may repeat values of the request.
 func told(r reply) string {
 	header := r.header.Clone()
 	for _, name := range []string{"Date", "Content-Length", "Set-Cookie"} {

@@ -11,7 +11,7 @@ import (
 )
 
 // The code between "begin" and "end" is all that the shop writes for its customers' keys.
-// TestHandWrittenPart counts its lines.
+// TestKeysNeedLessThan20Lines counts its lines.
 
 // begin
 

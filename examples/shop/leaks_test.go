@@ -14,8 +14,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// The page that revokes all keys of a customer revokes those of the customer who is logged in, and none by
-// a form for another customer.
+// The page that revokes all keys of a customer must refuse a form that names another customer.
 func TestRevokingAllKeysRevokesOnlyTheOwn(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -30,7 +29,7 @@ func TestRevokingAllKeysRevokesOnlyTheOwn(t *testing.T) {
 	assert.Equal(t, before, s.state(t, bob.id))
 }
 
-func TestCursorsLeadNowhereElse(t *testing.T) {
+func TestCursorsOfOtherListsShowNoKeysOfOthers(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	for i := range 6 {
@@ -45,7 +44,7 @@ func TestCursorsLeadNowhereElse(t *testing.T) {
 	}
 	program, _ := s.issue(t, apikey.NewKey{Name: "Alices program", Owner: alice.id, Scopes: customersScopes})
 	person := s.logIn(t, alice)
-	for name, cursor := range map[string]string{"of bob": cursorOf(bob.id), "of everybody": cursorOf("")} {
+	for name, cursor := range map[string]string{"of bob": cursorOf(bob.id), "of all owners": cursorOf("")} {
 		query := "?cursor=" + url.QueryEscape(cursor)
 		for face, body := range map[string]string{
 			"manageapi": s.call(t, program, "GET", "/api/keys/keys"+query, nil).body,
@@ -57,7 +56,7 @@ func TestCursorsLeadNowhereElse(t *testing.T) {
 	}
 }
 
-func TestRequestIDsAreTheCallers(t *testing.T) {
+func TestRequestIDsOfCallersDoNotCollide(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	create := func(c customer) (id string) {
@@ -68,7 +67,7 @@ func TestRequestIDsAreTheCallers(t *testing.T) {
 	}
 	assert.NotEqual(t, create(bob), create(alice))
 
-	// The forms of package admin have a nonce, which a person can choose.
+	// A person can choose the nonce of a form of package admin.
 	form := url.Values{"name": {"By form"}, "expiry": {"30"}, "nonce": {strings.Repeat("A", 26)}}
 	for _, c := range []customer{bob, alice} {
 		r := s.logIn(t, c).post("/settings/keys/add", form)

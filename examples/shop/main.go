@@ -24,7 +24,7 @@ import (
 func main() {
 	addr := flag.String("addr", "localhost:8080", "`address` to listen on")
 	file := flag.String("db", "shop.db", "SQLite `file` with the keys")
-	base := flag.String("url", "", "`URL` of the shop in browsers, such as https://shop.example; by default that of the address")
+	base := flag.String("url", "", "`URL` of the shop in browsers, such as https://shop.example; \"\" means the address")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt)
 	defer stop()

@@ -5,7 +5,7 @@ import (
 	"sync"
 )
 
-// An order is what a customer has bought.
+// An order is an item that a customer has bought.
 type order struct {
 	Item     string `json:"item"`
 	Quantity int    `json:"quantity"`

@@ -23,9 +23,9 @@ import (
 
 const year = 365 * 24 * time.Hour
 
-// TestPrivilegesDoNotGrow lets alice try to get more than she may have, on each page and with a key
-// that may only read orders and manage keys. The keys that she can reach must stay within the limits
-// whatever the responses are.
+// TestPrivilegesDoNotGrow lets alice try to get more than she may have, on each page and with a key that may
+// only read orders and manage keys. Each attempt of the table must be refused, and her keys must stay within the
+// limits.
 func TestPrivilegesDoNotGrow(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
@@ -148,8 +148,8 @@ func (s *service) embyPost(t *testing.T, program, name string) *httptest.Respons
 	return w
 }
 
-// TestNumberOfKeys makes keys on all faces at once, more than a customer can have.
-func TestNumberOfKeys(t *testing.T) {
+// TestCustomerHasAtMostMaxKeys makes more keys than a customer may have, through all faces at the same time.
+func TestCustomerHasAtMostMaxKeys(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	page := s.logIn(t, alice)

@@ -18,7 +18,7 @@ import (
 
 func TestMain(m *testing.M) { program.Main(m) }
 
-func TestHandWrittenPart(t *testing.T) {
+func TestKeysNeedLessThan20Lines(t *testing.T) {
 	t.Parallel()
 	source, err := os.ReadFile("keys.go")
 	require.NoError(t, err)
@@ -36,7 +36,7 @@ func TestHandWrittenPart(t *testing.T) {
 	assert.Less(t, lines, 20)
 }
 
-func TestLogin(t *testing.T) {
+func TestPagesNeedALogin(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	p := s.visitor(t)
@@ -81,7 +81,7 @@ func TestPagesOfOtherSitesChangeNothing(t *testing.T) {
 	assert.Empty(t, s.keysOf(t, alice.id))
 }
 
-func TestSessionAndKeyOpenDifferentDoors(t *testing.T) {
+func TestSessionOpensNoAPIAndKeyOpensNoPage(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	p := s.logIn(t, alice)
@@ -97,7 +97,7 @@ func TestSessionAndKeyOpenDifferentDoors(t *testing.T) {
 }
 
 // Each row is a caller of the same routes.
-func TestAPI(t *testing.T) {
+func TestEachCallerReachesOnlyItsRoutes(t *testing.T) {
 	t.Parallel()
 	s := startService(t)
 	issue := func(owner string, scopes ...string) string {

@@ -71,7 +71,7 @@ func (s *shop) logout(w http.ResponseWriter, r *http.Request) {
 	http.Redirect(w, r, "/login", http.StatusSeeOther)
 }
 
-// loggedIn sends clients without a session to the login.
+// loggedIn redirects clients without a session to the login page.
 func (s *shop) loggedIn(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if _, err := s.customer(r); err != nil {

@@ -94,7 +94,7 @@ type person struct {
 	s      *service
 	client *http.Client
 
-	account string // that the forms of the dashboard name
+	account string // the value that the forms of the dashboard send back
 }
 
 // visitor returns a person who has not logged in.

@@ -51,7 +51,7 @@ func tokenOf(h http.Header) (token string, err error) {
 	return token, nil
 }
 
-// tokens makes and verifies the tokens of the shop's app, in which a customer is logged in.
+// tokens makes and verifies the tokens of the shop's app. A token identifies the customer who has logged in.
 type tokens struct{ key []byte }
 
 func newTokens() tokens {
@@ -68,8 +68,8 @@ func (t tokens) sign(c customer) (string, error) {
 	}).SignedString(t.key)
 }
 
-// verify returns the identity of a valid token: its customer, who may use the API but not manage keys,
-// because a stolen token would otherwise become a key that never expires.
+// verify returns the identity of a valid token, which is its customer. A token may use the API, but not manage
+// keys, because a stolen token could otherwise become a key that never expires.
 func (t tokens) verify(token string) (apikey.Key, error) {
 	var c jwt.RegisteredClaims
 	_, err := jwt.ParseWithClaims(token, &c, func(*jwt.Token) (any, error) { return t.key, nil },

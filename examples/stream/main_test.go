@@ -57,7 +57,7 @@ func (c *counter) Write(b []byte) (int, error) {
 
 const interval, recheck = time.Second, 5 * time.Second
 
-func TestEvents(t *testing.T) {
+func TestStreamsEndWithTheirKey(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
 		name string

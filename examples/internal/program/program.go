@@ -105,7 +105,7 @@ func Command(t *testing.T, cmd *exec.Cmd) *Program {
 	}()
 	t.Cleanup(func() {
 		cmd.Process.Signal(syscall.SIGINT)
-		// The program could not end while it waits for a reader of its output.
+		// The program cannot end while it waits for a reader of its output.
 		for range p.lines {
 		}
 		<-read

@@ -32,8 +32,8 @@ type Service struct {
 	plain  string // the URL of the same protected routes with net/http
 }
 
-// A Router creates the router of an example. limit is the number of requests that a key may send in
-// a burst. The router writes its access log to log.
+// A Router returns the router of an example. Each key may send limit requests in a burst. The router
+// writes its access log to log.
 type Router func(auth *apikey.Middleware, limit int, log io.Writer) http.Handler
 
 // New starts a server of a router.
@@ -122,7 +122,7 @@ func (s *Service) send(base, method, path, key string) (*http.Response, string) 
 	return response, string(body)
 }
 
-// Run tests a router.
+// Run tests a router: its responses to valid keys, its refusals, its access log, and the rate limit of each key.
 func Run(t *testing.T, newRouter Router) {
 	s := New(t, 1000, newRouter)
 	reader, _ := s.Key("Reading room", "library:read")
