@@ -8,7 +8,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// The fields of the response of [Allow]. The proxy copies them into the request for the service.
+// The header fields of the response of [Allow]. The proxy copies them into the request for the service.
 const (
 	IDField     = "X-Apikey-Id"
 	NameField   = "X-Apikey-Name"
@@ -20,7 +20,7 @@ const (
 // understands as permission.
 //
 // The response has each of the fields [IDField], [NameField], [OwnerField] and [ScopesField]. They are
-// empty if the request has no key. The scopes stand in the key's order with spaces between them.
+// empty if the request has no key. Spaces separate the scopes, which are in the order of the key.
 //
 // The name and the owner are percent-encoded as UTF-8, because a field has no agreed encoding for text
 // other than ASCII. decodeURIComponent in JavaScript and urllib.parse.unquote in Python decode them.
@@ -42,8 +42,8 @@ func Allow() http.Handler {
 // encode percent-encodes every byte that is not unreserved (RFC 3986 section 2.3).
 func encode(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") }
 
-// visible returns a text of visible ASCII characters as it is, and encodes another one. The IDs and
-// scopes of valid keys are visible; a store of the host may contain others.
+// visible returns s unchanged if it has only visible ASCII characters, and percent-encodes it otherwise.
+// Valid keys have visible IDs and scopes, but a store of the host may contain other keys.
 func visible(s string) string {
 	if strings.ContainsFunc(s, func(c rune) bool { return c <= ' ' || c >= 0x7F }) {
 		return encode(s)

@@ -6,14 +6,15 @@ import (
 	"strings"
 )
 
-// The fields that services obey or trust, and beginnings of such fields.
+// The fields that services obey or trust, and the beginnings of the names of such fields.
 var (
 	obeyedFields     = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-rewrite-url", "x-real-ip"}
 	obeyedBeginnings = []string{"x-apikey-", "x-forwarded-", "x-original-"}
 )
 
 // hasDisguise reports whether a header has a field such as X_Apikey_Id. CGI, WSGI, PHP and Rack give it the same
-// variable as X-Apikey-Id (RFC 3875 section 4.1.18), so that a proxy that replaces the one passes on the other.
+// variable as X-Apikey-Id (RFC 3875 section 4.1.18). A proxy that replaces X-Apikey-Id passes
+// X_Apikey_Id on.
 func hasDisguise(h http.Header) bool {
 	for name := range h {
 		plain := strings.Map(plainCharacter, name)

@@ -4,8 +4,8 @@
 // (ext_authz over HTTP), or another one with the same contract.
 //
 // [Restore] turns the proxy's subrequest back into the request of the client. Every rule behind it
-// therefore sees the original method and URL: the Middleware, its Authorize, a mux whose routes
-// demand scopes. [Allow] is the end of the chain, and answers 200 with the identity of the caller:
+// therefore sees the original method and URL: the Middleware, its Authorize, and a mux whose routes
+// require scopes. [Allow] is the end of the chain, and answers 200 with the identity of the caller:
 //
 //	rules := http.NewServeMux()
 //	rules.Handle("/", forwardauth.Allow())
@@ -18,15 +18,15 @@
 // # The identity
 //
 // The service behind the proxy reads X-Apikey-Id, X-Apikey-Name, X-Apikey-Owner and X-Apikey-Scopes. The
-// proxy must replace these fields of the client's request, also if the new value is empty. Otherwise a
-// client can name itself. Only the proxy may reach the service.
+// proxy must replace these fields of the client's request, even if the new value is empty. Otherwise a
+// client can choose its own identity. Only the proxy may reach the service.
 //
 // # The key
 //
 // A key in a header field reaches the service unless the proxy removes the field. A key in the query
 // reaches it too, because the answer to a subrequest over HTTP cannot change the URL. Envoy's gRPC
-// protocol can remove the key; see package envoy inside of this one. Otherwise accept keys in header
-// fields only, by Options.Sources of the Middleware.
+// protocol can remove the key; see package envoy below this one. Otherwise accept keys only in header
+// fields, by Options.Sources of the Middleware.
 //
 // The page docs/forward-auth.md has a configuration for each proxy.
 package forwardauth

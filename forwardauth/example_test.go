@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// The rules of an auth service are those of a service in Go: middleware on routes.
+// The rules of an auth service are middleware on routes, as in any service in Go.
 func ExampleRestore() {
 	store := memstore.New()
 	issuer, _ := apikey.NewIssuer(store, apikey.IssuerOptions{})

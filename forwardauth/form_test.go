@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/forwardauth"
 )
 
-func TestAFormParsedOutsideIsNotThatOfTheOriginalRequest(t *testing.T) {
+func TestAFormThatAnOuterHandlerParsedIsDropped(t *testing.T) {
 	t.Parallel()
 	for _, d := range dialects {
 		o := d.options

@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-dev/apikey/forwardauth"
 )
 
-// FuzzRestore sends a URI, a method and a field of another convention. No server behind the proxy may
-// read a permitted URI as one of another rule, however often it decodes and cleans the path.
+// FuzzRestore sends a URI, a method and a field of another convention. A permitted URI must not belong to
+// another rule for a server that decodes and cleans the path, even several times.
 func FuzzRestore(f *testing.F) {
 	for _, uri := range []string{
 		"/library?limit=5", "/admin", "/%61dmin/", "/library/%2e%2e/admin", "//admin", "/a;/../admin", "/..;/admin", `/\admin`,

@@ -24,11 +24,11 @@ const (
 	ForwardedURI
 
 	// RequestLine is the convention of Envoy over HTTP, and of gateways that follow it: the subrequest has
-	// the original method and host, and Options.PathPrefix stands before the original URI.
+	// the original method and host, and its URI is Options.PathPrefix followed by the original URI.
 	RequestLine
 )
 
-// String returns the name of the constant.
+// String returns the name of the constant, such as "OriginalURI".
 func (c Convention) String() string {
 	switch c {
 	case OriginalURI:
@@ -48,13 +48,13 @@ type Options struct {
 	Convention Convention
 
 	// Trusted are the networks from which the proxies connect. It is required. Restore refuses every
-	// other peer, and peers on a Unix socket, which have no address. Name the addresses of the proxies
-	// alone: every program in these networks can pretend to be any client. Networks of all addresses are
-	// an error.
+	// other peer, and peers on a Unix socket, which have no address. List only the addresses of the
+	// proxies, because every program in these networks can pretend to be any client. A network of all
+	// addresses is an error.
 	Trusted []netip.Prefix
 
-	// PathPrefix stands before the original path in the convention RequestLine, such as "/check". It is
-	// the path_prefix of Envoy. It begins with "/" and does not end with "/". "" means no prefix.
+	// PathPrefix precedes the original path in the convention RequestLine, such as "/check". It is the
+	// path_prefix of Envoy. It begins with "/" and does not end with "/". "" means no prefix.
 	PathPrefix string
 
 	// Logger receives refused peers and incomplete subrequests at level Warn, at most one entry in ten
@@ -62,7 +62,7 @@ type Options struct {
 	Logger *slog.Logger
 }
 
-// validate returns an error that wraps an InvalidError for the first field that is out of its limits.
+// validate returns an error that wraps an InvalidError for the first invalid field.
 func (o *Options) validate() error {
 	switch o.Convention {
 	case OriginalURI, ForwardedURI, RequestLine:

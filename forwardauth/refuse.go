@@ -17,9 +17,9 @@ var (
 	errIncomplete = errors.New("forwardauth: incomplete subrequest")
 )
 
-// refuse writes the fixed response for one of the reasons, as problem+json (RFC 9457).
+// refuse writes a fixed response for one of the reasons above, as problem+json (RFC 9457).
 func refuse(w http.ResponseWriter, err error) {
-	status, detail := http.StatusServiceUnavailable, "The proxy does not tell the original request."
+	status, detail := http.StatusServiceUnavailable, "The subrequest of the proxy is incomplete."
 	switch {
 	case errors.Is(err, errPeer):
 		status, detail = http.StatusForbidden, "Only trusted proxies can ask this service."
@@ -35,7 +35,7 @@ func refuse(w http.ResponseWriter, err error) {
 		`,"status":`+strconv.Itoa(status)+`,"detail":`+strconv.Quote(detail)+"}\n")
 }
 
-// warnings reports faults of the configuration, at most one in warnEvery.
+// warnings logs faults of the configuration, at most one in warnEvery. It is safe for concurrent use.
 type warnings struct {
 	logger *slog.Logger
 	last   atomic.Pointer[time.Time]
@@ -43,7 +43,7 @@ type warnings struct {
 
 const warnEvery = 10 * time.Second
 
-// add reports a subrequest that was refused. A client cannot cause the reasons that it reports.
+// add logs the reason of a refusal, except ambiguity, which a client can cause.
 func (s *warnings) add(r *http.Request, err error) {
 	if errors.Is(err, errAmbiguous) {
 		return

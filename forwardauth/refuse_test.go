@@ -55,5 +55,5 @@ func TestRefusalsHaveFixedTexts(t *testing.T) {
 	assert.Equal(t, "application/problem+json", res.Header.Get("Content-Type"))
 	assert.JSONEq(t, `{"type":"about:blank","title":"Bad Request","status":400,"detail":"The method or the URI of the request is ambiguous."}`, body(t, res))
 	res = s.answer(subrequest("GET", "/check"))
-	assert.JSONEq(t, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The proxy does not tell the original request."}`, body(t, res))
+	assert.JSONEq(t, `{"type":"about:blank","title":"Service Unavailable","status":503,"detail":"The subrequest of the proxy is incomplete."}`, body(t, res))
 }

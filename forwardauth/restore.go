@@ -13,32 +13,32 @@ import (
 )
 
 // Restore returns a handler that turns the subrequest of a trusted proxy into the request that the
-// client sent, and passes that on to next. Put it around everything that decides: the Middleware,
+// client sent, and passes that request to next. Put it around all handlers that decide: the Middleware,
 // [apikey.Require], a mux.
 //
-// The restored request has the method, the URL and the header of the original one, and in the
-// convention ForwardedURI also its Host, in lower case. With nginx, its configuration must set Host. The
-// request has no body. RemoteAddr is the address of the client with
-// port 0, by the rules of [apikey.TrustProxies], so that a key with Networks needs no
-// Options.ClientAddr. If X-Forwarded-For has only addresses of Trusted, RemoteAddr is "", and a key
-// with Networks is refused. The fields that name the original method and URI are removed.
-// X-Forwarded-For, -Proto and -Host remain.
+// The restored request has the method, the URL, the header and the Host of the original request. Host is
+// in lower case. In the convention ForwardedURI it comes from X-Forwarded-Host, and otherwise from the
+// subrequest, so the configuration of nginx must set it. The restored request has no body. RemoteAddr is
+// the address of the client with port 0, by the rules of [apikey.TrustProxies], so that a key with
+// Networks needs no Options.ClientAddr. If X-Forwarded-For has only addresses of Trusted, RemoteAddr is
+// "", and a key with Networks is refused. Restore removes the fields that name the original method and
+// URI, and keeps X-Forwarded-For, -Proto and -Host.
 //
 // Restore refuses, with a fixed text:
 //
 //   - with 403, a peer that is not among Trusted;
 //   - with 400, a URI that servers may read in different ways, such as one with "..", "//", ";" or an
 //     escaped slash in the path;
-//   - with 400, a method other than A-Z and "-", a host that ends in a dot or has characters that hosts do
-//     not have, and a field that is there twice;
-//   - with 400, a method or a URI that differs from another one in X-Original-URI, X-Forwarded-Uri,
+//   - with 400, a method with characters other than A-Z and "-", a host that ends in a dot or has characters
+//     that hosts do not have, and two lines of a field that names the method, the URI or the host;
+//   - with 400, a method or a URI that differs from the value of X-Original-URI, X-Forwarded-Uri,
 //     X-Original-Url, X-Rewrite-Url, X-Original-Method or X-Forwarded-Method;
-//   - with 400, a field such as X_Apikey_Id, which many servers take for X-Apikey-Id, and the same for fields that
-//     begin with X-Forwarded- or X-Original- or replace the method;
+//   - with 400, a field such as X_Apikey_Id, which many servers take for X-Apikey-Id, and such spellings of
+//     X-Real-IP and of fields that begin with X-Forwarded- or X-Original- or replace the method or the URL;
 //   - with 503, a subrequest in which a field of the convention, or X-Forwarded-For, is missing, because
 //     the proxy would then pass on the client's own value.
 //
-// The Options are checked; the error wraps an [apikey.InvalidError].
+// Invalid Options are an error that wraps an [apikey.InvalidError].
 func Restore(next http.Handler, o Options) (http.Handler, error) {
 	if next == nil {
 		return nil, invalid("next", "nil; want a handler")
@@ -61,7 +61,7 @@ func Restore(next http.Handler, o Options) (http.Handler, error) {
 	return r, nil
 }
 
-// The fields that name the URI and the method of an original request. Go's canonical form is written.
+// The fields that name the URI and the method of an original request, in Go's canonical form.
 var (
 	uriFields    = []string{"X-Original-Uri", "X-Forwarded-Uri", "X-Original-Url", "X-Rewrite-Url"}
 	methodFields = []string{"X-Original-Method", "X-Forwarded-Method"}
@@ -84,7 +84,7 @@ func (s *restorer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.next.ServeHTTP(w, original)
 }
 
-// restore returns the original request. The error is one of this package.
+// restore returns the original request, or one of the reasons that refuse knows.
 func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	if !s.trusts(r.RemoteAddr) {
 		return nil, errPeer
@@ -101,7 +101,7 @@ func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	original := r.WithContext(r.Context())
 	original.Method, original.URL, original.RequestURI, original.Host = t.method, u, t.uri, host
 	original.Body, original.ContentLength, original.Pattern = http.NoBody, 0, ""
-	original.Form, original.PostForm, original.MultipartForm = nil, nil, nil // a handler outside may have parsed those of the subrequest
+	original.Form, original.PostForm, original.MultipartForm = nil, nil, nil // an outer handler may have parsed those of the subrequest
 	if original.RemoteAddr, err = s.clientAddr(r); err != nil {
 		return nil, err
 	}
@@ -112,7 +112,7 @@ func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	return original, nil
 }
 
-// trusts reports whether the address of a connection is one of a proxy.
+// trusts reports whether a connection comes from a proxy.
 func (s *restorer) trusts(remoteAddr string) bool {
 	peer, err := netip.ParseAddrPort(remoteAddr)
 	return err == nil && s.isProxy(peer.Addr().Unmap().WithZone(""))
@@ -125,7 +125,7 @@ func (s *restorer) isProxy(addr netip.Addr) bool {
 // A target is the method, the URI and the host of the original request.
 type target struct{ method, uri, host string }
 
-// target reads the original request by the convention.
+// target reads the method, the URI and the host by the convention.
 func (s *restorer) target(r *http.Request) (t target, err error) {
 	read := func(field string) (value string) {
 		if err == nil {
@@ -148,7 +148,7 @@ func (s *restorer) target(r *http.Request) (t target, err error) {
 	return t, err
 }
 
-// single returns the value of a field that must be there once.
+// single returns the value of a field that must have exactly one line.
 func single(h http.Header, field string) (string, error) {
 	switch lines := h[field]; {
 	case len(lines) == 0 || len(lines) == 1 && lines[0] == "":
@@ -160,7 +160,7 @@ func single(h http.Header, field string) (string, error) {
 	}
 }
 
-// contradicts reports whether a field names another method or URI than the target.
+// contradicts reports whether a field names another method or URI than the target, or has several lines.
 func contradicts(h http.Header, t target) bool {
 	differs := func(fields []string, want string) bool {
 		return slices.ContainsFunc(fields, func(field string) bool {
@@ -170,7 +170,7 @@ func contradicts(h http.Header, t target) bool {
 	return differs(uriFields, t.uri) || differs(methodFields, t.method)
 }
 
-// relative returns the part of an http URL from the path on, and other texts as they are.
+// relative returns an http or https URL from its path on, and returns other texts unchanged.
 func relative(uri string) string {
 	u, err := url.Parse(uri)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {

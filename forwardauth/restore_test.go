@@ -192,7 +192,7 @@ func TestAmbiguousMethodsAreRefused(t *testing.T) {
 	})
 }
 
-func TestHosts(t *testing.T) {
+func TestAmbiguousHostsAreRefused(t *testing.T) {
 	inEachDialect(t, func(t *testing.T, d dialect, s *service) {
 		key, _ := s.issue(t, apikey.NewKey{Name: "Backup job"})
 		ask := func(host string) string {
@@ -298,7 +298,7 @@ func TestKeysWithNetworksAreBoundToTheAddressOfTheClient(t *testing.T) {
 			{"an address that the client wrote", office, "203.0.113.9, 198.51.100.1", "403", ""},
 			{"behind two proxies", office, "203.0.113.9, 10.0.0.7", "200", "203.0.113.9:0"},
 			{"only the proxy is named", inner, "10.0.0.7", "403", ""},
-			{"text that is no address", inner, "unknown", "403", ""},
+			{"text that is not an address", inner, "unknown", "403", ""},
 			{"a neighbour of the proxy", inner, "10.0.0.8", "200", "10.0.0.8:0"},
 		} {
 			r := with(d.ask("GET", "/library"), "X-API-Key: "+test.key)

@@ -31,7 +31,7 @@ type service struct {
 	seen    *http.Request // the last request that reached the rules
 }
 
-// newService returns a service. The options of the Middleware may be nil.
+// newService returns a service. change edits the options of the Middleware, unless it is nil.
 func newService(t testing.TB, o forwardauth.Options, change func(*apikey.Options)) *service {
 	t.Helper()
 	s := &service{}
@@ -78,7 +78,7 @@ func (s failingStore) Lookup(ctx context.Context, d apikey.Digest) (*apikey.Key,
 	return s.KeyStore.Lookup(ctx, d)
 }
 
-// A dialect writes a subrequest as one kind of proxy does.
+// A dialect writes subrequests as one kind of proxy does.
 type dialect struct {
 	name    string
 	options forwardauth.Options
@@ -126,7 +126,7 @@ func (s *service) answer(r *http.Request) *http.Response {
 	return w.Result()
 }
 
-// status returns the status that the service chose, also if nginx needs another one.
+// status returns the status that the rules chose, even if nginx gets another status.
 func status(res *http.Response) string {
 	if chosen := res.Header.Get("X-Apikey-Status"); chosen != "" {
 		return chosen

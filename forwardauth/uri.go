@@ -6,19 +6,19 @@ import (
 	"unicode/utf8"
 )
 
-// maxURI is the most bytes of an original URI. Servers accept less by default.
+// maxURI is the size limit of an original URI, in bytes. It is above the default limits of servers.
 const maxURI = 32 << 10
 
 // parseURI parses the path and the query of an original request (RFC 9112 section 3.2.1). It returns
-// false for a URI that the service behind the proxy may read in another way than the rules do, since a
-// client could otherwise get around a rule:
+// false for a URI that the service behind the proxy may read in another way than the rules do, because a
+// client could otherwise evade a rule:
 //
 //   - a path with an empty, "." or ".." segment, also in an escaped form;
 //   - a path with an escaped slash, or with a backslash, ";", "?" or "#", escaped or not;
 //   - a path that contains another escape after unescaping;
 //   - control characters, spaces that are not escaped, and text that is not UTF-8.
 //
-// Parameters of the query are the business of the Middleware.
+// The Middleware checks the parameters of the query.
 func parseURI(uri string) (*url.URL, bool) {
 	if len(uri) > maxURI || !strings.HasPrefix(uri, "/") || !isPrintable(uri) {
 		return nil, false
@@ -72,8 +72,8 @@ func isHex(c byte) bool {
 }
 
 // parseHost returns a host in lower case, because servers find a virtual host in any case and ServeMux does
-// not. It returns false for a host that ends in a dot, which many servers ignore, and for characters that
-// no host has. An empty host is one of HTTP/1.0.
+// not. It returns false for a host that ends in a dot, which many servers ignore, for characters that hosts
+// do not have, and for more than 300 bytes. An empty host is valid, because an HTTP/1.0 request has none.
 func parseHost(host string) (string, bool) {
 	host = strings.ToLower(host)
 	for i := range len(host) {
@@ -85,8 +85,9 @@ func parseHost(host string) (string, bool) {
 	return host, len(host) <= 300 && !strings.HasSuffix(name, ".")
 }
 
-// isMethod reports whether a method is written in the way of all registered ones. Methods are
-// case-sensitive (RFC 9110 section 9.1), but some servers accept "delete" for DELETE.
+// isMethod reports whether a method has only upper-case letters and hyphens, as all registered methods do,
+// and at most 32 bytes. Methods are case-sensitive (RFC 9110 section 9.1), but some servers accept
+// "delete" for DELETE.
 func isMethod(method string) bool {
 	for i := range len(method) {
 		if c := method[i]; (c < 'A' || c > 'Z') && c != '-' {

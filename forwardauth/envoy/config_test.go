@@ -19,7 +19,7 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// read parses a configuration as Envoy does: unknown fields are errors.
+// read parses a configuration as Envoy does, so that unknown fields are errors.
 func read(t *testing.T, file string, into proto.Message) {
 	t.Helper()
 	text, err := os.ReadFile(file)
@@ -29,7 +29,7 @@ func read(t *testing.T, file string, into proto.Message) {
 	require.NoError(t, protojson.Unmarshal(json, into))
 }
 
-func TestConfigurationOverGRPC(t *testing.T) {
+func TestConfigurationOverGRPCIsValidAndFailsClosed(t *testing.T) {
 	t.Parallel()
 	var bootstrap bootstrapv3.Bootstrap
 	read(t, "envoy.yaml", &bootstrap)
@@ -44,7 +44,7 @@ func TestConfigurationOverGRPC(t *testing.T) {
 	assert.False(t, filter.GetFailureModeAllow(), "an outage opens the service")
 }
 
-func TestConfigurationOverHTTP(t *testing.T) {
+func TestConfigurationOverHTTPSendsTheFieldsThatServicesObey(t *testing.T) {
 	t.Parallel()
 	var named hcmv3.HttpFilter
 	read(t, "envoy-http.yaml", &named)

@@ -3,8 +3,8 @@
 // ExternalAuth filter.
 //
 // The rules are those of package forwardauth: a chain of handlers that ends in [forwardauth.Allow].
-// Beyond the HTTP protocol, this one removes the key from the request for the service, also from the
-// query:
+// Unlike the HTTP protocol, this protocol also removes the key from the request for the service, from the
+// header and from the query:
 //
 //	server, err := envoy.New(auth.Handler(rules), envoy.Options{Auth: auth, Trusted: trusted})
 //	...

@@ -15,7 +15,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// An auth service for Envoy on the same machine.
+// This auth service answers an Envoy on the same machine.
 func Example() {
 	auth, err := apikey.New(memstore.New(), apikey.Options{})
 	if err != nil {

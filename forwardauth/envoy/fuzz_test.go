@@ -18,8 +18,8 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-// FuzzCheck sends attributes of any text. The answer is never an error, can be sent, permits no
-// request without the key, and never tells Envoy to pass the key on.
+// FuzzCheck sends attributes with arbitrary text. The answer must be valid and not an error. It must not permit
+// a request without the key, nor contain the key.
 func FuzzCheck(f *testing.F) {
 	store := memstore.New()
 	auth, err := apikey.New(store, apikey.Options{Logger: slog.New(slog.DiscardHandler)})

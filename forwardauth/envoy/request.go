@@ -10,9 +10,9 @@ import (
 	authv3 "github.com/envoyproxy/go-control-plane/envoy/service/auth/v3"
 )
 
-var errRequest = errors.New("envoy: the attributes are not those of one HTTP request")
+var errRequest = errors.New("envoy: the attributes do not describe one HTTP request")
 
-// request returns the request of the client as a proxy on the address peer sends it with the convention
+// request returns the subrequest that a proxy at the address peer would send over HTTP, in the convention
 // RequestLine.
 func request(ctx context.Context, peer string, check *authv3.CheckRequest) (*http.Request, error) {
 	attributes := check.GetAttributes()
@@ -23,7 +23,7 @@ func request(ctx context.Context, peer string, check *authv3.CheckRequest) (*htt
 	}
 	source := attributes.GetSource().GetAddress().GetSocketAddress().GetAddress()
 	if source == "" {
-		source = "unknown" // a client at a Unix socket, to which no key with networks is open
+		source = "unknown" // a client at a Unix socket; without an address, keys with networks are refused
 	}
 	// Envoy may have appended this address already. Restore reads the field from the right.
 	header.Add("X-Forwarded-For", source)
@@ -35,8 +35,8 @@ func request(ctx context.Context, peer string, check *authv3.CheckRequest) (*htt
 	return r.WithContext(ctx), nil
 }
 
-// headerOf returns the header, which is in one of two fields. Envoy joins the lines of a name in the
-// first, and keeps them in the second. The pseudo-header fields are attributes of their own.
+// headerOf returns the header of a request. Envoy sends it in one of two attributes. Headers joins the lines
+// of a name, and HeaderMap keeps them. Pseudo-header fields have attributes of their own.
 func headerOf(h *authv3.AttributeContext_HttpRequest) (http.Header, error) {
 	header := http.Header{}
 	raw := h.GetHeaderMap().GetHeaders()
@@ -60,8 +60,8 @@ func headerOf(h *authv3.AttributeContext_HttpRequest) (http.Header, error) {
 	return header, nil
 }
 
-// add adds a line unless it is a pseudo-header field. It refuses characters that no field has, because a
-// change of the field in the answer would contain them.
+// add adds a line unless it is a pseudo-header field. It refuses characters that fields cannot have, because
+// the answer would contain them if it changes the field.
 func add(header http.Header, name, value string) error {
 	if strings.HasPrefix(name, ":") {
 		return nil

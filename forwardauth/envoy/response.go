@@ -19,10 +19,10 @@ import (
 	"github.com/latchkey-dev/apikey/forwardauth"
 )
 
-// maxBody is the most bytes of the body of a refusal. The rest is dropped.
+// maxBody is the size limit of the body of a refusal, in bytes. A recorder drops the rest.
 const maxBody = 64 << 10
 
-// A recorder keeps the response of the handlers.
+// A recorder is a ResponseWriter that keeps the response of the handlers.
 type recorder struct {
 	header http.Header
 	status int
@@ -43,7 +43,8 @@ func (w *recorder) Write(b []byte) (int, error) {
 	return len(b), nil
 }
 
-// refusal returns the response for a client. Envoy knows the statuses of an enumeration only.
+// refusal returns the answer that denies a request. Its status becomes 403 if it is a success, or if it is not
+// in Envoy's enumeration.
 func refusal(code int, header http.Header, body string) *authv3.CheckResponse {
 	if _, known := typev3.StatusCode_name[int32(code)]; !known || code < 300 {
 		code = http.StatusForbidden
@@ -66,7 +67,8 @@ func refusal(code int, header http.Header, body string) *authv3.CheckResponse {
 
 var identity = []string{forwardauth.IDField, forwardauth.NameField, forwardauth.OwnerField, forwardauth.ScopesField}
 
-// permission returns the changes to a permitted request: the identity of the caller, and no key of auth.
+// permission returns the answer that permits a request. The answer sets the identity of the caller and
+// removes the keys of auth.
 func permission(r *http.Request, auth *apikey.Middleware, answer http.Header) *authv3.CheckResponse {
 	ok := &authv3.OkHttpResponse{}
 	for _, field := range identity {
@@ -83,7 +85,7 @@ func permission(r *http.Request, auth *apikey.Middleware, answer http.Header) *a
 	}
 }
 
-// removeKeys adds the changes that remove the keys of auth from a request.
+// removeKeys adds to an answer the changes that remove the keys of auth from the request.
 func removeKeys(r *http.Request, auth *apikey.Middleware, ok *authv3.OkHttpResponse) {
 	_, query, _ := strings.Cut(r.RequestURI, "?")
 	without := r.Clone(r.Context())
@@ -125,8 +127,8 @@ func separator(field string) string {
 	return ", "
 }
 
-// overwrite returns the change that replaces each line of a field. The action is written, because Envoy
-// would otherwise append to the client's own field. Protocol buffers cannot carry text that is not UTF-8.
+// overwrite returns the change that replaces all lines of a field. It sets the action, because Envoy would
+// otherwise append to the client's own field. Protocol buffers cannot carry text that is not UTF-8.
 func overwrite(name, value string) *corev3.HeaderValueOption {
 	return &corev3.HeaderValueOption{
 		Header:       &corev3.HeaderValue{Key: strings.ToLower(name), Value: lineBreaks.Replace(strings.ToValidUTF8(value, "?"))},

@@ -16,8 +16,8 @@ import (
 
 // Options configures [New].
 type Options struct {
-	// Auth is the Middleware in the chain of handlers. Its keys are removed from the request for the
-	// service. It is required.
+	// Auth is the Middleware in the chain of handlers. The Server removes its keys from the request for
+	// the service. It is required.
 	Auth *apikey.Middleware
 
 	// Trusted are the networks from which Envoy connects, as in [forwardauth.Options]. It is required.
@@ -61,9 +61,10 @@ func New(next http.Handler, o Options) (*Server, error) {
 }
 
 // Check decides about one request. A permitted request gets the identity of the caller in the fields of
-// [forwardauth.Allow] and loses its key, in the header and in the query. A refused one gets the status,
-// the header and the body that the handlers wrote, and 503 in an outage. Check never returns an error,
-// because Envoy's failure_mode_allow would permit the request then.
+// [forwardauth.Allow] and loses its key, in the header and in the query. A refused request gets the status,
+// the header and up to 64 KiB of the body that the handlers wrote. Check answers 400 to malformed attributes
+// and 503 if a handler panics. It never returns an error, because Envoy's failure_mode_allow would then
+// permit the request.
 func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3.CheckResponse, error) {
 	r, err := request(ctx, peerAddr(ctx), check)
 	if err != nil {
@@ -79,8 +80,8 @@ func (s *Server) Check(ctx context.Context, check *authv3.CheckRequest) (*authv3
 	return permission(r, s.auth, w.header), nil
 }
 
-// serve calls the handlers. It returns false if one of them panics: net/http recovers from panics, and
-// gRPC does not.
+// serve calls the handlers. It returns false if one of them panics, because gRPC, unlike net/http, does not
+// recover from panics.
 func (s *Server) serve(w http.ResponseWriter, r *http.Request) (served bool) {
 	defer func() {
 		if p := recover(); p != nil {
@@ -91,7 +92,7 @@ func (s *Server) serve(w http.ResponseWriter, r *http.Request) (served bool) {
 	return true
 }
 
-// peerAddr returns the address of the connection, which is one of Envoy.
+// peerAddr returns the address from which Envoy is connected, or "".
 func peerAddr(ctx context.Context) string {
 	if p, ok := peer.FromContext(ctx); ok && p.Addr != nil {
 		return p.Addr.String()

@@ -29,7 +29,7 @@ import (
 
 var loopback = []netip.Prefix{netip.MustParsePrefix("127.0.0.1/32")}
 
-// A fixture is a server behind a real gRPC connection.
+// A fixture is a server at a real gRPC connection.
 type fixture struct {
 	client  authv3.AuthorizationClient
 	issuer  *apikey.Issuer
@@ -185,7 +185,7 @@ func TestPermissionNamesTheCallerAndRemovesTheKey(t *testing.T) {
 	}
 }
 
-func TestRefusals(t *testing.T) {
+func TestRequestsAreRefusedWithTheStatusOfTheRules(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, loopback)
 	key, _ := f.issue(t, apikey.NewKey{Name: "Backup job"})
@@ -246,7 +246,7 @@ func rawForm(pairs ...string) *authv3.CheckRequest {
 	return c
 }
 
-func TestRawHeaders(t *testing.T) {
+func TestKeysAreRemovedFromRawHeaders(t *testing.T) {
 	t.Parallel()
 	f := newFixture(t, loopback)
 	key, _ := f.issue(t, apikey.NewKey{Name: "Backup job"})
