@@ -10,7 +10,7 @@ test: ## Test all modules.
 race: ## Test all modules under the race detector.
 	go test -race work
 
-ci: ## Run what decides whether a change lands (Debian, as root).
+ci: ## Run all checks that decide whether a change lands (Debian, as root).
 	.ci/run
 
 bench: ## Measure, and print the tables of bench/README.md. Takes half an hour.
