@@ -30,7 +30,7 @@ func newRouter(auth *apikey.Middleware, perHour int, accessLog io.Writer) http.H
 	r.Get("/health", func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "ok") })
 	r.Group(func(r chi.Router) {
 		r.Use(auth.Handler)
-		limits := demo.PerHour(perHour) // behind Require, so that a refused request spends nothing
+		limits := demo.PerHour(perHour) // after Require, so that a refused request spends nothing
 		r.With(apikey.Require("library:read"), limits.Handler).Get("/library", read)
 		r.With(apikey.Require("library:write"), limits.Handler).Post("/library", write)
 	})

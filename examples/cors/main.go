@@ -1,6 +1,6 @@
 // Command cors is a service that web pages of another origin use with a key. A browser first sends a
-// preflight without the key. The CORS handler therefore stands around the middleware: it answers
-// preflights and lets pages read refusals.
+// preflight without the key. The CORS handler therefore wraps the middleware: it answers preflights
+// and lets pages read refusals.
 package main
 
 import (

@@ -27,7 +27,7 @@ func newRouter(auth *apikey.Middleware, perHour int, accessLog io.Writer) http.H
 
 	e.GET("/health", func(c *echo.Context) error { return c.String(http.StatusOK, "ok\n") })
 	protected := e.Group("", echo.WrapMiddleware(auth.Handler))
-	limited := echo.WrapMiddleware(demo.PerHour(perHour).Handler) // behind Require, so that a refused request spends nothing
+	limited := echo.WrapMiddleware(demo.PerHour(perHour).Handler) // after Require, so that a refused request spends nothing
 	protected.GET("/library", read, echo.WrapMiddleware(apikey.Require("library:read")), limited)
 	protected.POST("/library", write, echo.WrapMiddleware(apikey.Require("library:write")), limited)
 

@@ -30,7 +30,7 @@ func newApp(auth *apikey.Middleware, perHour int, accessLog io.Writer) *fiber.Ap
 
 	app.Get("/health", func(c fiber.Ctx) error { return c.SendString("ok\n") })
 	protected := app.Group("/", wrap(auth.Handler))
-	limited := wrap(demo.PerHour(perHour).Handler) // behind Require, so that a refused request spends nothing
+	limited := wrap(demo.PerHour(perHour).Handler) // after Require, so that a refused request spends nothing
 	protected.Get("/library", wrap(apikey.Require("library:read")), limited, read)
 	protected.Post("/library", wrap(apikey.Require("library:write")), limited, write)
 	return app

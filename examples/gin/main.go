@@ -29,7 +29,7 @@ func newRouter(auth *apikey.Middleware, perHour int, accessLog io.Writer) http.H
 
 	router.GET("/health", func(c *gin.Context) { c.String(http.StatusOK, "ok\n") })
 	protected := router.Group("/", wrap(auth.Handler))
-	limited := wrap(demo.PerHour(perHour).Handler) // behind Require, so that a refused request spends nothing
+	limited := wrap(demo.PerHour(perHour).Handler) // after Require, so that a refused request spends nothing
 	protected.GET("/library", wrap(apikey.Require("library:read")), limited, read)
 	protected.POST("/library", wrap(apikey.Require("library:write")), limited, write)
 

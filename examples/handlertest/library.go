@@ -1,4 +1,4 @@
-// Package handlertest shows how to test handlers that run behind the middleware. Its tests are the
+// Package handlertest shows how to test handlers that run after the middleware. Its tests are the
 // example.
 package handlertest
 

@@ -38,7 +38,7 @@ func newService(keys *apikey.Middleware) http.Handler {
 const identity = "apikey"
 
 // withIdentity passes the key of each request to the SDK, which passes it to tools with each call. It
-// runs behind the middleware, which has verified the key.
+// runs after the middleware, which has verified the key.
 func withIdentity(next http.Handler) http.Handler {
 	describe := func(ctx context.Context, _ string, _ *http.Request) (*auth.TokenInfo, error) {
 		key, ok := apikey.FromContext(ctx)

@@ -2,8 +2,8 @@ package main
 
 import "net/http"
 
-// crossOrigin allows web pages of every origin to use next. It stands around the Middleware, so that
-// pages can read refusals. It answers preflights itself, because they carry no key.
+// crossOrigin allows web pages of every origin to use next. It wraps the Middleware, so that pages can
+// read refusals. It answers preflights itself, because they carry no key.
 //
 // Allowing every origin is safe, because a page needs a key. Credentials of the browser, such as
 // cookies, stay forbidden, because otherwise every page could act as its user.

@@ -4,7 +4,7 @@
 //	curl 'http://localhost:8096/emby/System/Info?api_key=KEY'
 //
 // A database stores the keys: an SQLite file, or a server that several processes share. The first
-// command below serves the API. The others manage keys, also while servers run:
+// command below serves the API. The others manage keys, even while servers run:
 //
 //	mediaserver [-addr HOST:PORT] [-db FILE|DSN] [-show-new-keys]
 //	mediaserver [-db FILE|DSN] -issue NAME [-scopes SCOPE,…]
