@@ -67,6 +67,7 @@ var (
 	methodFields = []string{"X-Original-Method", "X-Forwarded-Method"}
 )
 
+// A restorer is the handler of Restore. It is immutable except for its warnings, and safe for concurrent use.
 type restorer struct {
 	Options
 	client   func(*http.Request) (netip.Addr, bool)

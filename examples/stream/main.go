@@ -55,6 +55,7 @@ func whileValid(auth *apikey.Middleware, r *http.Request, interval, recheck time
 	}
 }
 
+// events returns a handler that sends Server-Sent Events.
 func events(auth *apikey.Middleware, interval, recheck time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		w.Header().Set("Content-Type", "text/event-stream")
@@ -66,6 +67,7 @@ func events(auth *apikey.Middleware, interval, recheck time.Duration) http.Handl
 	})
 }
 
+// socket returns a handler that sends messages over a WebSocket.
 func socket(auth *apikey.Middleware, interval, recheck time.Duration) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		conn, err := websocket.Accept(w, r, nil)

@@ -19,7 +19,7 @@ import (
 	"github.com/latchkey-dev/apikey/forwardauth"
 )
 
-// maxBody is the size limit of the body of a refusal, in bytes. A recorder drops the rest.
+// maxBody is the size limit of the body of a refusal, in bytes.
 const maxBody = 64 << 10
 
 // A recorder is a ResponseWriter that keeps the response of the handlers.
@@ -31,12 +31,14 @@ type recorder struct {
 
 func (w *recorder) Header() http.Header { return w.header }
 
+// WriteHeader records the first status that is not informational.
 func (w *recorder) WriteHeader(status int) {
 	if w.status == 0 && status >= 200 {
 		w.status = status
 	}
 }
 
+// Write records up to maxBody bytes in total, and drops the rest.
 func (w *recorder) Write(b []byte) (int, error) {
 	w.WriteHeader(http.StatusOK)
 	w.body.Write(b[:min(len(b), maxBody-w.body.Len())])
@@ -65,6 +67,7 @@ func refusal(code int, header http.Header, body string) *authv3.CheckResponse {
 	}
 }
 
+// identity has the fields with the identity of the caller.
 var identity = []string{forwardauth.IDField, forwardauth.NameField, forwardauth.OwnerField, forwardauth.ScopesField}
 
 // permission returns the answer that permits a request. The answer sets the identity of the caller and
@@ -120,6 +123,7 @@ func removeKeys(r *http.Request, auth *apikey.Middleware, ok *authv3.OkHttpRespo
 	}
 }
 
+// separator returns the text between the joined lines of a field, which differs for Cookie (RFC 9113 section 8.2.3).
 func separator(field string) string {
 	if field == "Cookie" {
 		return "; "

@@ -35,6 +35,8 @@ func newTable() *Table {
 	return &Table{exact: http.NewServeMux(), folded: http.NewServeMux()}
 }
 
+// add adds a rule. It returns an error for a malformed pattern, and for a pattern that conflicts with an earlier one,
+// even if they differ only in case.
 func (t *Table) add(r *rule) error {
 	before, path, found := strings.Cut(r.pattern, "/")
 	if host := hostOf(before); host != strings.ToLower(host) || strings.ContainsAny(host, ":") {
