@@ -15,9 +15,9 @@ func (m *Middleware) RedactURI(uri string) string {
 	return redactor{m: m, names: namesInURI}.redact(uri)
 }
 
-// redactError returns err, or an error that wraps it and whose text has REDACTED in place of keys. The
-// functions in Options may quote what they cannot read: a SourceFunc the value, Authorize the path, and
-// Adopt the URL of another system. presented is the key of the request, or "".
+// redactError returns err, or an error that wraps it and whose text has REDACTED in place of keys. Errors
+// of the functions in Options can quote a key: in the value that a SourceFunc reads, the path that
+// Authorize checks, or the URL that Adopt requests. presented is the key of the request, or "".
 func (m *Middleware) redactError(err error, presented string) error {
 	text := err.Error()
 	if clean := m.fieldRedactor(presented).redact(text); clean != text {
