@@ -3,6 +3,7 @@ package storetest
 import (
 	"cmp"
 	"errors"
+	"math"
 	"slices"
 	"strings"
 	"testing"
@@ -146,7 +147,7 @@ var cursorRules = []rule{
 		for _, o := range []apikey.ListOptions{
 			{Status: "alive"}, {Status: "ACTIVE"}, {Status: "active "}, {Status: "'"},
 			{Sort: "oldest"}, {Sort: "Name"}, {Sort: "name desc"}, {Sort: "id; --"}, {Sort: "\x00"},
-			{Limit: -1}, {Limit: 501}, {Limit: 1 << 40},
+			{Limit: -1}, {Limit: 501}, {Limit: math.MaxInt32},
 			{Search: strings.Repeat("x", 201)},
 		} {
 			_, err := s.List(t.Context(), o)
