@@ -11,8 +11,13 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// ScopeManage is the scope that a key needs to manage keys; see [ByKey].
-const ScopeManage = "apikeys:manage"
+// The scopes of keys that manage keys; see [ByKey].
+const (
+	// ScopeManage lets a key with an owner manage the keys of that owner.
+	ScopeManage = "apikeys:manage"
+	// ScopeAdminister lets a key without an owner manage every key.
+	ScopeAdminister = "apikeys:administer"
+)
 
 // An Access says what the caller of a request may do. The zero Access is refused by [Desk.As].
 type Access struct {
@@ -56,20 +61,34 @@ type Access struct {
 	MayResume bool
 }
 
-// ByKey returns the Access of a program whose key has [ScopeManage]. It manages the keys of the key's
-// owner. It may give to a key the scopes that its own key has, ScopeManage among them, and no expiry
-// later than that of its own key. A key that it makes works only within the networks of its own key, and
-// has its limits. The balance of each key is its own, unless limit.Options.By joins them. To let programs
-// renew their own keys, set NotAfter to the zero time and MaxLifetime to a limit.
+// ByKey returns the Access of a program by the scopes and the owner of its key.
 //
-// [Desk.As] refuses the Access of a key without an owner. For a key without ScopeManage, and for one
-// that may not be used now, ByKey returns the zero Access, which Desk.As refuses too.
+//   - A key with [ScopeManage] and an owner manages the keys of that owner. It may give to a key the
+//     scopes that it has itself, ScopeManage among them.
+//   - A key with [ScopeAdminister] and without an owner manages every key and may give every scope. A
+//     session of an owner cannot make such a key, because each of its keys has that owner.
+//   - For every other key, and for one that may not be used now, ByKey returns the zero Access, which
+//     [Desk.As] refuses.
+//
+// A key that the program makes expires no later than the program's own key, works only within the
+// networks of that key, and has its limits. The balance of each key is its own, unless limit.Options.By
+// joins them. To let programs renew their own keys, set NotAfter to the zero time and MaxLifetime to a
+// limit.
 func ByKey(k apikey.Key) Access {
-	if !k.HasScopes(ScopeManage) || k.Check(time.Now()) != nil {
+	if k.Check(time.Now()) != nil {
 		return Access{}
 	}
 	k = k.Clone()
-	return Access{Actor: KeyActor(k), Owner: k.Owner, Scopes: k.Scopes, Networks: k.Networks, Limits: k.Limits, NotAfter: k.ExpiresAt}
+	access := Access{Actor: KeyActor(k), Networks: k.Networks, Limits: k.Limits, NotAfter: k.ExpiresAt}
+	switch {
+	case k.Owner != "" && k.HasScopes(ScopeManage):
+		access.Owner, access.Scopes = k.Owner, k.Scopes
+	case k.Owner == "" && k.HasScopes(ScopeAdminister):
+		access.AllOwners, access.AnyScope = true, true
+	default:
+		return Access{}
+	}
+	return access
 }
 
 // KeyActor returns the name of a key as an actor, such as "API key Backup job (7Qd…)". It leaves out a name that no actor

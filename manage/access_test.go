@@ -112,6 +112,19 @@ func TestByKey(t *testing.T) {
 		{"a key with networks and limits", func(k *apikey.Key) { k.Networks, k.Limits = officeNetworks, officeLimits },
 			manage.Access{Actor: "API key Backup job (7Qd)", Owner: "alice", Scopes: []string{manage.ScopeManage, "read"}, Networks: officeNetworks, Limits: officeLimits}},
 		{"a key without the scope", func(k *apikey.Key) { k.Scopes = []string{"read"} }, manage.Access{}},
+		{"a key without an owner", func(k *apikey.Key) { k.Owner = "" }, manage.Access{}},
+		{"an administrator's key", func(k *apikey.Key) { k.Owner, k.Scopes = "", []string{manage.ScopeAdminister} },
+			manage.Access{Actor: "API key Backup job (7Qd)", AllOwners: true, AnyScope: true}},
+		{"an administrator's key with an end, networks and limits", func(k *apikey.Key) {
+			k.Owner, k.Scopes = "", []string{manage.ScopeAdminister}
+			k.ExpiresAt, k.Networks, k.Limits = future, officeNetworks, officeLimits
+		}, manage.Access{Actor: "API key Backup job (7Qd)", AllOwners: true, AnyScope: true, NotAfter: future, Networks: officeNetworks, Limits: officeLimits}},
+		{"an owner's key with the administrator's scope", func(k *apikey.Key) { k.Scopes = []string{manage.ScopeAdminister} }, manage.Access{}},
+		{"an owner's key with both scopes", func(k *apikey.Key) { k.Scopes = []string{manage.ScopeManage, manage.ScopeAdminister} },
+			manage.Access{Actor: "API key Backup job (7Qd)", Owner: "alice", Scopes: []string{manage.ScopeManage, manage.ScopeAdminister}}},
+		{"a revoked administrator's key", func(k *apikey.Key) {
+			k.Owner, k.Scopes, k.RevokedAt = "", []string{manage.ScopeAdminister}, time.Now()
+		}, manage.Access{}},
 		{"an expired key", func(k *apikey.Key) { k.ExpiresAt = time.Now() }, manage.Access{}},
 		{"a revoked key", func(k *apikey.Key) { k.RevokedAt = time.Now() }, manage.Access{}},
 		{"a suspended key", func(k *apikey.Key) { k.SuspendedAt = time.Now() }, manage.Access{}},
@@ -120,9 +133,8 @@ func TestByKey(t *testing.T) {
 		test.edit(&k)
 		require.Equal(t, test.want, manage.ByKey(k), test.name)
 	}
-	key.Owner = ""
-	_, err := newDesk(t, memstore.New()).As(manage.ByKey(key))
-	require.ErrorIs(t, err, apikey.ErrInvalid, "a key without an owner")
+	_, err := newDesk(t, memstore.New()).As(manage.Access{})
+	require.ErrorIs(t, err, apikey.ErrInvalid, "As refuses the zero Access")
 }
 
 // As accepts an Access or names the field. A session that it makes can write its actor and list its keys.

@@ -16,7 +16,7 @@ type Options struct {
 	// Authorize returns what the caller of a request may do. Nil means manage.ByKey of the key that
 	// an [apikey.Middleware] around the handler has admitted.
 	//
-	// The zero Access, which manage.ByKey returns for a key without [manage.ScopeManage], is answered
+	// The zero Access, which manage.ByKey returns for a key that manages no keys, is answered
 	// with 403. An error that wraps [apikey.ErrMissing] is answered with 401, one that wraps
 	// [apikey.ErrUnavailable] with 503, and every other error with 403. The response does not contain
 	// the error. Authorize is called concurrently. It must not read the body.

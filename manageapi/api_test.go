@@ -41,6 +41,9 @@ func TestDefaultAuthorize(t *testing.T) {
 	secret, key, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "No owner", Scopes: []string{manage.ScopeManage}})
 	require.NoError(t, err)
 	s.names["ownerless"], s.names["ownerless secret"] = key.ID, secret.Reveal()
+	secret, key, err = s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Administrator", Scopes: []string{manage.ScopeAdminister}})
+	require.NoError(t, err)
+	s.names["administrator"], s.names["administrator secret"] = key.ID, secret.Reveal()
 	for _, test := range []struct {
 		name, as string
 		status   int
@@ -48,10 +51,12 @@ func TestDefaultAuthorize(t *testing.T) {
 		{"a key with the scope manages the keys of its owner", "alice", 200},
 		{"a key without the scope is refused", "reader", 403},
 		{"a key without an owner is refused, not given everything", "ownerless", 403},
+		{"an administrator's key manages every key", "administrator", 200},
 		{"a request without a key is refused", "", 401},
 	} {
 		require.Equal(t, test.status, s.do(test.as, "GET /keys", "").Code, test.name)
 	}
+	require.Equal(t, 200, s.do("administrator", "GET /keys/{bob}", "").Code, "the key of any owner")
 	require.Equal(t, 404, s.do("alice", "GET /keys/{bob}", "").Code, "the key of another owner")
 }
 

@@ -22,9 +22,9 @@
 //
 // # Callers
 //
-// Without [Options].Authorize the handler belongs behind [apikey.Middleware.Handler]. The caller's key
-// needs [manage.ScopeManage], and [manage.ByKey] lets it manage the keys of its owner. /whoami accepts
-// every key.
+// Without [Options].Authorize the handler belongs behind [apikey.Middleware.Handler], and
+// [manage.ByKey] decides: a key with [manage.ScopeManage] manages the keys of its owner, and a key
+// without an owner and with [manage.ScopeAdminister] manages every key. /whoami accepts every key.
 //
 // Options.Authorize decides otherwise, for example for administrators. Return a [manage.Access] with
 // AllOwners for keys that you recognise by a scope or an ID of your own, never for a value that the

@@ -48,19 +48,17 @@ func Example() {
 	// Output: 201 true
 }
 
-// An administrator's key manages the keys of all owners.
-func ExampleNew_administrators() {
+// An auditor reads the keys of all owners. The other callers may do what their keys permit.
+func ExampleNew_auditors() {
 	authorize := func(r *http.Request) (manage.Access, error) {
 		key, ok := apikey.FromContext(r.Context())
 		switch {
 		case !ok:
 			return manage.Access{}, apikey.ErrMissing
-		case key.HasScopes("operator"): // a scope that only operators give
-			return manage.Access{Actor: manage.KeyActor(key), AllOwners: true, AnyScope: true, NotAfter: key.ExpiresAt}, nil
-		case key.HasScopes(manage.ScopeManage):
-			return manage.ByKey(key), nil
+		case key.HasScopes("auditor"): // a scope that only operators give
+			return manage.Access{Actor: manage.KeyActor(key), AllOwners: true, ReadOnly: true}, nil
 		}
-		return manage.Access{}, apikey.ErrForbidden
+		return manage.ByKey(key), nil
 	}
 	issuer, err := apikey.NewIssuer(memstore.New(), apikey.IssuerOptions{})
 	if err != nil {
@@ -76,7 +74,7 @@ func ExampleNew_administrators() {
 	}
 	w := httptest.NewRecorder()
 	r := httptest.NewRequest(http.MethodGet, "/whoami", nil)
-	api.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), apikey.Key{ID: "7Qd", Name: "Operator", Scopes: []string{"operator"}})))
+	api.ServeHTTP(w, r.WithContext(apikey.NewContext(r.Context(), apikey.Key{ID: "7Qd", Name: "Auditor", Scopes: []string{"auditor"}})))
 	fmt.Println(w.Code)
 	// Output: 200
 }

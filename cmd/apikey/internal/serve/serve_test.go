@@ -17,6 +17,7 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/admin"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
 const libraryRules = `rules:
@@ -82,6 +83,21 @@ func TestAKeyOfTheManagementAPIWorksUntilItsRevocation(t *testing.T) {
 	for _, private := range []string{key.Key.ID, "Shop", "alice", "203.0.113.9"} {
 		assert.NotContains(t, metrics, private)
 	}
+}
+
+func TestAdministratorsKeyManagesEveryKey(t *testing.T) {
+	t.Parallel()
+	db := newSQLite(t)
+	issuer := newIssuer(t, db)
+	_, id := issue(t, issuer)
+	administrator, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Terraform", Scopes: []string{manage.ScopeAdminister}})
+	require.NoError(t, err)
+	p := startServer(t, nil, "--database", db).ready(t)
+	key := "X-API-Key: " + administrator.Reveal()
+	assert.Equal(t, 200, p.get(t, "/api/keys/"+id, key).status, "the key of an owner")
+	made := send(t, p.client, "POST", p.url+"/api/keys", `{"name":"Shop","owner":"bob","scopes":["library:read"]}`, key, "Content-Type: application/json")
+	assert.Equal(t, 201, made.status, made.body)
+	p.stop(t)
 }
 
 func TestOnlyTrustedProxiesAndKnownPathsAreAnswered(t *testing.T) {
