@@ -118,14 +118,14 @@ func (v *visit) exportCSV() (page, error) {
 }
 
 // exportAs returns a file with the keys of the list. If the file cannot hold all of them, it returns the
-// page that says so, because a file that lacks keys would mislead. A dashboard makes one file at a time,
-// so that exports do not use up its memory and its store.
+// page that says so, because a file that lacks keys would mislead.
 func (v *visit) exportAs(name, mime string, write func(io.Writer, []exportedKey) error) (page, error) {
-	if !v.h.exporting.TryLock() {
+	release, ok := v.h.exports.take(v.access().Owner)
+	if !ok {
 		v.w.Header().Set("Retry-After", strconv.Itoa(int(maxExportTime/time.Second)))
 		return v.errorPage(http.StatusServiceUnavailable, v.t("Service unavailable"), v.t("Another file is being made. Try again in a moment.")), nil
 	}
-	defer v.h.exporting.Unlock()
+	defer release()
 	keys, whole, err := v.exported()
 	switch {
 	case err != nil:

@@ -138,7 +138,36 @@ func TestExportRefusesASlowStore(t *testing.T) {
 	})
 }
 
-func TestExportsRunOneAtATime(t *testing.T) {
+func TestExportSlots(t *testing.T) {
+	t.Parallel()
+	var s exportSlots
+	take := func(owner string) func() {
+		t.Helper()
+		release, ok := s.take(owner)
+		require.True(t, ok)
+		return release
+	}
+	requireNone := func(owner, rule string) {
+		t.Helper()
+		_, ok := s.take(owner)
+		require.False(t, ok, rule)
+	}
+	alice := take("alice")
+	requireNone("alice", "an owner makes one file at a time")
+	take("bob")
+	take("carol")
+	requireNone("dave", "three owners at a time")
+	administrators := take("")
+	requireNone("", "the administrators make one file at a time")
+	requireNone("dave", "the administrators' slot is not for owners")
+	alice()
+	take("dave")
+	requireNone("alice", "three owners at a time, of whom one is new")
+	administrators()
+	take("")
+}
+
+func TestExportsOfAnAccountRunOneAtATime(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{Authorize: ann})
 	entered, leave := make(chan struct{}), make(chan struct{})

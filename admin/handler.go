@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
@@ -117,7 +116,7 @@ type dashboard struct {
 	origins http.CrossOriginProtection
 	hosts   []string // in lower case; empty allows any host
 
-	exporting sync.Mutex // held while a file is made
+	exports exportSlots
 
 	logger *slog.Logger
 	now    func() time.Time

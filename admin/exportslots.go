@@ -1,0 +1,36 @@
+package admin
+
+import "sync"
+
+// maxOwnerExports is the most owners for whom files are made at the same time.
+const maxOwnerExports = 3
+
+// exportSlots bounds the files that are made at the same time, because each needs memory and reads the
+// store. An owner has one slot, which another owner cannot take, and all administrators share one.
+// The zero value has every slot free. It is safe for concurrent use.
+type exportSlots struct {
+	mu     sync.Mutex
+	owners map[string]bool // with a file in the making; "" stands for the administrators
+}
+
+// take takes the slot of an owner, or that of the administrators if owner is "". It does not wait.
+func (s *exportSlots) take(owner string) (release func(), ok bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	owners := len(s.owners)
+	if s.owners[""] {
+		owners--
+	}
+	if s.owners[owner] || owner != "" && owners >= maxOwnerExports {
+		return nil, false
+	}
+	if s.owners == nil {
+		s.owners = map[string]bool{}
+	}
+	s.owners[owner] = true
+	return func() {
+		s.mu.Lock()
+		defer s.mu.Unlock()
+		delete(s.owners, owner)
+	}, true
+}
