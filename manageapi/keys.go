@@ -57,6 +57,9 @@ func newKeyMembers(k *apikey.NewKey) members {
 }
 
 func (c *call) get() error {
+	if err := c.noParameters(); err != nil {
+		return err
+	}
 	key, err := c.session.Get(c.r.Context(), c.id)
 	if err != nil {
 		return err

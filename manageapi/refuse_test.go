@@ -51,6 +51,8 @@ func TestRefusals(t *testing.T) {
 		{"the zero time does not select everything", "alice", "GET /keys?unused_since=0001-01-01T00:00:00Z", "", nil, 422, "invalid", "unused_since"},
 		{"a cursor that no page returned", "alice", "GET /keys?cursor=x", "", nil, 422, "invalid", "cursor"},
 		{"a cursor of the history that no page returned", "alice", "GET /keys/{backup}/history?cursor=x", "", nil, 422, "invalid", "cursor"},
+		{"an unknown parameter of a key", "alice", "GET /keys/{backup}?fields=name", "", nil, 400, "malformed", "fields"},
+		{"an unknown parameter of whoami", "alice", "GET /whoami?owner=bob", "", nil, 400, "malformed", "owner"},
 		{"an unknown parameter of the use", "alice", "GET /keys/{backup}/use?key=x", "", nil, 400, "malformed", "key"},
 		{"an unknown parameter of the history", "admin", "GET /history?key=x", "", nil, 400, "malformed", "key"},
 

@@ -37,6 +37,9 @@ type accessView struct {
 
 // whoami answers for every valid key, also for one that may not manage keys.
 func (c *call) whoami() error {
+	if err := c.noParameters(); err != nil {
+		return err
+	}
 	key, hasKey := apikey.FromContext(c.r.Context())
 	err := c.open()
 	if err != nil && (err != forbidden || !hasKey) {
