@@ -31,8 +31,11 @@ func (h handover) run(ctx context.Context) (apikey.Key, error) {
 	secret, key, err := h.make(ctx)
 	cleanup, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if errors.Is(err, apikey.ErrUncertain) {
+	if lost := err; errors.Is(lost, apikey.ErrUncertain) {
 		secret, key, err = h.make(cleanup) // finds the key of the first call, or makes it
+		if err != nil {
+			err = fmt.Errorf("%w; asking again: %w", lost, err) // a refusal now does not tell what happened before
+		}
 	}
 	if err != nil {
 		return apikey.Key{}, err

@@ -179,14 +179,31 @@ func TestNewKeyIsRevokedIfTheResponseWithItsSecretIsLost(t *testing.T) {
 
 func TestChangeIsUncertainIfNoResponseArrives(t *testing.T) {
 	t.Parallel()
-	lost := func(next http.Handler) http.Handler {
-		return http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-			next.ServeHTTP(httptest.NewRecorder(), r)
-			panic(http.ErrAbortHandler)
+	for how, answer := range map[string]func(http.ResponseWriter){
+		"connection lost":    func(http.ResponseWriter) { panic(http.ErrAbortHandler) },
+		"database away":      func(w http.ResponseWriter) { http.Error(w, `{"code":"unavailable"}`, http.StatusServiceUnavailable) },
+		"too many requests":  func(w http.ResponseWriter) { w.WriteHeader(http.StatusTooManyRequests) },
+		"key of the command": func(w http.ResponseWriter) { http.Error(w, `{"code":"forbidden"}`, http.StatusForbidden) },
+	} {
+		t.Run(how, func(t *testing.T) {
+			t.Parallel()
+			var again atomic.Bool
+			lost := func(next http.Handler) http.Handler {
+				return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+					if again.Swap(true) {
+						answer(w)
+						return
+					}
+					next.ServeHTTP(httptest.NewRecorder(), r)
+					panic(http.ErrAbortHandler)
+				})
+			}
+			m := onFile(t)
+			r := newServer(t, m, lost).client(t).run("issue", "Backup job")
+			assert.Equal(t, cli.ExitUncertain, r.status, r.stderr)
+			assert.Len(t, m.living(), 1)
 		})
 	}
-	r := newServer(t, onFile(t), lost).client(t).run("issue", "Backup job")
-	assert.Equal(t, cli.ExitUncertain, r.status, r.stderr)
 }
 
 // A blocked is a Writer that waits, like a full pipe.
