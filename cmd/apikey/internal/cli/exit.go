@@ -20,7 +20,7 @@ const (
 	ExitUsage       = 2   // the arguments or the input are invalid
 	ExitNotFound    = 3   // there is no such key
 	ExitRefused     = 4   // a rule refuses the change, and repeating the command will not help
-	ExitUnavailable = 5   // the database or server did not answer; nothing has changed
+	ExitUnavailable = 5   // the database or server did not answer; nothing has changed, except by a command that changes many keys
 	ExitUncertain   = 6   // the connection was lost, and the change may or may not have happened
 	ExitChanged     = 7   // apply --exit-code: there were changes
 	ExitUndelivered = 8   // the new secret could not be written, so the new key was revoked
@@ -34,7 +34,7 @@ const ExitHelp = `Exit status:
   2  invalid arguments or input
   3  no such key
   4  refused by a rule; repeating the command does not help
-  5  the database or server did not answer; nothing has changed
+  5  the database or server did not answer; nothing has changed, except by a command that changes many keys
   6  the connection was lost; the change may have happened
   7  apply --exit-code: there were changes
   8  the new secret could not be written; the new key was revoked

@@ -206,6 +206,27 @@ func TestChangeIsUncertainIfNoResponseArrives(t *testing.T) {
 	}
 }
 
+func TestRotateThatCannotEndTheOldKeyIsNotWithoutAChange(t *testing.T) {
+	t.Parallel()
+	m := onFile(t)
+	m.run("issue", "Backup job").ok()
+	old := m.only()
+	away := func(next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if strings.HasSuffix(r.URL.Path, "/revoke") {
+				http.Error(w, `{"code":"unavailable"}`, http.StatusServiceUnavailable)
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+	r := newServer(t, m, away).client(t).run("rotate", old.ID, "--grace", "0")
+	assert.Equal(t, cli.ExitFailed, r.status, r.stderr)
+	assert.Contains(t, r.stderr, "could not be revoked")
+	assert.Contains(t, r.stdout, "ak_", "the secret of the new key")
+	assert.Len(t, m.living(), 2)
+}
+
 // A blocked is a Writer that waits, like a full pipe.
 type blocked struct{ begun, until chan struct{} }
 

@@ -107,7 +107,11 @@ func (r rotation) undo(ctx context.Context, successor apikey.Key) error {
 func (r rotation) endOld(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanupTimeout)
 	defer cancel()
-	if _, err := r.s.Revoke(ctx, r.old.ID); err != nil {
+	_, err := r.s.Revoke(ctx, r.old.ID)
+	if err != nil && !errors.Is(err, apikey.ErrUncertain) {
+		err = errors.New(err.Error()) // not wrapped, because the exit status would say that nothing has changed
+	}
+	if err != nil {
 		return fmt.Errorf("the new key was made, but the old key %s could not be revoked: %w", r.old.ID, err)
 	}
 	return nil
