@@ -455,6 +455,9 @@ func TestNewAndTakeRefuseNonsense(t *testing.T) {
 	}
 	limits, err := limit.New(limit.Memory(), limit.Options{})
 	require.NoError(t, err)
+	assert.ErrorIs(t, limits.Take(t.Context(), nil, 1), apikey.ErrInvalid, "no key")
+	_, err = limits.Use(t.Context(), nil)
+	assert.ErrorIs(t, err, apikey.ErrInvalid, "no key")
 	for _, n := range []int64{-1, 1_000_000_001} {
 		assert.ErrorIs(t, limits.Take(t.Context(), &apikey.Key{ID: "1"}, n), apikey.ErrInvalid)
 	}

@@ -109,8 +109,12 @@ func (l *Limiter) Cost(n uint32) func(http.Handler) http.Handler {
 }
 
 // Take spends n requests of a key, for programs without HTTP such as a gRPC server or a worker. It returns
-// nil, a [*apikey.LimitedError], or an error that wraps [apikey.ErrUnavailable]. n is at least 0.
+// nil, a [*apikey.LimitedError], or an error that wraps [apikey.ErrUnavailable]. n is at least 0. The error wraps
+// [apikey.ErrInvalid] if k is nil, as of a request without a key.
 func (l *Limiter) Take(ctx context.Context, k *apikey.Key, n int64) error {
+	if k == nil {
+		return errNoKey
+	}
 	if n < 0 || n > maxCost {
 		return fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "n", Problem: fmt.Sprintf("%d: want 0 to %d", n, maxCost)})
 	}
@@ -118,11 +122,17 @@ func (l *Limiter) Take(ctx context.Context, k *apikey.Key, n int64) error {
 	return err
 }
 
+// errNoKey refuses the nil that apikey.SharedKey returns for a request without a key.
+var errNoKey = fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "Key", Problem: "nil; want the key of the request"})
+
 // maxCost is the highest cost of one request.
 const maxCost = 1_000_000_000
 
 // Use returns the use of each limit of a key, without spending anything.
 func (l *Limiter) Use(ctx context.Context, k *apikey.Key) ([]Use, error) {
+	if k == nil {
+		return nil, errNoKey
+	}
 	limits, err := l.limitsOf(k)
 	if err != nil || len(limits) == 0 {
 		return nil, err
