@@ -264,6 +264,7 @@ func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 		"a secret file that is absent": {good + "  - {name: Bad, secret_file: /nonexistent}\n", "line 4: secret_file"},
 		"a bad time":                   {good + "  - {name: Bad, sha256: x, expires_at: tomorrow}\n", "line 4: expires_at"},
 		"a bad network":                {good + "  - {name: Bad, sha256: x, networks: [everywhere]}\n", "line 4: networks"},
+		"an address with a zone":       {good + "  - {name: Bad, sha256: x, networks: ['fe80::1%eth0']}\n", "line 4: networks"},
 		"a bad limit":                  {good + "  - {name: Bad, sha256: x, limits: [" + secret + "]}\n", "line 4: "},
 		"a bad owner":                  {good + "  - {name: Bad, sha256: " + hexSHA256(backupKey) + `, owner: "` + secret + `\x01"}` + "\n", "line 4: "},
 		"a key as the name of a field": {good + "  - name: Bad\n    " + secret + ": x\n", "line 5: field"},

@@ -234,7 +234,7 @@ func parseTime(text string) (time.Time, error) {
 }
 
 func parseNetwork(text string) (netip.Prefix, error) {
-	if addr, err := netip.ParseAddr(text); err == nil {
+	if addr, err := netip.ParseAddr(text); err == nil && addr.Zone() == "" { // a network has no zone
 		return addr.Prefix(addr.BitLen())
 	}
 	return netip.ParsePrefix(text)

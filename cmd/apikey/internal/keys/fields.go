@@ -46,7 +46,7 @@ func (f *fields) expiresAt(now time.Time) (time.Time, error) {
 func (f *fields) parsedNetworks() (networks []netip.Prefix, err error) {
 	for _, text := range f.networks {
 		network, err := netip.ParsePrefix(text)
-		if addr, notAddr := netip.ParseAddr(text); notAddr == nil {
+		if addr, notAddr := netip.ParseAddr(text); notAddr == nil && addr.Zone() == "" { // a network has no zone
 			network, err = addr.Prefix(addr.BitLen())
 		}
 		if err != nil {
