@@ -14,7 +14,7 @@ func Migrate(a *App) *cobra.Command {
 		Short: "Create the tables, or upgrade them to this version",
 		Long: `Create the tables, or upgrade them to this version. Programs of the previous version keep running.
 
-The database user must own the tables. Other commands do not change tables.`,
+The database user must own the tables. Only this command and serve --migrate change tables.`,
 		Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) (err error) {
 			db, err := a.Database()

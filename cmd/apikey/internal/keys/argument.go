@@ -3,6 +3,7 @@ package keys
 import (
 	"context"
 	"errors"
+	"fmt"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -24,10 +25,18 @@ type keyArgument struct {
 
 // register adds the argument to a command.
 func (k *keyArgument) register(cmd *cobra.Command) {
-	cmd.Args = cobra.MaximumNArgs(1)
+	cmd.Args = atMostOneID
 	cmd.Long = strings.TrimSpace(cmd.Long + "\n\n" + argumentHelp)
 	cmd.Flags().StringVar(&k.from, "from", "", "file that contains the ID or the key; - is standard input")
 	cmd.ValidArgsFunction = completeIDs(k.app)
+}
+
+// atMostOneID refuses more than one argument. Its error does not show the arguments, because one of them may be a key.
+func atMostOneID(_ *cobra.Command, args []string) error {
+	if len(args) > 1 {
+		return cli.Usage(fmt.Errorf("%d arguments; want the ID of one key", len(args)))
+	}
+	return nil
 }
 
 // id returns the ID of the key that the arguments name. It refuses a key in the arguments without showing it.

@@ -32,7 +32,7 @@ func listCommand(a *cli.App) *cobra.Command {
 	flags.StringVar(&o.Search, "search", "", "keys that contain this text in their name, ID, hint, owner or scopes")
 	flags.StringVar(&expiresBefore, "expires-before", "", "keys that expire before a date, or within a duration such as 30d")
 	flags.StringVar(&unusedSince, "unused-since", "", "keys that were not used since a date, or for a duration such as 90d")
-	flags.StringVar(&sort, "sort", "", "newest, name or expires")
+	flags.StringVar(&sort, "sort", "", "order of the list: newest, name or expires")
 	p.register(cmd)
 	cmd.RunE = withSession(a, func(ctx context.Context, s Session, _ []string) (err error) {
 		now := time.Now()

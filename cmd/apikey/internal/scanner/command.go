@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,7 +27,7 @@ of the scanner. TOOL is one of:
   betterleaks2  version 2, .betterleaks.toml
   trufflehog    version 3, config.yaml`,
 		Example:   `  apikey scanner-rules gitleaks --key-prefix acme --service Acme > .gitleaks.toml`,
-		Args:      cobra.ExactArgs(1),
+		Args:      oneTool,
 		ValidArgs: tools(),
 		RunE: func(_ *cobra.Command, args []string) error {
 			format, err := a.Format()
@@ -44,6 +45,14 @@ of the scanner. TOOL is one of:
 	cmd.Flags().StringVar(&o.Service, "service", "", "name of the service, for the description of the rule")
 	cmd.Flags().StringVar(&o.VerifyURL, "verify-url", "", "https URL at which the scanner asks whether a key is live;\nit sends every key that it finds to this URL")
 	return cmd
+}
+
+// oneTool requires one argument, which leak.Rules checks.
+func oneTool(_ *cobra.Command, args []string) error {
+	if len(args) != 1 {
+		return cli.Usage(fmt.Errorf("TOOL: %d arguments; want one of %s", len(args), strings.Join(tools(), ", ")))
+	}
+	return nil
 }
 
 func tools() (names []string) {
