@@ -127,7 +127,7 @@ func (v *visit) mayBeInURL(name, text string) (bool, error) {
 	if !looksLikeKey(text) {
 		return true, nil
 	}
-	o := apikey.ListOptions{Limit: 1}
+	var o apikey.ListOptions
 	switch name {
 	case "owner":
 		o.Owner = text
@@ -136,9 +136,11 @@ func (v *visit) mayBeInURL(name, text string) (bool, error) {
 	default:
 		return false, nil
 	}
-	found, err := v.keys.List(v.r.Context(), o)
-	if errors.Is(err, apikey.ErrInvalid) {
-		return false, nil
+	for _, err := range apikey.Keys(v.r.Context(), visible{session: v.keys}, o) {
+		if errors.Is(err, apikey.ErrInvalid) {
+			return false, nil
+		}
+		return err == nil, err
 	}
-	return len(found.Keys) > 0, err
+	return false, nil
 }

@@ -354,6 +354,27 @@ func TestFiltersMoveIntoTheURL(t *testing.T) {
 	}
 }
 
+// A rareScope is a store with so many keys that no page before the second one has a key with the scope.
+type rareScope struct{ plain }
+
+func (s rareScope) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
+	if o.Scope != "" && o.Cursor == "" {
+		return apikey.Page{Next: "second"}, nil
+	}
+	o.Cursor = ""
+	return s.KeyManager.List(ctx, o)
+}
+
+func TestARareScopeThatLooksLikeAKeyIsFound(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann})
+	const scope = "urn:uuid:550e8400-e29b-41d4-a716-446655440000"
+	s.make(apikey.NewKey{Name: "Backup job", Scopes: []string{scope}})
+	s.over(rareScope{plain{s.store}}, apikey.IssuerOptions{})
+	a := s.visitor().do("POST", "/admin/", url.Values{"scope": {scope}}.Encode())
+	assert.Equal(t, "./?scope="+url.QueryEscape(scope), a.Header.Get("Location"))
+}
+
 func TestFiltersStayOnOtherPages(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{Authorize: ann})
