@@ -37,14 +37,21 @@ func idsFrom(ctx context.Context, a *cli.App, begin string) (ids []cobra.Complet
 		return nil
 	}
 	defer closeSession()
-	page, err := s.List(ctx, apikey.ListOptions{Search: begin, Limit: maxPage})
-	if err != nil {
-		return nil
-	}
-	for _, key := range page.Keys {
-		if strings.HasPrefix(key.ID, begin) && len(ids) < maxCompletions {
-			ids = append(ids, cobra.CompletionWithDesc(key.ID, strings.ReplaceAll(console.Clean(key.Name), "\t", " ")))
+	read := keysOf(s, apikey.ListOptions{Search: begin})
+	for cursor, more := "", true; more; more = cursor != "" {
+		page, next, err := read(ctx, cursor, maxPage)
+		if err != nil || next == cursor && next != "" {
+			return ids
 		}
+		for _, key := range page {
+			if len(ids) == maxCompletions {
+				return ids
+			}
+			if strings.HasPrefix(key.ID, begin) {
+				ids = append(ids, cobra.CompletionWithDesc(key.ID, strings.ReplaceAll(console.Clean(key.Name), "\t", " ")))
+			}
+		}
+		cursor = next
 	}
 	return ids
 }
