@@ -9,11 +9,14 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// explain adds the name of the SQLite file to an error of the database, and the required privileges
-// if one is missing.
+// explain adds the name of the SQLite file to an error of the database, the required privileges if
+// one is missing, and the remedy if a table or a column is missing.
 func (s *Store) explain(err error) error {
 	if name := s.file.fileName(); name != "" && !strings.Contains(err.Error(), name) {
 		err = fmt.Errorf("file %s: %w", name, err)
+	}
+	if isUndefinedTable(err) || isUndefinedColumn(err) {
+		err = fmt.Errorf("%w; the tables are missing or those of an earlier version: call Migrate", err)
 	}
 	if isPermissionDenied(err) {
 		err = fmt.Errorf("%w; a service needs the privileges %s; to create or change tables, Migrate needs those of their owner",
@@ -44,6 +47,11 @@ func isDuplicateObject(err error) bool { return hasCode(err, nil, "Error 1060", 
 // isUndefinedTable reports whether a table does not exist.
 func isUndefinedTable(err error) bool {
 	return hasCode(err, []string{"42P01"}, "no such table", "Error 1146")
+}
+
+// isUndefinedColumn reports whether a column does not exist.
+func isUndefinedColumn(err error) bool {
+	return hasCode(err, []string{"42703"}, "no such column", "has no column named", "Error 1054")
 }
 
 // isPermissionDenied reports whether the database user lacks a privilege.

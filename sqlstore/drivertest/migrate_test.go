@@ -274,3 +274,27 @@ func TestMigrateRepairsTheStatusOfSuspendedKeys(t *testing.T) {
 		require.Len(t, page.Keys, 1)
 	})
 }
+
+// A service that does not call Migrate has no tables at first, and tables of an earlier version after an
+// upgrade.
+func TestErrorsWithoutMigrateNameIt(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		check := func(t *testing.T, dsn string) {
+			store, err := sqlstore.New(e.openDB(t, dsn), e.dialect, sqlstore.Options{})
+			require.NoError(t, err)
+			defer store.Close(context.Background())
+			for method, err := range map[string]error{
+				"Lookup": errorOf(store.Lookup(t.Context(), digestOf(1))),
+				"Get":    errorOf(store.Get(t.Context(), "a")),
+				"Create": store.Create(t.Context(), digestOf(1), keyOf(1)),
+			} {
+				require.ErrorContains(t, err, "call Migrate", method)
+			}
+		}
+		check(t, e.create(t))
+		dsn := e.openTables(t)
+		require.NoError(t, errorOf(e.openDB(t, dsn).ExecContext(t.Context(), "ALTER TABLE apikey_keys DROP COLUMN limits")))
+		check(t, dsn)
+	})
+}
