@@ -418,7 +418,7 @@ func TestEditReturnsAFormWithAProblem(t *testing.T) {
 		{"a long owner", "owner", strings.Repeat("x", 101), "owner"},
 		{"a scope with a quote", "scopes", `a"b`, "scopes"},
 		{"no network", "networks", "192.0.2.0/24, nonsense", "networks"},
-		{"bits behind the length", "networks", "192.0.2.7/24", "networks"},
+		{"host bits set", "networks", "192.0.2.7/24", "networks"},
 		{"a zone", "networks", "fe80::1%eth0", "networks"},
 		{"no limit", "limits", "nonsense", "limits"},
 		{"a limit without a time", "limits", "api=5/", "limits"},

@@ -111,7 +111,7 @@ func (v *visit) typedNetworks(text string) (networks []netip.Prefix, problem str
 		key := apikey.Key{ID: "new", Name: "x", Networks: []netip.Prefix{network}}
 		switch {
 		case err == nil && network != network.Masked():
-			return nil, v.t("“%s” has bits behind its length. Enter “%s”.", word, network.Masked().String())
+			return nil, v.t("“%s” has host bits set. Enter “%s”.", word, network.Masked().String())
 		case err != nil || key.Validate() != nil:
 			return nil, v.t("“%s” is not a network. Enter networks such as 192.0.2.0/24 or 2001:db8::/32.", word)
 		}

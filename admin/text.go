@@ -18,7 +18,7 @@ var goTexts = []string{
 	"Unchanged (never)",
 	"Unchanged (%s)",
 	"Choose a day from today on, at latest %s.",
-	"“%s” has bits behind its length. Enter “%s”.",
+	"“%s” has host bits set. Enter “%s”.",
 	"“%s” is not a network. Enter networks such as 192.0.2.0/24 or 2001:db8::/32.",
 	"Enter at most 100 networks.",
 	"These limits cannot be used: %s",

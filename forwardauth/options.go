@@ -80,7 +80,7 @@ func (o *Options) validate() error {
 		case p.Addr().Is4In6():
 			return invalid(field, "%v; want an IPv4 network such as 192.0.2.7/32", p)
 		case p != p.Masked():
-			return invalid(field, "%v has bits behind its length; want %v", p, p.Masked())
+			return invalid(field, "%v has host bits set; want %v", p, p.Masked())
 		case p.Bits() == 0:
 			return invalid(field, "%v contains all addresses; want those of the proxies", p)
 		}

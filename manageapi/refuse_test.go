@@ -92,7 +92,7 @@ func TestRefusals(t *testing.T) {
 		{"a limit that is a text", "admin", "POST /keys", `{"name":"x","limits":["a=1/1s"]}`, nil, 400, "malformed", "limits.0"},
 		{"a limit with an unknown member", "admin", "POST /keys", `{"name":"x","limits":[{"nam":"a"}]}`, nil, 400, "malformed", "limits.0.nam"},
 		{"a network that is a name", "alice", "POST /keys", `{"name":"x","networks":["home"]}`, nil, 422, "invalid", "networks"},
-		{"a network with bits behind its length", "alice", "PATCH /keys/{backup}", `{"networks":["192.0.2.1/24"]}`, nil, 422, "invalid", "networks"},
+		{"a network with host bits set", "alice", "PATCH /keys/{backup}", `{"networks":["192.0.2.1/24"]}`, nil, 422, "invalid", "networks"},
 		{"an expiry in the past", "alice", "POST /keys", `{"name":"x","expires_at":"2020-01-01T00:00:00Z"}`, nil, 422, "invalid", "expires_at"},
 		{"an expiry without a zone", "alice", "POST /keys", `{"name":"x","expires_at":"2099-01-01T00:00:00"}`, nil, 422, "invalid", "expires_at"},
 		{"the zero time does not mean never", "alice", "PATCH /keys/{backup}", `{"expires_at":"0001-01-01T00:00:00Z"}`, []string{patch}, 422, "invalid", "expires_at"},

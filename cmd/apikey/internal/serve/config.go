@@ -121,7 +121,7 @@ func (c *config) checkTrust(loopback bool) error {
 		case p.Addr().Is4In6():
 			return fmt.Errorf("--trust: %v; want an IPv4 network such as 10.0.0.7/32", p)
 		case p != p.Masked():
-			return fmt.Errorf("--trust: %v has bits behind its length; want %v", p, p.Masked())
+			return fmt.Errorf("--trust: %v has host bits set; want %v", p, p.Masked())
 		}
 		c.trusted = append(c.trusted, p)
 	}

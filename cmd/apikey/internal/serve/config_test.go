@@ -39,7 +39,7 @@ func TestConfig(t *testing.T) {
 		{"rules on every address with trust", []string{"--rules", file, "--listen", ":8080", "--trust", "10.0.0.7/32"}, nil, ""},
 		{"trust of every address", []string{"--trust", "0.0.0.0/0"}, nil, "--trust: 0.0.0.0/0 contains all addresses"},
 		{"trust of an address without a length", []string{"--trust", "10.0.0.7"}, nil, "--trust: "},
-		{"trust with bits behind the length", []string{"--trust", "10.0.0.7/24"}, nil, "--trust: 10.0.0.7/24 has bits behind its length; want 10.0.0.0/24"},
+		{"trust with host bits set", []string{"--trust", "10.0.0.7/24"}, nil, "--trust: 10.0.0.7/24 has host bits set; want 10.0.0.0/24"},
 		{"trust of an IPv4 network in IPv6 form", []string{"--trust", "::ffff:10.0.0.7/128"}, nil, "want an IPv4 network"},
 		{"a hash in a file", []string{"--password-hash-file", file}, nil, ""},
 		{"a hash in a missing file", []string{"--password-hash-file", missing}, nil, "no such file"},
