@@ -9,14 +9,20 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// explain adds the name of the SQLite file to an error of the database, the required privileges if
-// one is missing, and the remedy if a table or a column is missing.
+// explain is explainAccess for the methods of a Store, which need the tables. It adds the remedy if a
+// table or a column is missing.
 func (s *Store) explain(err error) error {
-	if name := s.file.fileName(); name != "" && !strings.Contains(err.Error(), name) {
-		err = fmt.Errorf("file %s: %w", name, err)
-	}
 	if isUndefinedTable(err) || isUndefinedColumn(err) {
 		err = fmt.Errorf("%w; the tables are missing or those of an earlier version: call Migrate", err)
+	}
+	return s.explainAccess(err)
+}
+
+// explainAccess adds the name of the SQLite file to an error of the database, and the required
+// privileges if one is missing.
+func (s *Store) explainAccess(err error) error {
+	if name := s.file.fileName(); name != "" && !strings.Contains(err.Error(), name) {
+		err = fmt.Errorf("file %s: %w", name, err)
 	}
 	if isPermissionDenied(err) {
 		err = fmt.Errorf("%w; a service needs the privileges %s; to create or change tables, Migrate needs those of their owner",
@@ -52,6 +58,13 @@ func isUndefinedTable(err error) bool {
 // isUndefinedColumn reports whether a column does not exist.
 func isUndefinedColumn(err error) bool {
 	return hasCode(err, []string{"42703"}, "no such column", "has no column named", "Error 1054")
+}
+
+// isForeignSyntax reports whether a database did not understand a statement for another Dialect.
+func isForeignSyntax(err error) bool {
+	return isUndefinedTable(err) || isUndefinedColumn(err) || hasCode(err,
+		[]string{"42601", "42883"},                                           // syntax_error, undefined_function
+		"no such function", "unrecognized token", "Error 1064", "Error 1305") // ER_PARSE_ERROR, ER_SP_DOES_NOT_EXIST
 }
 
 // isPermissionDenied reports whether the database user lacks a privilege.

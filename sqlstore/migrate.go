@@ -49,7 +49,7 @@ func (s *Store) migrate(ctx context.Context) error {
 		case isTooManyConnections(err) && time.Now().After(connect.at):
 			return fmt.Errorf("sqlstore: migrate: %w", connect.explain("no connection", err))
 		case !isLockConflict(err) && !isTooManyConnections(err):
-			return fmt.Errorf("sqlstore: migrate: %w", s.explain(err))
+			return fmt.Errorf("sqlstore: migrate: %w", s.explainAccess(err))
 		}
 		conflict = err
 		select {
@@ -115,7 +115,11 @@ func (s *Store) blockWrites(ctx context.Context) (release func(), err error) {
 // isUpToDate reports whether all steps are done, and whether other processes may be using the tables.
 // It needs no lock, because the version of the tables only increases.
 func (t *tx) isUpToDate(purges bool) (done, inUse bool, err error) {
-	if err := cmp.Or(t.checkPrimary(), t.checkOwners()); err != nil {
+	primary := t.checkPrimary() // the first statement, which reads no table
+	if isForeignSyntax(primary) {
+		primary = fmt.Errorf("the database does not understand %s; want its own Dialect: %w", t.d.name, primary)
+	}
+	if err := cmp.Or(primary, t.checkOwners()); err != nil {
 		return false, false, err
 	}
 	version, number, err := t.version()

@@ -298,3 +298,19 @@ func TestErrorsWithoutMigrateNameIt(t *testing.T) {
 		check(t, dsn)
 	})
 }
+
+func TestMigrateNamesTheWrongDialect(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		db := e.openDB(t, e.create(t))
+		for _, d := range []sqlstore.Dialect{sqlstore.SQLite, sqlstore.Postgres, sqlstore.MySQL} {
+			if d == e.dialect {
+				continue
+			}
+			store, err := sqlstore.New(db, d, sqlstore.Options{})
+			require.NoError(t, err)
+			defer store.Close(context.Background())
+			require.ErrorContains(t, store.Migrate(t.Context()), "the database does not understand "+d.String()+"; want its own Dialect")
+		}
+	})
+}
