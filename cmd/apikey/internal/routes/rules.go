@@ -29,10 +29,11 @@ type Table struct {
 	// exact has the rules by their patterns, and folded has them in lower case, because some services
 	// ignore the case of paths.
 	exact, folded *http.ServeMux
+	hosts         map[string]bool // the hosts that rules name
 }
 
 func newTable() *Table {
-	return &Table{exact: http.NewServeMux(), folded: http.NewServeMux()}
+	return &Table{exact: http.NewServeMux(), folded: http.NewServeMux(), hosts: map[string]bool{}}
 }
 
 // add adds a rule. It returns an error for a malformed pattern, and for a pattern that conflicts with an earlier one,
@@ -51,6 +52,7 @@ func (t *Table) add(r *rule) error {
 	if !found {
 		return fmt.Errorf("%s: want a path", r.pattern)
 	}
+	t.hosts[hostOf(before)] = true
 	r.path, r.alone = "/"+path, http.NewServeMux()
 	lower := before + foldCase(r.path)
 	if err := register(t.folded, lower, r); err != nil {
@@ -77,38 +79,48 @@ type Demand struct {
 //
 // A service may read a request in other ways than the rules do. Its router may ignore the case of a
 // path or the slash at its end, or may not decode escapes, and it may obey a field such as
-// X-HTTP-Method-Override. The request must then meet the rules for each of these readings.
+// X-HTTP-Method-Override or X-Forwarded-Host. The request must then meet the rules for each of these readings.
 // [forwardauth.Restore] has already refused paths that servers read in still more ways.
 func (t *Table) Demand(r *http.Request) (Demand, bool) {
-	host, ok := plainHost(r.Host)
+	hosts, ok := t.hostsOf(r)
 	if !ok {
 		return Demand{}, false
 	}
-	all := Demand{Public: true}
 	methods, ok := methodsOf(r)
 	if !ok {
 		return Demand{}, false
 	}
-	for _, method := range methods {
-		for _, path := range []string{r.URL.Path, literalPath(r.URL)} {
-			found := find(t.exact, method, host, path)
-			if found == nil {
-				return Demand{}, false
-			}
-			all.join(found)
-			lower := foldCase(path)
-			if other := find(t.folded, method, host, lower); other != nil {
-				all.join(other)
-			}
-			// The rule of the path with the other slash counts too, unless a rule names exactly this path, or the
-			// other rule also matches this path and is only less specific.
-			other := find(t.folded, method, host, otherSlash(lower))
-			if other != nil && !found.names(path) && find(other.alone, method, host, lower) == nil {
-				all.join(other)
+	all := Demand{Public: true}
+	for _, host := range hosts {
+		for _, method := range methods {
+			for _, path := range []string{r.URL.Path, literalPath(r.URL)} {
+				if !t.demand(&all, method, host, path) {
+					return Demand{}, false
+				}
 			}
 		}
 	}
 	return all, true
+}
+
+// demand joins the rules of one reading of a request, or returns false if no rule permits it.
+func (t *Table) demand(all *Demand, method, host, path string) bool {
+	found := find(t.exact, method, host, path)
+	if found == nil {
+		return false
+	}
+	all.join(found)
+	lower := foldCase(path)
+	if other := find(t.folded, method, host, lower); other != nil {
+		all.join(other)
+	}
+	// The rule of the path with the other slash counts too, unless a rule names exactly this path, or the
+	// other rule also matches this path and is only less specific.
+	other := find(t.folded, method, host, otherSlash(lower))
+	if other != nil && !found.names(path) && find(other.alone, method, host, lower) == nil {
+		all.join(other)
+	}
+	return true
 }
 
 func (d *Demand) join(r *rule) {
@@ -186,17 +198,6 @@ func unescaped(text string) string {
 // foldCase returns a path that is the same for every case. It folds characters such as "ſ" too, which is "S" in
 // upper case, and the Kelvin sign, which is "k" in lower case.
 func foldCase(path string) string { return strings.ToLower(strings.ToUpper(path)) }
-
-// plainHost returns a host in lower case, without its port and the dot at its end. It returns false for an empty or
-// malformed host.
-func plainHost(host string) (string, bool) {
-	u, err := url.Parse("http://" + host)
-	if err != nil || u.Host != host || u.User != nil {
-		return "", false
-	}
-	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	return name, name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_:") == ""
-}
 
 // otherSlash removes the slash at the end of a path, or adds one if there is none.
 func otherSlash(path string) string {

@@ -143,6 +143,27 @@ func TestReplacedMethodsNeedTheScopesOfBoth(t *testing.T) {
 	}
 }
 
+func TestReplacedHosts(t *testing.T) {
+	t.Parallel()
+	table, err := Parse([]byte(testRules))
+	require.NoError(t, err)
+	for _, test := range []struct{ rule, field, want string }{
+		{"X-Forwarded-Host", "X-Forwarded-Host: staff.example.com", "staff"},
+		{"X-Original-Host", "X-Original-Host: staff.example.com", "staff"},
+		{"X-Host", "X-Host: staff.example.com", "staff"},
+		{"X-HTTP-Host-Override", "X-HTTP-Host-Override: staff.example.com", "staff"},
+		{"Forwarded", `Forwarded: for=192.0.2.1;HOST="staff.example.com:443"`, "staff"},
+		{"in a list, in another case, with a port and a dot", "X-Forwarded-Host: a.example, STAFF.example.com.:8443", "staff"},
+		{"the same host", "X-Forwarded-Host: a.example", "public"},
+		{"a host that no rule names", "X-Forwarded-Host: www.example.com", "public"},
+		{"text that is not a host", "X-Forwarded-Host: x@/", "public"},
+	} {
+		t.Run(test.rule, func(t *testing.T) {
+			assert.Equal(t, test.want, ask(t, table, "GET", "a.example", "/health", test.field))
+		})
+	}
+}
+
 func TestRequestsWithoutARuleAreRefused(t *testing.T) {
 	t.Parallel()
 	table, err := Parse([]byte("rules:\n  - match: GET /library\n    public: true\n"))
