@@ -109,8 +109,9 @@
 // keys or a slow disk that can take longer than their timeout. They then fail and must be
 // repeated.
 //
-// If one of the tables was restored from a backup without the others, call Migrate. It raises the
-// revision counter above every number in use and makes caches drop all entries.
+// If one of the tables was restored from a backup without the others, call Migrate. If the revision
+// counter is behind the tables, Migrate raises it above every number in use, and caches drop all
+// entries. Otherwise caches read the restored keys within the MaxAge of package cachestore.
 //
 // # Changing keys by SQL
 //
