@@ -51,7 +51,7 @@ func BenchmarkStore(b *testing.B) {
 		f := newDataset(10_000)
 		p := openFilled(b, e, f)
 		b.Run("write 10000 last uses", func(b *testing.B) { benchmarkFlush(b, p.store, f) })
-		b.Run("revoke 10000 keys of an owner", func(b *testing.B) { benchmarkRevokeAll(b, p, len(f)) })
+		b.Run("revoke 10000 keys of an owner", func(b *testing.B) { benchmarkRevokeAll(b, e, p, len(f)) })
 	})
 }
 
@@ -171,12 +171,15 @@ func benchmarkFlush(b *testing.B, store *sqlstore.Store, f dataset) {
 	require.Zero(b, store.Dropped())
 }
 
-// benchmarkRevokeAll measures revoking n keys of an owner, a thousand in each transaction.
-func benchmarkRevokeAll(b *testing.B, p *process, n int) {
+// benchmarkRevokeAll measures revoking n keys of an owner, a thousand in each transaction. It settles
+// the tables before each call, because the earlier versions of the rows, which only this benchmark
+// makes, would slow the call down.
+func benchmarkRevokeAll(b *testing.B, e testdb.Engine, p *process, n int) {
 	for b.Loop() {
 		b.StopTimer()
 		_, err := p.db.Exec("UPDATE apikey_keys SET owner = 'grace', dead = 0, revoked_at = 0")
 		require.NoError(b, err)
+		e.Settle(b, p.db)
 		b.StartTimer()
 		revoked, err := p.store.RevokeAll(b.Context(), "grace")
 		require.NoError(b, err)
