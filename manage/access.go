@@ -53,7 +53,7 @@ type Access struct {
 	// rotation may exceed it by one until the old key expires.
 	MaxKeys int
 
-	// ReadOnly permits the caller to read only.
+	// ReadOnly permits the caller to view keys and not to change them.
 	ReadOnly bool
 
 	// MayResume permits the session of an Owner to resume suspended keys. Without it, a key that an
@@ -64,16 +64,16 @@ type Access struct {
 // ByKey returns the Access of a program by the scopes and the owner of its key.
 //
 //   - A key with [ScopeManage] and an owner manages the keys of that owner. It may give to a key the
-//     scopes that it has itself, ScopeManage among them.
+//     scopes that it has itself, including ScopeManage.
 //   - A key with [ScopeAdminister] and without an owner manages every key and may give every scope. A
 //     session of an owner cannot make such a key, because each of its keys has that owner.
 //   - For every other key, and for one that may not be used now, ByKey returns the zero Access, which
 //     [Desk.As] refuses.
 //
 // A key that the program makes expires no later than the program's own key, works only within the
-// networks of that key, and has its limits. The balance of each key is its own, unless limit.Options.By
-// joins them. To let programs renew their own keys, set NotAfter to the zero time and MaxLifetime to a
-// limit.
+// networks of that key, and has its limits. Package limit counts the use of each key separately, unless
+// limit.Options.By joins them. To let programs renew their own keys, set NotAfter to the zero time and
+// MaxLifetime to a limit.
 func ByKey(k apikey.Key) Access {
 	if k.Check(time.Now()) != nil {
 		return Access{}

@@ -166,7 +166,8 @@ func FuzzAs(f *testing.F) {
 	})
 }
 
-// A request ID is refused or makes one key, whatever else has one.
+// A request ID is refused, or it makes one key however often it is repeated. Other request IDs make other
+// keys.
 func FuzzRequestID(f *testing.F) {
 	f.Add("1", "2")
 	f.Add("0ddee2ba-5b1c-4b0f-9c6a-0d8f3f4b6a77", `"quoted"`)

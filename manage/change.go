@@ -13,11 +13,11 @@ import (
 // the key lives as long as the Issuer's default and the Access permit. Without Networks or Limits it has
 // those of the Access.
 //
-// A requestID makes Issue idempotent: 1 to 100 visible ASCII characters. When the same actor with the
-// same Owner or AllOwners repeats it, Issue returns the key of the first call as it is now, even if it
-// was revoked, and the zero Secret, because nobody can read the secret again. If the repeated call asks
-// for another key, or the key has changed since, the error wraps [apikey.ErrExists]. "" means that each
-// call makes a key.
+// A requestID of 1 to 100 visible ASCII characters makes Issue idempotent; "" means that each call makes
+// a key. When the same actor with the same Owner or AllOwners repeats the requestID, Issue returns the
+// key of the first call as it is now, even if it was revoked. It then returns the zero Secret, because
+// the secret cannot be read again. If the repeated call asks for another key, or the key has changed
+// since, the error wraps [apikey.ErrExists].
 func (s *Session) Issue(ctx context.Context, k apikey.NewKey, requestID string) (apikey.Secret, apikey.Key, error) {
 	if err := s.mayWrite(); err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
@@ -41,7 +41,7 @@ func (s *Session) Issue(ctx context.Context, k apikey.NewKey, requestID string) 
 	if len(k.Limits) == 0 {
 		k.Limits = s.access.Limits
 	}
-	if err := s.mayBeFree(k.Networks, k.Limits); err != nil {
+	if err := s.checkRestrictions(k.Networks, k.Limits); err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
 	}
 	if !k.ExpiresAt.IsZero() {
@@ -61,9 +61,9 @@ func (s *Session) Issue(ctx context.Context, k apikey.NewKey, requestID string) 
 	return secret, key, s.refused(ctx, err)
 }
 
-// Update changes a key. version is the [Version] of the key that the caller has read: if the key is
-// another now, the error is [ErrChanged]. "" means any version. The package documentation states what
-// a session may change.
+// Update changes a key. version is the [Version] of the key that the caller has read; "" means any
+// version. If the key has another version now, the error is [ErrChanged]. The package documentation
+// states what a session may change.
 func (s *Session) Update(ctx context.Context, id, version string, p apikey.Patch) (apikey.Key, error) {
 	if err := s.mayWrite(); err != nil {
 		return apikey.Key{}, err
@@ -101,7 +101,7 @@ func (s *Session) Rotate(ctx context.Context, id string, grace time.Duration, re
 		if err := s.mayGive(key.Scopes); err != nil {
 			return err
 		}
-		return s.mayBeFree(key.Networks, key.Limits)
+		return s.checkRestrictions(key.Networks, key.Limits)
 	}, maxKeys))
 	if err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
@@ -114,8 +114,8 @@ func (s *Session) Rotate(ctx context.Context, id string, grace time.Duration, re
 	return secret, key, s.refused(ctx, err)
 }
 
-// Revoke revokes a key permanently. It needs no rights except to change the key, so that the owner of a
-// leaked key can always revoke it.
+// Revoke revokes a key permanently and returns it. Every session that sees the key and is not ReadOnly
+// may revoke it, so that the owner of a leaked key can always do so.
 func (s *Session) Revoke(ctx context.Context, id string) (apikey.Key, error) {
 	if err := s.mayWrite(); err != nil {
 		return apikey.Key{}, err
@@ -124,8 +124,8 @@ func (s *Session) Revoke(ctx context.Context, id string) (apikey.Key, error) {
 	return s.desk.store.If(condition).Revoke(s.as(ctx), id)
 }
 
-// RevokeAll revokes all keys of an owner and returns how many it revoked. In the session of an owner,
-// owner is that owner; for another one the result is as for an owner without keys.
+// RevokeAll revokes all keys of an owner and returns how many it revoked. The session of an owner revokes
+// only the keys of that owner; for another owner it returns 0, as for an owner without keys.
 func (s *Session) RevokeAll(ctx context.Context, owner string) (int, error) {
 	if err := s.mayWrite(); err != nil {
 		return 0, err
@@ -146,7 +146,8 @@ func (s *Session) Resume(ctx context.Context, id string) (apikey.Key, error) {
 	return s.Update(ctx, id, "", apikey.Patch{Suspended: new(false)})
 }
 
-// issuer returns an Issuer of keys that expire when the Access permits; "" is a random ID.
+// issuer returns an Issuer of keys that expire when the Access permits. The next key gets the ID; ""
+// means a random one.
 func (s *Session) issuer(id string, c apikey.Condition) (*apikey.Issuer, error) {
 	now := time.Now()
 	notAfter := s.notAfter(now)

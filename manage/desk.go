@@ -13,8 +13,8 @@ type Desk struct {
 }
 
 // New returns a Desk for the keys of an Issuer. The error wraps [apikey.ErrInvalid] if the issuer is nil
-// or its store is not an [apikey.Conditional], because rules that a store does not check in its
-// transaction do not hold. [apikey.Terms] of the issuer do not hold either, because each session sets its own.
+// or its store is not an [apikey.Conditional]. Such a store checks the rules in the transaction of a change.
+// Sessions ignore the [apikey.Terms] of the issuer, because each sets its own.
 func New(issuer *apikey.Issuer) (*Desk, error) {
 	if issuer == nil || issuer.Manager() == nil {
 		return nil, invalid("Issuer", "nil; want one made by apikey.NewIssuer")
@@ -30,8 +30,8 @@ func New(issuer *apikey.Issuer) (*Desk, error) {
 // Issuer returns the Issuer of the keys.
 func (d *Desk) Issuer() *apikey.Issuer { return d.issuer }
 
-// As returns a Session with an Access. An Access that contradicts itself or lacks a field is an error
-// that wraps [apikey.ErrInvalid]. It never means everything.
+// As returns a Session with an Access. The error wraps [apikey.ErrInvalid] if the Access contradicts
+// itself or lacks a required field. An incomplete Access never means full access.
 func (d *Desk) As(a Access) (*Session, error) {
 	if d == nil || d.issuer == nil {
 		return nil, invalid("Desk", "nil or zero; want one made by New")

@@ -14,8 +14,8 @@ import (
 // error, which it yields with the zero Notice.
 //
 // A key that was rotated, and whose successor is neither revoked nor expired, has no Notice except
-// NoticeReplacedInUse. A store that is not an [apikey.SuccessorFinder] does not know which keys were
-// rotated.
+// NoticeReplacedInUse. If the store is not an [apikey.SuccessorFinder], rotated keys are treated like
+// other keys.
 //
 // The iterator reads the keys that expire within 30 days, or within the longest time of Before, from an
 // index, and the successor of each. With NoticeRules.Unused it also reads every other key. Package
@@ -50,7 +50,7 @@ func (s *Session) checkRules(rules NoticeRules) (NoticeRules, error) {
 	return rules.validate()
 }
 
-// noticePages yields the Notices of one page of keys after the other.
+// noticePages yields the Notices of each page of keys.
 func (s *Session) noticePages(ctx context.Context, rules NoticeRules) iter.Seq2[[]Notice, error] {
 	return func(yield func([]Notice, error) bool) {
 		now := time.Now().Add(time.Microsecond) // because the bounds of a list are exclusive
@@ -125,7 +125,7 @@ func (s *Session) rotationOf(ctx context.Context, successor string, now time.Tim
 		seen[successor] = true
 		key, err := s.manager().Get(ctx, successor)
 		if errors.Is(err, apikey.ErrNotFound) {
-			return nil, nil // it was deleted since
+			return nil, nil // the successor was deleted since
 		}
 		if err != nil {
 			return nil, err

@@ -27,7 +27,8 @@ const (
 // A RefusedError names the rule that a change would break. It matches [ErrRefused].
 type RefusedError struct {
 	Rule Rule
-	// Field is the field of the key that breaks the rule, such as "Scopes"; "" if no field does.
+	// Field is the field of the key that breaks the rule, such as "Scopes"; "" if the rule concerns no
+	// single field.
 	Field string
 	// Problem states the rule as a sentence that can be shown to the caller. It names no other owner.
 	Problem string

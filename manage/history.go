@@ -11,15 +11,16 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxHistory is the number of entries of a key that the session of an owner sees at most. It bounds the
+// maxHistory is the maximum number of entries of a key that the session of an owner sees. It bounds the
 // work for a later page, which reads every entry before it.
 const maxHistory = 10_000
 
 // History returns a page of the audit trail, the newest entry first. A store without an audit trail has
 // no entries.
 //
-// The session of an owner must name a key. It sees at most the newest 10,000 entries, and none from
-// before the key came to the owner. In the entry of that change it does not see the old values.
+// The session of an owner must set KeyID; otherwise the error is [apikey.ErrNotFound]. It sees at most the
+// newest 10,000 entries, and only those since the key came to the owner. In the entry of that change the
+// old values are "".
 func (s *Session) History(ctx context.Context, o apikey.AuditOptions) (apikey.AuditPage, error) {
 	auditor, audited := apikey.StoreAs[apikey.Auditor](s.desk.store)
 	if s.access.AllOwners {
@@ -46,9 +47,10 @@ func (s *Session) History(ctx context.Context, o apikey.AuditOptions) (apikey.Au
 	return page, nil
 }
 
-// ownHistory returns a page of the history of a key since it came to the owner. Only the entries from
-// the newest one on show where that was, so a later page reads them again. Its cursor names the last
-// entry of the page before. A cursor of the store would let a caller begin behind the change of owner.
+// ownHistory returns a page of the history of a key since it came to the owner. It finds that change only
+// by reading from the newest entry on, so a later page reads the entries of the pages before it again. A
+// cursor names the last entry of the page before. A cursor of the store would let a caller begin behind
+// the change of owner.
 func (s *Session) ownHistory(ctx context.Context, auditor apikey.Auditor, o apikey.AuditOptions) (page apikey.AuditPage, err error) {
 	begun, last, names := o.Cursor == "", "", cursors{}
 	read := apikey.AuditOptions{KeyID: o.KeyID, Limit: 500}
@@ -92,13 +94,13 @@ func (s *Session) ownHistory(ctx context.Context, auditor apikey.Auditor, o apik
 
 func (s *Session) endOfHistory(page apikey.AuditPage, begun bool) (apikey.AuditPage, error) {
 	if !begun {
-		return apikey.AuditPage{}, invalid("Cursor", "not one of this history; want the Next of the page before")
+		return apikey.AuditPage{}, invalid("Cursor", "not a cursor of this history; want the Next of the page before")
 	}
 	return page, nil
 }
 
-// ownerChange reports whether the key came to the owner of the session by an entry, and whether it
-// belonged to the owner afterwards, as far as the entry tells.
+// ownerChange reports whether an entry moved the key to the owner of the session, and whether the key
+// belonged to that owner afterwards. Without a change of the owner, it returns false and true.
 func (s *Session) ownerChange(e apikey.AuditEntry) (came, mine bool) {
 	for _, c := range e.Changes {
 		if c.Field == "owner" {
@@ -120,7 +122,7 @@ func withoutOld(e apikey.AuditEntry) apikey.AuditEntry {
 // cursors counts equal entries, so that each entry of a history has a cursor of its own.
 type cursors map[string]int
 
-// next returns the cursor of the page after the next entry.
+// next returns the cursor that names the next entry of the history.
 func (c cursors) next(e apikey.AuditEntry) string {
 	text, _ := json.Marshal(e) // cannot fail: the time of an entry is between 1970 and 9999
 	sum := sha256.Sum256(text)

@@ -23,14 +23,16 @@ const (
 
 // A Notice says that a key needs attention.
 type Notice struct {
-	// ID is the same whenever and wherever this Notice is computed, and no other Notice has it. Send it along, so
-	// that a receiver can drop a repetition: as the header field webhook-id of Standard Webhooks, or
-	// as a Message-ID. It is an ID as [apikey.ValidID] accepts it.
-	ID   string
+	// ID identifies the Notice: every process computes the same ID, and no other Notice has it. Send it
+	// along, so that a receiver can drop a repetition: as the header field webhook-id of Standard
+	// Webhooks, or as a Message-ID. [apikey.ValidID] accepts it.
+	ID string
+	// Kind says why the key needs attention.
 	Kind NoticeKind
-	Key  apikey.Key
-	// Threshold is the element of [NoticeRules.Before] for NoticeExpiring, and [NoticeRules.Unused]
-	// for NoticeUnused.
+	// Key is the key as the store returned it when the Notice was computed.
+	Key apikey.Key
+	// Threshold is the element of [NoticeRules.Before] for NoticeExpiring, [NoticeRules.Unused] for
+	// NoticeUnused, and 0 for NoticeReplacedInUse.
 	Threshold time.Duration
 	// At is the time at which the Notice became due.
 	At time.Time
@@ -39,16 +41,18 @@ type Notice struct {
 	Successor string
 }
 
-// NoticeRules says which keys need attention. Revoked, suspended and expired keys never do.
+// NoticeRules says which keys need attention. Revoked, suspended and expired keys never do. The zero value
+// means the times that Before states, and no Notice for unused keys.
 type NoticeRules struct {
 	// Before are the times before the expiry of a key at which it needs attention, at most 10. Nil means 30
-	// days, 7 days and 1 day. An empty slice means that keys may expire without a Notice. Of several
-	// times that have passed only the last one counts, and a time before the key was created does not
-	// count. Another ExpiresAt makes other Notices.
+	// days, 7 days and 1 day. An empty slice means that keys may expire without a Notice. If several
+	// times have passed, only the last one counts. A time before the creation of the key does not count.
+	// A key whose ExpiresAt changes gets new Notices.
 	Before []time.Duration
 
-	// Unused is the time without a use after which a key needs attention, at most 50 years; 0 means that keys may stay unused. It
-	// begins when the key was last used, or created if that is later. A later use makes another Notice.
+	// Unused is the time without a use after which a key needs attention, at most 50 years; 0 means that keys
+	// may stay unused. It begins when the key was last used, or created if that is later. After a later use
+	// the key gets a new Notice.
 	Unused time.Duration
 }
 
@@ -97,7 +101,7 @@ func (r NoticeRules) expiring(key *apikey.Key, now time.Time) (n Notice, due boo
 	return n, due
 }
 
-// unused returns the Notice of a key that was not used for a long time.
+// unused returns the Notice of a key that was not used for a long time, or false if the key needs none now.
 func (r NoticeRules) unused(key *apikey.Key, now time.Time) (n Notice, due bool) {
 	since := key.CreatedAt
 	if key.LastUsedAt.After(since) {

@@ -88,7 +88,7 @@ func TestRotateDoesNotNameTheSuccessorOfAnotherOwner(t *testing.T) {
 	_, err = as(t, desk, administrator).Revoke(t.Context(), old.ID)
 	require.NoError(t, err)
 	_, _, err = session.Rotate(t.Context(), old.ID, time.Hour, "")
-	require.ErrorIs(t, err, apikey.ErrRevoked, "the other reason is kept")
+	require.ErrorIs(t, err, apikey.ErrRevoked, "the error still names the revocation")
 	require.NotContains(t, err.Error(), successor.ID)
 }
 

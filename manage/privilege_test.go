@@ -123,7 +123,7 @@ func check(t testing.TB, store apikey.KeyManager, given map[string]apikey.Key, w
 		require.NoError(t, err)
 		before, isGiven := given[key.ID]
 		if isGiven && before.Owner != "alice" {
-			require.Equal(t, before, key, "%s: a key of somebody else", what)
+			require.Equal(t, before, key, "%s: a key of another owner", what)
 			continue
 		}
 		require.Equal(t, "alice", key.Owner, what)

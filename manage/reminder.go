@@ -18,29 +18,28 @@ type ReminderOptions struct {
 	Rules NoticeRules
 
 	// Notify sends a Notice. If it returns an error, the next check calls it again with a Notice of the same
-	// ID. It is called for one Notice at a time, and must return soon after ctx has ended. The keys may
-	// have changed by the time that it is called again. To ignore a kind of Notice, return nil.
+	// ID, whose Key may have changed. A check calls it for one Notice at a time. It must return soon after
+	// ctx has ended. To ignore a kind of Notice, return nil.
 	Notify func(ctx context.Context, n Notice) error
 
 	// Timeout bounds each call of Notify; 0 means 1 minute. If a process ends during a call, another one
 	// repeats it at the first check after twice that time.
 	Timeout time.Duration
 
-	// Interval is the time between two checks of Run, which varies it by a tenth; 0 means 1 hour. A Notice
-	// can be late by that time.
+	// Interval is the time between two checks of Run, which varies it by up to a tenth; 0 means 1 hour. A
+	// Notice can be late by about that time.
 	Interval time.Duration
 
-	// Logger receives Notices that could not be sent and checks that failed; nil means slog.Default(). It
-	// receives IDs of Notices and of keys.
+	// Logger receives the errors of checks and of single Notices, with the IDs of the Notice and of the
+	// key; nil means slog.Default().
 	Logger *slog.Logger
 }
 
 // A Reminder sends each [Notice] once, however many processes run one. Use it to tell the owner of a key
 // that it expires soon. A Reminder is safe for concurrent use.
 //
-// The store records which Notices were sent, so that a restart does not send them again. If a process ends
-// after Notify has sent a Notice and before the store has recorded that, or if the store does not answer
-// then, the Notice is sent again with the same ID. Otherwise it is sent once.
+// The store records a Notice after Notify has sent it, so that a restart does not send it again. If the
+// process ends before that, or the store does not answer, the Notice is sent again with the same ID.
 type Reminder struct {
 	session *Session
 	noticer apikey.Noticer
@@ -90,7 +89,7 @@ func NewReminder(d *Desk, o ReminderOptions) (*Reminder, error) {
 }
 
 // Run calls Check at intervals until ctx is done. The first check begins within a tenth of the Interval. Run
-// logs errors and goes on.
+// logs errors and continues.
 func (r *Reminder) Run(ctx context.Context) {
 	tenth := r.options.Interval / 10
 	for pause := jitter(tenth); ; pause = r.options.Interval - tenth + jitter(2*tenth) {
@@ -108,9 +107,9 @@ func (r *Reminder) Run(ctx context.Context) {
 // jitter returns a random duration below the given one.
 func jitter(below time.Duration) time.Duration { return rand.N(max(1, below)) }
 
-// Check sends the Notices that are due and were not sent, and returns how many it sent. If Notify fails, Check
-// goes on with the other Notices, and returns an error that wraps the first one. If the store fails,
-// Check ends.
+// Check sends the Notices that are due and were not sent, and returns how many it sent. If a Notice cannot
+// be sent, Check continues with the others and returns an error that wraps the first one. If the store
+// cannot list keys, Check returns that error at once.
 func (r *Reminder) Check(ctx context.Context) (sent int, err error) {
 	var first error
 	failures := 0
@@ -138,14 +137,14 @@ func (r *Reminder) Check(ctx context.Context) (sent int, err error) {
 		}
 	}
 	if first != nil {
-		return sent, fmt.Errorf("manage: %d notices failed; the first: %w", failures, first)
+		return sent, fmt.Errorf("manage: notices not sent: %d; the first error: %w", failures, first)
 	}
 	return sent, nil
 }
 
 // unsent returns the Notices of a page that were not sent.
 func (r *Reminder) unsent(ctx context.Context, page []Notice) ([]Notice, error) {
-	ids := make([]string, len(page)) // at most one of each listed key
+	ids := make([]string, len(page)) // at most MaxNotices, because a key of the page has at most one Notice here
 	for i := range page {
 		ids[i] = page[i].ID
 	}
@@ -178,7 +177,7 @@ func (r *Reminder) send(ctx context.Context, n Notice) (sent bool, err error) {
 	if due && err == nil {
 		err = r.notify(ctx, n)
 	}
-	// A process that ends now must still record what it has done.
+	// The context may have ended, but the store must still record whether the Notice was sent.
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), r.options.Timeout)
 	defer cancel()
 	if err != nil || !due {

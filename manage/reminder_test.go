@@ -343,7 +343,7 @@ func TestReminder(t *testing.T) {
 		}})
 		require.NoError(t, err)
 		_, err = r.Check(t.Context())
-		require.ErrorContains(t, err, "1 notices failed; the first: no such address")
+		require.ErrorContains(t, err, "notices not sent: 1; the first error: no such address")
 		require.Equal(t, []string{second.ID}, sent)
 	})
 	inBubble(t, "repeats a notice of a process that ended while it sent it", func(t *testing.T, o *office) {

@@ -16,13 +16,14 @@ import (
 
 const (
 	maxRequestID = 100
-	// requestKeyLen is the length of the ID of a key that was made for a request, as of every other key.
+	// requestKeyLen is the length of the ID of a key that was made for a request ID. Random IDs have the
+	// same length.
 	requestKeyLen = 16
 )
 
 // keyIDOf returns the ID of the key that a request makes, or "" for a request without an ID. A repeated
-// request has the same one, so that the store keeps the second key out, without a table of requests.
-// Requests of other callers, and for other keys, have other IDs.
+// request gets the same key ID, so that the store refuses the second key without a table of requests.
+// Requests of other callers, of another operation or for another old key get other IDs.
 func (s *Session) keyIDOf(operation, oldID, requestID string) (string, error) {
 	if requestID == "" {
 		return "", nil

@@ -18,8 +18,8 @@ var (
 	officeLimits   = []apikey.Limit{{Name: "rate", Requests: 10, Per: time.Second}}
 )
 
-// A session whose Access has networks and limits makes no key that is less restricted, and gets the
-// secret of none.
+// A session whose Access has networks and limits does not make a key that is less restricted, and does not
+// get the secret of such a key.
 func TestRestrictedAccess(t *testing.T) {
 	t.Parallel()
 	desk := newDesk(t, memstore.New())

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// condition returns the Condition of a change of a key that the session sees. The store holds it in
+// condition returns the Condition of a change of a key that the session sees. The store checks it in
 // the transaction of the change.
 func (s *Session) condition(check func(apikey.Key) error, maxKeys int) apikey.Condition {
 	return apikey.Condition{MaxKeys: maxKeys, Check: func(key apikey.Key) error {
@@ -47,9 +47,9 @@ func (s *Session) mayGive(scopes []string) error {
 	return nil
 }
 
-// mayBeFree returns a RefusedError if a key with these networks and limits is less restricted than the
+// checkRestrictions returns a RefusedError if a key with these networks and limits is less restricted than the
 // Access.
-func (s *Session) mayBeFree(networks []netip.Prefix, limits []apikey.Limit) error {
+func (s *Session) checkRestrictions(networks []netip.Prefix, limits []apikey.Limit) error {
 	if !contains(s.access.Networks, networks) {
 		return &RefusedError{RuleNetworks, "Networks", fmt.Sprintf("The key must be restricted to %s.", listOf(s.access.Networks))}
 	}
@@ -99,11 +99,11 @@ func mayExpire(expiresAt, latest time.Time, field string) error {
 
 // mayPatch returns an error if the session may not make this change of a key that it sees.
 //
-// The change may keep and take away what the key has. It may add scopes of the Access. If it adds a
-// scope, prolongs the key, permits more networks or moves the key to another owner, the result must not
-// be more than a key that the session could make: all scopes, except those that stay while others are
-// added, the expiry, the networks and the limits. A move counts, because the secret of the key then opens
-// the new owner's data.
+// The change may keep or take away rights that the key has, and add scopes of the Access. If it adds a
+// scope, prolongs the key, permits more networks or moves the key to another owner, the Access must
+// permit the expiry, the networks and the limits of the result. Unless the change only adds scopes, the
+// Access must also permit all scopes of the result. A move counts, because the secret of the key then
+// opens the new owner's data.
 func (s *Session) mayPatch(key apikey.Key, p apikey.Patch, now time.Time) error {
 	after, err := p.Apply(key, now)
 	if err != nil {
@@ -148,7 +148,7 @@ func (s *Session) mayPatch(key apikey.Key, p apikey.Patch, now time.Time) error 
 	}
 	unlimits := !slices.Equal(after.Limits, key.Limits)
 	if len(added) > 0 || prolongs || widens || moves || unlimits {
-		if err := s.mayBeFree(after.Networks, after.Limits); err != nil {
+		if err := s.checkRestrictions(after.Networks, after.Limits); err != nil {
 			return err
 		}
 	}
@@ -191,8 +191,8 @@ func contains(outer, inner []netip.Prefix) bool {
 	})
 }
 
-// asStored returns networks as a store keeps them: a 4-in-6 network, which ::/0 contains, is an IPv4
-// network, which it does not contain.
+// asStored returns networks as a store keeps them. A 4-in-6 network becomes an IPv4 network, which ::/0 no
+// longer contains.
 func asStored(networks []netip.Prefix) []netip.Prefix {
 	key := (&apikey.Key{Networks: networks}).Clone()
 	return key.Networks

@@ -82,8 +82,8 @@ func administrate(t testing.TB, s *manage.Session, random *rand.Rand, id, name s
 	require.NoError(t, err)
 }
 
-// try makes one random call on a key. The result has no Replaces and no Origin, which tell the ID of a key
-// that may belong to another owner, and no entries about rotations.
+// try makes one random call on a key. The result omits Replaces, Origin and the history of rotations,
+// because the package documentation permits these to contain the ID of a key of another owner.
 func try(t testing.TB, s *manage.Session, random *rand.Rand, id string, all []apikey.Key) (operation string, result any, err error) {
 	request := []string{"", "1", "2"}[random.IntN(3)]
 	var key apikey.Key

@@ -14,21 +14,22 @@ import (
 //
 // A method returns [apikey.ErrNotFound] for a key that the session may not see, a [*RefusedError] for
 // a change that breaks a rule of the Access, and otherwise the errors of the [apikey.Issuer]. A rule is
-// checked in the transaction of the change. After an error nothing has changed, unless it wraps
-// [apikey.ErrUncertain].
+// checked in the transaction of the change. After an error nothing has changed, unless the error wraps
+// [apikey.ErrUncertain]. RevokeAll is the exception: it may have revoked some of the keys.
 type Session struct {
 	desk   *Desk
 	access Access
 }
 
-// Access returns the Access of the session.
+// Access returns a copy of the Access of the session.
 func (s *Session) Access() Access {
 	a := s.access
 	a.Scopes, a.Networks, a.Limits = slices.Clone(a.Scopes), slices.Clone(a.Networks), slices.Clone(a.Limits)
 	return a
 }
 
-// List returns a page of the keys that the session may see.
+// List returns a page of the keys that the session may see; see [apikey.KeyManager]. In the session of an
+// owner, the list of another Owner is empty.
 func (s *Session) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	o, visible := s.selection(o)
 	if !visible {
@@ -37,8 +38,8 @@ func (s *Session) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, 
 	return s.desk.store.List(ctx, o)
 }
 
-// Count returns the number of keys that the options select, as [apikey.Counter] describes. Of a store
-// that does not count, it returns only that there may be keys.
+// Count returns the number of keys that the options select, as [apikey.Counter] describes. For a store
+// that is not a Counter, it returns 0 keys and More, which means that there may be keys.
 func (s *Session) Count(ctx context.Context, o apikey.ListOptions) (apikey.Count, error) {
 	o, visible := s.selection(o)
 	if !visible {
@@ -63,7 +64,8 @@ func (s *Session) Identify(ctx context.Context, secret apikey.Secret) (apikey.Ke
 
 // Successors maps the ID of each rotated key that the session sees to the ID of its successor; see
 // [apikey.SuccessorFinder]. It omits successors that the session does not see. It is empty for a store
-// that does not find successors.
+// that does not find successors. The error wraps [apikey.ErrInvalid] for more than
+// [apikey.MaxSuccessors] keys.
 func (s *Session) Successors(ctx context.Context, keys []apikey.Key) (map[string]string, error) {
 	found, err := s.anySuccessors(ctx, keys)
 	if err != nil || s.access.AllOwners {
@@ -80,7 +82,7 @@ func (s *Session) Successors(ctx context.Context, keys []apikey.Key) (map[string
 	return found, nil
 }
 
-// anySuccessors is Successors with the successors that the session does not see.
+// anySuccessors is like Successors, but includes successors that the session does not see.
 func (s *Session) anySuccessors(ctx context.Context, keys []apikey.Key) (map[string]string, error) {
 	finder, ok := apikey.StoreAs[apikey.SuccessorFinder](s.manager())
 	if !ok {
