@@ -12,7 +12,7 @@ func (c *call) suspend() error { return c.act(c.session.Suspend) }
 func (c *call) resume() error  { return c.act(c.session.Resume) }
 func (c *call) revoke() error  { return c.act(c.session.Revoke) }
 
-// act changes the key in the path by a request without members.
+// act serves an action, whose request has an empty body or an empty object.
 func (c *call) act(action func(context.Context, string) (apikey.Key, error)) error {
 	if err := c.readOptional(members{}); err != nil {
 		return err

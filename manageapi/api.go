@@ -16,17 +16,17 @@ type Options struct {
 	// Authorize returns what the caller of a request may do. Nil means manage.ByKey of the key that
 	// an [apikey.Middleware] around the handler has admitted.
 	//
-	// The zero Access, which manage.ByKey returns for a key that manages no keys, is answered
-	// with 403. An error that wraps [apikey.ErrMissing] is answered with 401, one that wraps
-	// [apikey.ErrUnavailable] with 503, and every other error with 403. The response does not contain
-	// the error. Authorize is called concurrently. It must not read the body.
+	// For the zero Access, which manage.ByKey returns for a key that manages no keys, the response is 403.
+	// It is 401 for an error that wraps [apikey.ErrMissing], 503 for one that wraps
+	// [apikey.ErrUnavailable], and 403 for every other error. The response does not contain the error.
+	// Authorize is called concurrently. It must not read the body.
 	//
-	// If Authorize trusts the address of a client, check the Host around the handler. Otherwise another site
-	// can let its name resolve to the handler's address (DNS rebinding), and its pages can use the API.
+	// If Authorize trusts the address of a client, check the Host before the handler. Otherwise an attacker
+	// can point a name at the handler's address (DNS rebinding), and pages of that name can use the API.
 	Authorize func(*http.Request) (manage.Access, error)
 
-	// Limiter is the Limiter that enforces the limits of the keys. GET /keys/{id}/use returns what a key has
-	// left of each limit. Without a Limiter there is no such endpoint.
+	// Limiter is the Limiter that enforces the limits of the keys. GET /keys/{id}/use returns how many
+	// requests each limit of a key still permits. Without a Limiter there is no such endpoint.
 	Limiter *limit.Limiter
 
 	// Logger receives failures of the store and an Access that contradicts itself at level Error,
@@ -62,7 +62,7 @@ func byKey(r *http.Request) (manage.Access, error) {
 type api struct {
 	desk        *manage.Desk
 	authorize   func(*http.Request) (manage.Access, error)
-	limiter     *limit.Limiter // nil: not known
+	limiter     *limit.Limiter // nil if there is none
 	logger      *slog.Logger
 	crossOrigin http.CrossOriginProtection
 }

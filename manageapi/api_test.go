@@ -99,7 +99,7 @@ func TestErrorsOfAuthorize(t *testing.T) {
 	}
 }
 
-// A failingStore fails with an error when it is set.
+// A failingStore fails with err if err is not nil.
 type failingStore struct {
 	*memstore.Store
 	err error

@@ -21,7 +21,7 @@ type members map[string]func(json.RawMessage) error
 // mergePatch is the media type of a JSON merge patch (RFC 7396).
 const mergePatch = "application/merge-patch+json"
 
-// read reads the body of a request, a JSON object with no other members than these.
+// read reads the body of a request, a JSON object. It refuses members that m does not name.
 func (c *call) read(m members) error {
 	body, err := c.body()
 	if err != nil {
@@ -49,8 +49,8 @@ func (c *call) readOptional(m members) error {
 	return c.read(m)
 }
 
-// body returns the body of a request that has no parameters. A member that a caller has put into the
-// query, such as the grace of a rotation, must not be ignored.
+// body returns the body of a request. It refuses a query, because a member that a caller has put there,
+// such as the grace of a rotation, would be ignored.
 func (c *call) body() ([]byte, error) {
 	if err := c.noParameters(); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func (c *call) body() ([]byte, error) {
 
 // parse stores the values of the members of a JSON object.
 func (m members) parse(body []byte) error {
-	// encoding/json replaces invalid Unicode, so that another name than the sent one would be stored.
+	// encoding/json replaces invalid Unicode, so the key would get another name than the client sent.
 	if !utf8.Valid(body) || !json.Valid(body) || hasLoneSurrogate(body) {
 		return malformed("The body is not valid JSON.")
 	}

@@ -13,7 +13,7 @@
 //	POST  /keys/{id}/resume    resume a suspended key
 //	POST  /keys/{id}/revoke    revoke a key permanently; DELETE /keys/{id} is the same
 //	GET   /keys/{id}/history   the changes of a key
-//	GET   /keys/{id}/use       what a key has left of its limits, with [Options].Limiter
+//	GET   /keys/{id}/use       the remaining use of a key within its limits, with [Options].Limiter
 //	GET   /history             the changes of all keys, for administrators
 //	POST  /revoke-all          revoke all keys of an owner
 //	POST  /identify            find the key of a secret
@@ -26,9 +26,9 @@
 // [manage.ByKey] decides: a key with [manage.ScopeManage] manages the keys of its owner, and a key
 // without an owner and with [manage.ScopeAdminister] manages every key. /whoami accepts every key.
 //
-// Options.Authorize decides otherwise, for example for administrators. Return a [manage.Access] with
-// AllOwners for keys that you recognise by a scope or an ID of your own, never for a value that the
-// owner of a key can choose, such as its name.
+// For other rules, such as those of administrators, set Options.Authorize. It may recognise the key of an
+// administrator by its ID or by a scope that only operators give, and return a [manage.Access] with
+// AllOwners. It must not decide by a value that the owner of a key can choose, such as its name.
 //
 // # Requests
 //
@@ -43,7 +43,7 @@
 // An Idempotency-Key of 1 to 100 visible ASCII characters makes it safe to repeat a request that
 // creates or rotates a key. The value is a string of RFC 9651 such as "8e03978e", or the same without
 // quotes. The response to a repeated request is 200 with "replayed": true, without the secret. A
-// rotation has either Idempotency-Key or If-Match, because the first request changes the key.
+// rotation must not have both Idempotency-Key and If-Match, because the first request changes the key.
 //
 // # Responses
 //

@@ -34,8 +34,7 @@ func FuzzQuery(f *testing.F) {
 		}
 		values, err := url.ParseQuery(query)
 		require.NoError(t, err)
-		// No value that a client has sent is ignored, because the list would be longer than the
-		// client means.
+		// A value that is ignored would make the list longer than the client means.
 		for name := range values {
 			without := url.Values{}
 			for other := range values {
@@ -62,7 +61,7 @@ func FuzzNewKey(f *testing.F) {
 			return
 		}
 		var plain map[string]any
-		require.NoError(t, json.Unmarshal(body, &plain), "what was accepted is an object")
+		require.NoError(t, json.Unmarshal(body, &plain), "an accepted body is an object")
 		for name, value := range plain {
 			require.Contains(t, newKeyMembers(&k), name)
 			if value == nil {
@@ -102,7 +101,7 @@ func object(name string, value []byte) []byte {
 	return append(append([]byte(`{"`+name+`":`), value...), '}')
 }
 
-// mergePatched is the function MergePatch of RFC 7396 section 2, for objects without objects.
+// mergePatched is the function MergePatch of RFC 7396 section 2, for objects that contain no objects.
 func mergePatched(target, patch map[string]any) map[string]any {
 	result := map[string]any{}
 	for name, value := range target {
@@ -136,7 +135,7 @@ func FuzzRequestID(f *testing.F) {
 		if json.Valid([]byte(value)) && value[0] == '"' {
 			var plain string
 			require.NoError(t, json.Unmarshal([]byte(value), &plain))
-			require.Equal(t, plain, id, "JSON reads the string likewise: %s", quoted)
+			require.Equal(t, plain, id, "JSON reads the string differently: %s", quoted)
 		}
 	})
 }

@@ -19,7 +19,7 @@ type entryView struct {
 	Changes []changeView `json:"changes"`
 }
 
-// history answers for the key in the path, and without one for all keys.
+// history returns the history of the key in the path, or of all keys if the path has no key.
 func (c *call) history() error {
 	options, err := auditOptions(c.r.URL.RawQuery)
 	if err != nil {

@@ -31,7 +31,7 @@ func TestRequestID(t *testing.T) {
 		{"a string without its end", []string{`"a`}, "", false},
 		{"a string that ends in a backslash", []string{`"a\"`}, "", false},
 		{"an escape of a letter", []string{`"\a"`}, "", false},
-		{"a text behind the string", []string{`"a"b`}, "", false},
+		{"a text after the string", []string{`"a"b`}, "", false},
 		{"a parameter", []string{`"a";b`}, "", false},
 		{"a space within", []string{`"a b"`}, "", false},
 		{"a control character", []string{"a\tb"}, "", false},

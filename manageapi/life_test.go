@@ -130,7 +130,7 @@ func TestMergePatch(t *testing.T) {
 			require.Equal(t, 200, w.Code, w.Body.String())
 			v := decode(t, w)
 			require.Equal(t, test.want, fmt.Sprint(v[test.field]))
-			require.Equal(t, v, decode(t, s.do("alice", "GET /keys/{backup}", "")), "the key is stored so")
+			require.Equal(t, v, decode(t, s.do("alice", "GET /keys/{backup}", "")), "the stored key is the same")
 		})
 	}
 }
@@ -145,7 +145,7 @@ func TestEntityTags(t *testing.T) {
 		{"a weak tag permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: W/{tag}", 200},
 		{"one of several tags permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, `If-Match: "0", {tag}`, 200},
 		{"an asterisk permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: *", 200},
-		{"metadata depends on the tag too", "PATCH /keys/{backup}", `{"metadata":{"a":"b"}}`, "If-Match: {tag}", 200},
+		{"the tag of the key permits a change of metadata", "PATCH /keys/{backup}", `{"metadata":{"a":"b"}}`, "If-Match: {tag}", 200},
 		{"a tag without quotes does not match", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: {version}", 412},
 		{"an empty If-Match does not match", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: ", 412},
 		{"another tag refuses metadata", "PATCH /keys/{backup}", `{"metadata":{"a":"b"}}`, `If-Match: "0"`, 412},
@@ -242,7 +242,7 @@ func TestList(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, as, query, want string }{
 		{"an owner sees the owner's keys", "alice", "?sort=name&status=active", "Alice's tool, Backup job, Reader, Rotated, Rotated, Writer"},
-		{"another owner has none for alice", "alice", "?owner=bob", ""},
+		{"an owner sees no keys of another owner", "alice", "?owner=bob", ""},
 		{"an administrator sees all keys of an owner", "admin", "?owner=bob", "Bob's job"},
 		{"by status", "alice", "?status=revoked", "Revoked"},
 		{"by scope", "alice", "?scope=write", "Writer"},
@@ -311,7 +311,7 @@ func TestWhoAmI(t *testing.T) {
 	assert.Equal(t, s.names["alice"], v["key"].(map[string]any)["id"])
 	assert.Equal(t, "alice", v["access"].(map[string]any)["owner"])
 	v = decode(t, s.do("reader", "GET /whoami", ""))
-	assert.Equal(t, "Reader", v["key"].(map[string]any)["name"], "a key that may not manage keys is good too")
+	assert.Equal(t, "Reader", v["key"].(map[string]any)["name"], "a key that may not manage keys is accepted too")
 	assert.Nil(t, v["access"])
 	assert.Equal(t, true, decode(t, s.do("auditor", "GET /whoami", ""))["access"].(map[string]any)["read_only"])
 	assert.Equal(t, 401, s.do("", "GET /whoami", "").Code, "no key")

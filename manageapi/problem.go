@@ -36,7 +36,7 @@ func (p *problem) about(field string) *problem {
 	return &named
 }
 
-// malformed returns the problem of a request that does not have the form of the description.
+// malformed returns the problem of a request that does not have the form that the OpenAPI document describes.
 func malformed(detail string) *problem { return newProblem(http.StatusBadRequest, "malformed", detail) }
 
 // invalid returns the problem of a value that is out of its limits.

@@ -58,7 +58,7 @@ func TestRefusals(t *testing.T) {
 
 		{"a body that is not JSON", "alice", "POST /keys", `{"name":}`, nil, 400, "malformed", ""},
 		{"an empty body", "alice", "POST /keys", "", []string{"Content-Type: application/json"}, 400, "malformed", ""},
-		{"a body behind the object", "alice", "POST /keys", `{"name":"x"}{}`, nil, 400, "malformed", ""},
+		{"a second object after the body", "alice", "POST /keys", `{"name":"x"}{}`, nil, 400, "malformed", ""},
 		{"a body that is an array", "alice", "POST /keys", `[]`, nil, 400, "malformed", ""},
 		{"a body that is null", "alice", "PATCH /keys/{backup}", `null`, []string{patch}, 400, "malformed", ""},
 		{"invalid UTF-8", "alice", "POST /keys", "{\"name\":\"\xff\"}", nil, 400, "malformed", ""},

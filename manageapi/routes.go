@@ -12,7 +12,7 @@ import (
 // An endpoint answers a request, or returns an error and has not written anything.
 type endpoint func(*call) error
 
-// routes are the endpoints by path and method. A table takes the place of http.ServeMux, which answers
+// routes are the endpoints by path and method. The package does not use http.ServeMux, because it answers
 // in plain text and redirects to paths that lack the prefix of the mount.
 var routes = map[string]map[string]endpoint{
 	"/keys":              {"GET": managed((*call).list), "POST": managed((*call).create)},
@@ -41,7 +41,7 @@ func managed(e endpoint) endpoint {
 }
 
 func (c *call) route() error {
-	// An encoded slash separates no segments, because the rules of a proxy for paths may not decode it.
+	// An encoded slash does not separate segments, because a proxy with rules for paths may not decode it.
 	parts := strings.Split(c.r.URL.EscapedPath(), "/")
 	if len(parts) > 2 && parts[1] == "keys" {
 		c.id, parts[2] = parts[2], "{id}"

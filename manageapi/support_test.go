@@ -28,7 +28,7 @@ type service struct {
 	issuer  *apikey.Issuer
 	handler http.Handler
 	limiter *limit.Limiter
-	names   map[string]string // what stands for {name} in a request
+	names   map[string]string // the values of {name} in requests
 }
 
 // authorize lets a key with the scope "admin" manage the keys of all owners, and one with the scope

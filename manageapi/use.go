@@ -5,14 +5,14 @@ import (
 	"net/http"
 )
 
-// A useView is what a key has left of a limit.
+// A useView is the remaining use of a key within one limit.
 type useView struct {
 	Limit     limitView `json:"limit"`
 	Remaining int64     `json:"remaining"`
 	Reset     float64   `json:"reset"` // seconds
 }
 
-// use tells what the key in the path has left of its limits.
+// use returns how many requests each limit of the key in the path still permits.
 func (c *call) use() error {
 	if c.limiter == nil {
 		return noEndpoint

@@ -53,7 +53,7 @@ func (failing) Take(context.Context, string, []apikey.Limit, int64) (limit.Resul
 	return limit.Result{}, errors.New("connection refused by 10.0.0.7")
 }
 
-func TestUseThatIsNotKnownIs503(t *testing.T) {
+func TestUseThatCannotBeReadIs503(t *testing.T) {
 	t.Parallel()
 	derived := func(*apikey.Key) []apikey.Limit { return []apikey.Limit{{Name: "invalid"}} }
 	for name, o := range map[string]struct {

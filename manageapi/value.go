@@ -77,7 +77,7 @@ func parseWhole(value json.RawMessage, to *int64) error {
 		return malformed("Want a whole number.")
 	}
 	if math.Abs(n) > 1e15 {
-		return invalid("want a smaller number")
+		return invalid("want a whole number up to 1000000000000000")
 	}
 	*to = int64(n)
 	return nil

@@ -69,7 +69,7 @@ func limitViewOf(l apikey.Limit) limitView {
 	return limitView{l.Name, l.Requests, l.Per.Seconds(), l.Burst, l.Calendar}
 }
 
-// listed returns a list that is [] in JSON if it is empty, so that clients need no second case.
+// listed returns a list that is [] in JSON if it is empty, so that clients need not expect null.
 func listed[T any](list []T) []T { return append([]T{}, list...) }
 
 func statusOf(k apikey.Key) apikey.Status {
@@ -90,8 +90,7 @@ func (c *call) writeKey(k apikey.Key) error {
 	return c.writeJSON(http.StatusOK, viewOf(k))
 }
 
-// An issuedView is a key that was created or rotated. Secret is the only place where a secret leaves
-// the service.
+// An issuedView is a key that was created or rotated. No other response contains a secret.
 type issuedView struct {
 	Key      keyView `json:"key"`
 	Secret   string  `json:"secret,omitempty"`

@@ -35,7 +35,7 @@ type accessView struct {
 	MayResume   bool           `json:"may_resume"`
 }
 
-// whoami answers for every valid key, also for one that may not manage keys.
+// whoami accepts every valid key, even one that may not manage keys.
 func (c *call) whoami() error {
 	if err := c.noParameters(); err != nil {
 		return err

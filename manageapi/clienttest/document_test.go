@@ -279,7 +279,7 @@ func keysOf(v node) (keys []node) {
 	return keys
 }
 
-// learn adds a text to a list, of which it keeps the newest.
+// learn adds a text to a list and keeps the newest 30 texts.
 func learn(list []string, text any) []string {
 	if s, ok := text.(string); ok && !slices.Contains(list, s) {
 		list = append(list, s)

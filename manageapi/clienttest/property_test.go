@@ -31,8 +31,8 @@ var accesses = map[string]manage.Access{
 
 // TestEveryRequestKeepsTheInvariants sends sequences of requests that are generated from the OpenAPI
 // document: valid, almost valid and garbage, with the IDs, versions, cursors and secrets of earlier
-// responses. No response may be a 5xx or differ from the document, no response but those of a new key may
-// contain a secret, and no owner may learn of the keys of another one.
+// responses. No response may be a 5xx or differ from the document. Only the response that creates a key may
+// contain a secret. An owner must not learn of the keys of another owner.
 func TestEveryRequestKeepsTheInvariants(t *testing.T) {
 	t.Parallel()
 	d, document := newDescription(t), newDocument(t)
@@ -50,19 +50,19 @@ func TestEveryRequestKeepsTheInvariants(t *testing.T) {
 				rt.Repeat(actions)
 			})
 			for _, want := range []string{"createKey 201", "updateKey 200", "updateKey 412", "rotateKey 201", "revokeAll 200", "identifyKey 200", "listKeys 200", "getKeyHistory 404", "getKeyUse 200", "getKeyUse 404"} {
-				require.True(t, statuses[want], "the sequences never reached %s, so they show little", want)
+				require.True(t, statuses[want], "the sequences never reached %s, so the test shows little", want)
 			}
 		})
 	}
 }
 
-// A world is a handler and what the callers have learned.
+// A world is a handler and the values that its responses have contained.
 type world struct {
 	handler     http.Handler
 	store       apikey.KeyManager
 	description description
 	document    *document
-	statuses    map[string]bool // the operations and statuses that were seen
+	statuses    map[string]bool // operations with the statuses of their responses
 
 	ids, secrets, tags, cursors []string
 }

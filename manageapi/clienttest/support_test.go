@@ -111,8 +111,8 @@ func newDescription(t testing.TB) description {
 	return description{v, d}
 }
 
-// refuseOtherMembers makes every schema refuse the members that it does not name. Clients must accept them,
-// because later versions may have more, but the document must name those of today.
+// refuseOtherMembers makes every schema refuse the members that it does not name. Clients must accept such
+// members, because later versions may add some, but the document must name those of today.
 func refuseOtherMembers(value any) {
 	switch v := value.(type) {
 	case node:
@@ -146,7 +146,7 @@ func (d description) problemsOf(method, path string, status int, header http.Hea
 		method, path, status, header = http.MethodGet, "/keys", http.StatusBadRequest, header.Clone()
 		header.Del("Allow")
 	case strings.Contains(path, "%2F"):
-		// The validator decodes the slash, but the API takes the segment for the ID of a key.
+		// The validator decodes the slash, but to the API the whole segment is the ID of a key.
 		method, path = http.MethodGet, "/keys/unknown"
 	}
 	r := httptest.NewRequest(method, path, nil)
