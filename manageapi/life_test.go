@@ -5,7 +5,6 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"net/url"
-	"strings"
 	"testing"
 	"time"
 
@@ -135,50 +134,6 @@ func TestMergePatch(t *testing.T) {
 	}
 }
 
-func TestEntityTags(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name, endpoint, body, line string
-		status                     int
-	}{
-		{"the tag of the key permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: {tag}", 200},
-		{"a weak tag permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: W/{tag}", 200},
-		{"one of several tags permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, `If-Match: "0", {tag}`, 200},
-		{"an asterisk permits a change", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: *", 200},
-		{"the tag of the key permits a change of metadata", "PATCH /keys/{backup}", `{"metadata":{"a":"b"}}`, "If-Match: {tag}", 200},
-		{"a tag without quotes does not match", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: {version}", 412},
-		{"an empty If-Match does not match", "PATCH /keys/{backup}", `{"name":"x"}`, "If-Match: ", 412},
-		{"another tag refuses metadata", "PATCH /keys/{backup}", `{"metadata":{"a":"b"}}`, `If-Match: "0"`, 412},
-		{"the tag permits a revocation", "DELETE /keys/{backup}", "", "If-Match: {tag}", 200},
-		{"another tag refuses a revocation", "DELETE /keys/{backup}", "", `If-Match: "0"`, 412},
-		{"a known tag needs no body", "GET /keys/{backup}", "", "If-None-Match: {tag}", 304},
-		{"a known weak tag needs no body", "GET /keys/{backup}", "", "If-None-Match: W/{tag}", 304},
-		{"an unknown tag needs a body", "GET /keys/{backup}", "", `If-None-Match: "0"`, 200},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := newService(t)
-			s.names["tag"] = s.do("alice", "GET /keys/{backup}", "").Header().Get("ETag")
-			s.names["version"] = strings.Trim(s.names["tag"], `"`)
-			w := s.do("alice", test.endpoint, test.body, test.line)
-			require.Equal(t, test.status, w.Code, w.Body.String())
-			if test.status == 304 {
-				require.Equal(t, s.names["tag"], w.Header().Get("ETag"))
-				require.Empty(t, w.Body.String())
-			}
-		})
-	}
-}
-
-func TestEntityTagIgnoresUse(t *testing.T) {
-	t.Parallel()
-	s := newService(t)
-	tag := s.do("alice", "GET /keys/{backup}", "").Header().Get("ETag")
-	s.do("backup", "GET /whoami", "")
-	w := s.do("alice", "GET /keys/{backup}", "")
-	require.NotEmpty(t, decode(t, w)["last_used_at"])
-	require.Equal(t, tag, w.Header().Get("ETag"))
-}
-
 func TestActions(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, endpoint, body, status string }{
@@ -236,72 +191,6 @@ func TestIdentify(t *testing.T) {
 	foreign := s.do("alice", "POST /identify", `{"secret":"{bob secret}"}`)
 	require.Equal(t, 404, foreign.Code)
 	require.Equal(t, s.do("alice", "POST /identify", `{"secret":"x"}`).Body.String(), foreign.Body.String())
-}
-
-func TestList(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ name, as, query, want string }{
-		{"an owner sees the owner's keys", "alice", "?sort=name&status=active", "Alice's tool, Backup job, Reader, Rotated, Rotated, Writer"},
-		{"an owner sees no keys of another owner", "alice", "?owner=bob", ""},
-		{"an administrator sees all keys of an owner", "admin", "?owner=bob", "Bob's job"},
-		{"by status", "alice", "?status=revoked", "Revoked"},
-		{"by scope", "alice", "?scope=write", "Writer"},
-		{"by text", "alice", "?search=backup", "Backup job"},
-		{"by expiry", "alice", "?expires_before=2099-01-01T00:00:00Z", "Rotated"},
-		{"by use", "alice", "?unused_since=2020-01-01T00:00:00Z", ""},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := newService(t)
-			w := s.do(test.as, "GET /keys"+test.query, "")
-			require.Equal(t, 200, w.Code, w.Body.String())
-			var names []string
-			for _, key := range decode(t, w)["keys"].([]any) {
-				names = append(names, key.(map[string]any)["name"].(string))
-			}
-			require.Equal(t, test.want, strings.Join(names, ", "))
-		})
-	}
-}
-
-func TestPages(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct{ name, endpoint, list string }{
-		{"keys", "/keys?sort=name&limit=1&status=active", "keys"},
-		{"history of a key", "/keys/{rotated}/history?limit=1", "entries"},
-		{"history of all keys", "/history?limit=1", "entries"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := newService(t)
-			whole := decode(t, s.do("admin", "GET "+strings.Replace(test.endpoint, "limit=1", "limit=500", 1), ""))[test.list].([]any)
-			require.Greater(t, len(whole), 1)
-			var items []any
-			for next := s.fill(test.endpoint); next != ""; {
-				w := s.do("admin", "GET "+next, "")
-				require.Equal(t, 200, w.Code, w.Body.String())
-				v := decode(t, w)
-				items = append(items, v[test.list].([]any)...)
-				link := w.Header().Get("Link")
-				require.Equal(t, v["next"] == nil, link == "", "a page has a link if and only if it has a cursor")
-				if next, _, _ = strings.Cut(strings.TrimPrefix(link, "<"), ">"); next != "" {
-					next = strings.TrimPrefix(resolved(t, "/manage"+s.fill(test.endpoint), next), "/manage")
-				}
-			}
-			require.Equal(t, whole, items)
-		})
-	}
-}
-
-func TestHistory(t *testing.T) {
-	t.Parallel()
-	s := newService(t)
-	s.do("alice", "PATCH /keys/{backup}", `{"name":"Nightly"}`)
-	entries := decode(t, s.do("alice", "GET /keys/{backup}/history", ""))["entries"].([]any)
-	require.Len(t, entries, 2)
-	last := entries[0].(map[string]any)
-	require.Equal(t, s.fill("API key Alice's tool ({alice})"), last["actor"])
-	require.Equal(t, "update", last["action"])
-	require.Equal(t, []any{map[string]any{"field": "name", "old": "Backup job", "new": "Nightly"}}, last["changes"])
-	require.NotEqual(t, 200, s.do("alice", "GET /history", "").Code, "the history of all keys is for administrators")
 }
 
 func TestWhoAmI(t *testing.T) {
