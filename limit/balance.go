@@ -10,16 +10,16 @@ import (
 // unit is one request. A balance counts millionths of a request, so that a steady refill loses nothing.
 const unit = 1_000_000
 
-// A balance is what was used of one limit. The zero balance is unused.
+// A balance is the use of one limit. The zero balance is unused.
 type balance struct {
-	// used is the use of a rolling limit at the time at, or of the period at of a quota, in units.
+	// used is the use in units: of a rolling limit at the time at, or of a quota in the period at.
 	used int64
 	// at is a time in microseconds, or the number of a day or month.
 	at int64
 }
 
-// A moment is the time of a decision. A rolling limit must not notice that the clock is set, so its time
-// is that of a monotonic clock.
+// A moment is the time of a decision. A step of the system clock must not change a rolling limit, so its
+// time is that of a monotonic clock.
 type moment struct {
 	micros int64     // of a monotonic clock
 	wall   time.Time // UTC
@@ -32,7 +32,7 @@ func (b balance) refilled(l *apikey.Limit, now moment) balance {
 	}
 	period, _ := periodOf(l.Calendar, now.wall)
 	if b.at == period || b.at == period+1 {
-		return b // also if the clock was set back over the beginning of a period
+		return b // even if the clock was set back over the beginning of a period
 	}
 	return balance{at: period}
 }
@@ -40,7 +40,7 @@ func (b balance) refilled(l *apikey.Limit, now moment) balance {
 // wait returns the State.Wait of a refilled balance for a cost.
 func (b balance) wait(l *apikey.Limit, now moment, cost int64) time.Duration {
 	most := mostAtOnce(l)
-	missing := b.used + max(cost, 1)*unit - most*unit // a cost of 0 needs one request that is left
+	missing := b.used + max(cost, 1)*unit - most*unit // a cost of 0 needs one remaining request
 	switch {
 	case cost > most:
 		return -1

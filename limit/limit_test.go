@@ -98,15 +98,15 @@ func TestRollingLimit(t *testing.T) {
 func TestCalendarQuota(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
-		calendar       string
-		begin, end     time.Time
-		monthOrDayName string
+		calendar   string
+		begin, end time.Time
+		name       string
 	}{
 		{"day", time.Date(2024, 2, 28, 13, 0, 0, 0, time.UTC), time.Date(2024, 2, 29, 0, 0, 0, 0, time.UTC), "a day"},
 		{"month", time.Date(2024, 2, 28, 13, 0, 0, 0, time.UTC), time.Date(2024, 3, 1, 0, 0, 0, 0, time.UTC), "a leap month"},
 		{"month", time.Date(2026, 12, 31, 23, 59, 59, 0, time.UTC), time.Date(2027, 1, 1, 0, 0, 0, 0, time.UTC), "the last month"},
 	} {
-		t.Run(test.monthOrDayName, func(t *testing.T) {
+		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()
 			now := test.begin
 			s := newService(t, limit.NewTestMemory(func() time.Duration { return now.Sub(test.begin) }, func() time.Time { return now }), limit.Options{}, 1)
@@ -135,7 +135,7 @@ func TestAllLimitsOrNone(t *testing.T) {
 		time.Sleep(time.Second)
 		require.Equal(t, 2, s.count(key, 10))
 		time.Sleep(time.Second)
-		assert.Equal(t, 1, s.count(key, 10), "the refused requests spent nothing of the day, which has one left")
+		assert.Equal(t, 1, s.count(key, 10), "the refused requests spent nothing of the day, so one request remains")
 		w := s.get(key)
 		assert.Contains(t, w.Body.String(), `"violated-policies":["day"]`)
 	})
@@ -229,7 +229,7 @@ func TestBySharesABalance(t *testing.T) {
 		other, stored := s.issue("quota=3/day")
 		_, err = s.issuer.Manager().Update(t.Context(), stored.ID, apikey.Patch{Owner: new(stored.ID)})
 		require.NoError(t, err)
-		assert.Equal(t, 3, s.count(other, 5), "an owner who is called as a key")
+		assert.Equal(t, 3, s.count(other, 5), "an owner whose name is the ID of a key")
 	})
 }
 
@@ -246,7 +246,7 @@ func TestOfDerivesLimits(t *testing.T) {
 	setPlan("free")
 	assert.Equal(t, 1, s.count(key, 5))
 	setPlan("broken")
-	assert.Equal(t, http.StatusServiceUnavailable, s.get(key).Code, "limits that are out of their limits refuse, also with AllowOnOutage")
+	assert.Equal(t, http.StatusServiceUnavailable, s.get(key).Code, "invalid limits refuse the request, even with AllowOnOutage")
 }
 
 func TestCost(t *testing.T) {
@@ -307,7 +307,7 @@ func TestFields(t *testing.T) {
 		w := s.get(key)
 		assert.Equal(t, `"rate";q=10;w=10, "month";q=100, "odd";q=3`, w.Header().Get("RateLimit-Policy"))
 		assert.Equal(t, `"rate";r=9;t=1, "month";r=99;t=2678400, "odd";r=2;t=1`, w.Header().Get("RateLimit"))
-		assert.Equal(t, "3", w.Header().Get("X-RateLimit-Limit"), "the limit that is nearest to its end")
+		assert.Equal(t, "3", w.Header().Get("X-RateLimit-Limit"), "the limit with the fewest remaining requests")
 		assert.Equal(t, "2", w.Header().Get("X-RateLimit-Remaining"))
 		s.count(key, 2)
 		w = s.get(key)
@@ -340,7 +340,7 @@ func TestOutage(t *testing.T) {
 		free, _ := s.issue("")
 		w := s.get(key)
 		require.Len(t, events, 1)
-		assert.ErrorIs(t, events[0].Err, apikey.ErrUnavailable, "Observe learns of the outage")
+		assert.ErrorIs(t, events[0].Err, apikey.ErrUnavailable, "Observe gets the outage")
 		assert.Equal(t, allow, events[0].Permitted)
 		if allow {
 			assert.Equal(t, http.StatusOK, w.Code)
@@ -392,7 +392,7 @@ func TestOutageIsLoggedOnce(t *testing.T) {
 		limits, err = limit.New(outage{}, limit.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
 		require.NoError(t, err)
 		require.Error(t, limits.Take(gone, &apikey.Key{ID: "1", Limits: []apikey.Limit{{Name: "rate", Requests: 1, Per: time.Second}}}, 1))
-		assert.Zero(t, logged(), "a client that has gone is no outage")
+		assert.Zero(t, logged(), "a cancelled request is not an outage")
 	})
 }
 
@@ -417,7 +417,7 @@ func TestKeyThatNoStoreHasChecked(t *testing.T) {
 	}
 }
 
-// The time until nothing is used of this limit exceeds the longest time.Duration.
+// This limit takes longer to refill than a time.Duration can hold.
 func TestSlowestLimit(t *testing.T) {
 	t.Parallel()
 	limits, err := limit.New(limit.Memory(), limit.Options{Remaining: true})

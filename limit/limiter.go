@@ -17,14 +17,14 @@ const MaxLimits = 8
 
 // Options configures [New]. The zero value enforces the limits of each key.
 type Options struct {
-	// Of returns the limits of a key. It must not change the key or the slice later. It is called
-	// concurrently, for each request. Nil means the Limits of the key.
+	// Of returns the limits of a key. It must not change the key, nor the slice after it has returned. It
+	// is called concurrently, for each request. Nil means the Limits of the key.
 	Of func(*apikey.Key) []apikey.Limit
 
 	// By returns the name under which a key's use is counted. Keys for which it returns the same name,
-	// such as their Owner, share one balance. If it returns "", the key has a balance of its own. Nil means
-	// that the keys of a series of rotations share one. A new key then has a fresh balance: return the Owner
-	// if customers make their own keys.
+	// such as their Owner, share one balance. If By is nil or returns "", only the keys of a series of
+	// rotations share one, so every new key has a fresh balance. Return the Owner if customers make their
+	// own keys, because otherwise a customer gets more requests by making more keys.
 	By func(*apikey.Key) string
 
 	// AllowOnOutage permits requests while the backend does not answer, or returns [ErrFull]. The log and
@@ -35,24 +35,24 @@ type Options struct {
 	// only to a 429. They follow draft-ietf-httpapi-ratelimit-headers-11, which is not final.
 	Remaining bool
 
-	// XRateLimit also adds X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset, in seconds from
-	// now, wherever RateLimit stands. They describe the limit that is nearest to its end.
+	// XRateLimit adds X-RateLimit-Limit, X-RateLimit-Remaining and X-RateLimit-Reset, in seconds from now, to
+	// every response that has RateLimit. They describe the limit with the fewest remaining requests.
 	XRateLimit bool
 
-	// Observe is called after each decision about a key that has limits. It must not block. The Event is
-	// valid during the call.
+	// Observe is called after each decision about a key that has limits, concurrently. It must not block.
+	// The Event is valid during the call.
 	Observe func(context.Context, Event)
 
-	// Logger gets an entry when the backend stops answering, and when it answers again and has not failed
-	// for 10 seconds. Nil means slog.Default().
+	// Logger receives an entry when the backend stops answering, and when it answers again and has not
+	// failed for 10 seconds. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 // An Event describes one decision.
 type Event struct {
 	Key *apikey.Key // shared: do not write to it
-	// Err is nil if the request was permitted, a [*apikey.LimitedError], or an error that wraps
-	// [apikey.ErrUnavailable] if the backend did not answer.
+	// Err is nil if the limits permit the request. It is a [*apikey.LimitedError] if they do not, and an
+	// error that wraps [apikey.ErrUnavailable] if the backend did not answer or the limits are invalid.
 	Err error
 	// Permitted reports whether the request was permitted. With AllowOnOutage it is true although Err is set.
 	Permitted bool
@@ -81,12 +81,12 @@ func New(b Backend, o Options) (*Limiter, error) {
 
 // Handler returns a handler that calls next if the key of the request is within its limits. A request
 // costs 1. Other requests get 429 from the Middleware that admitted them ([apikey.Refuse]), whose Observe
-// reports the outcome "limited". Requests without a key, which Optional or AllowPreflight admitted, pass.
-// So do all requests if no Middleware is around the Limiter.
+// reports the outcome "limited". Requests without a key, which Optional or AllowPreflight admitted, are
+// not limited. Without a Middleware around it, the handler limits no request.
 func (l *Limiter) Handler(next http.Handler) http.Handler { return l.Cost(1)(next) }
 
-// Cost is [Limiter.Handler] for requests that cost n. A request that costs 0 is refused only while a
-// limit is used up to the last request.
+// Cost is like [Limiter.Handler], but for requests that cost n. A request that costs 0 is refused only
+// while a limit has no remaining request.
 func (l *Limiter) Cost(n uint32) func(http.Handler) http.Handler {
 	return func(next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -109,8 +109,8 @@ func (l *Limiter) Cost(n uint32) func(http.Handler) http.Handler {
 }
 
 // Take spends n requests of a key, for programs without HTTP such as a gRPC server or a worker. It returns
-// nil, a [*apikey.LimitedError], or an error that wraps [apikey.ErrUnavailable]. n is at least 0. The error wraps
-// [apikey.ErrInvalid] if k is nil, as of a request without a key.
+// nil, a [*apikey.LimitedError], or an error that wraps [apikey.ErrUnavailable]. n is 0 to 1,000,000,000. For
+// another n, and for a nil k as of a request without a key, the error wraps [apikey.ErrInvalid].
 func (l *Limiter) Take(ctx context.Context, k *apikey.Key, n int64) error {
 	if k == nil {
 		return errNoKey
@@ -128,7 +128,9 @@ var errNoKey = fmt.Errorf("limit: %w", &apikey.InvalidError{Field: "Key", Proble
 // maxCost is the highest cost of one request.
 const maxCost = 1_000_000_000
 
-// Use returns the use of each limit of a key, without spending anything.
+// Use returns the use of each limit of a key, without spending anything. The error wraps
+// [apikey.ErrUnavailable] if the backend does not answer, and [apikey.ErrInvalid] if k is nil or the limits
+// are invalid.
 func (l *Limiter) Use(ctx context.Context, k *apikey.Key) ([]Use, error) {
 	if k == nil {
 		return nil, errNoKey
@@ -149,14 +151,14 @@ func (l *Limiter) Use(ctx context.Context, k *apikey.Key) ([]Use, error) {
 	return all, nil
 }
 
-// A Use is what is left of one limit.
+// A Use is the remaining use of one limit.
 type Use struct {
 	Limit     apikey.Limit
 	Remaining int64         // requests that are permitted now
-	Reset     time.Duration // until nothing is used
+	Reset     time.Duration // until the limit has refilled, or until its day or month ends
 }
 
-// take returns the limits of a key and what the backend said about them.
+// take spends n requests of a key. It returns the limits of the key and their states.
 func (l *Limiter) take(ctx context.Context, k *apikey.Key, n int64) (limits []apikey.Limit, result Result, err error) {
 	limits, err = l.limitsOf(k)
 	if err == nil && len(limits) == 0 {
@@ -170,7 +172,7 @@ func (l *Limiter) take(ctx context.Context, k *apikey.Key, n int64) (limits []ap
 	switch {
 	case err != nil:
 		err = unavailable(err)
-		// A client that has gone, and limits that are wrong, are not outages.
+		// A cancelled request and invalid limits are not outages.
 		permitted = l.o.AllowOnOutage && ctx.Err() == nil && !errors.Is(err, apikey.ErrInvalid)
 	case !result.Permitted:
 		err, permitted = limitedError(limits, &result), false
@@ -200,7 +202,7 @@ func (l *Limiter) limitsOf(k *apikey.Key) ([]apikey.Limit, error) {
 	return limits, nil
 }
 
-// subjectOf returns the name under which the use of a key is counted. No name that By returns equals
+// subjectOf returns the name under which the use of a key is counted. A name that By returns never equals
 // that of a key, because an ID contains no colon.
 func (l *Limiter) subjectOf(k *apikey.Key) string {
 	if l.o.By != nil {
@@ -236,11 +238,12 @@ func unavailable(err error) error {
 	return fmt.Errorf("limit: %w: %w", apikey.ErrUnavailable, err)
 }
 
-// outageEnds is the time without a failure after which an outage has ended. A backend may fail for some
-// keys alone, such as those of one node of a cluster, and clients must not fill the log by that.
+// outageEnds is the time without a failure after which an outage has ended. A backend may fail for only
+// some keys, such as those of one node of a cluster. Without a pause, requests of other keys would end
+// the outage again and again, and fill the log.
 const outageEnds = 10 * time.Second
 
-// logOutage logs that the backend stopped or began to answer.
+// logOutage logs the beginning and the end of an outage of the backend.
 func (l *Limiter) logOutage(ctx context.Context, err error) {
 	switch last := l.failed.Load(); {
 	case err != nil && ctx.Err() == nil:

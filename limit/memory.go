@@ -12,21 +12,21 @@ import (
 
 const (
 	shards = 256
-	// maxPerShard makes the limit of a MemoryBackend 2,097,152 balances.
+	// maxPerShard limits a MemoryBackend to 2,097,152 balances.
 	maxPerShard = 8192
-	// firstSweep is the number of balances of a shard from which it looks for unused ones.
+	// firstSweep is the number of balances at which a shard first looks for unused ones.
 	firstSweep = 64
-	// sweepEvery is the time in microseconds between two sweeps of a full shard, so that requests for which
-	// there is no room do not each look at all balances.
+	// sweepEvery is the time in microseconds between two sweeps of a full shard. Without it, each request
+	// that finds no room would look at all balances.
 	sweepEvery = 1_000_000
 )
 
 // A MemoryBackend counts in the memory of one process. All counts are lost when the process ends, so a
 // restart gives each key a fresh balance.
 //
-// It remembers a balance until its limit has refilled or its day or month has ended: one for each subject and limit,
-// at most about 2 million, which take about 300 MB. If that many are in use, it returns [ErrFull] for new
-// ones rather than forget what was used.
+// It remembers one balance for each subject and limit, until the limit has refilled or its day or month has
+// ended. It has room for about 2 million balances, which take about 300 MB. If all of them are in use, it
+// returns [ErrFull] for a new balance and does not forget a used one.
 type MemoryBackend struct {
 	seed   maphash.Seed
 	shards [shards]shard
@@ -44,7 +44,8 @@ type shard struct {
 	_        [16]byte // so that two shards do not share a cache line
 }
 
-// A balanceKey identifies a balance. A limit that becomes a quota, or the other way round, has another one.
+// A balanceKey identifies a balance. If a rolling limit becomes a quota, or a quota a rolling limit, it has
+// another balance.
 type balanceKey struct{ subject, limit, calendar string }
 
 // An entry is a balance and the time from which it equals the zero balance, so that it can be forgotten.
@@ -53,7 +54,8 @@ type entry struct {
 	until int64 // as moment.micros
 }
 
-// Memory returns an empty MemoryBackend.
+// Memory returns an empty MemoryBackend. Give one MemoryBackend to all Limiters of a process that share
+// their counts.
 func Memory() *MemoryBackend {
 	began := time.Now()
 	b := &MemoryBackend{seed: maphash.MakeSeed(), now: func() moment {
@@ -108,7 +110,7 @@ func (b *MemoryBackend) Take(_ context.Context, subject string, limits []apikey.
 			entries[i].until = max(entries[i].until, until) // because a limit that became slower refills later
 		}
 		if spend && added > 0 {
-			s.balances[keyOf(subject, l)] = entries[i] // also a known one, which makeRoom may have forgotten
+			s.balances[keyOf(subject, l)] = entries[i] // a known one too, because makeRoom may have forgotten it
 		}
 	}
 	return result, nil

@@ -59,7 +59,7 @@ func TestMillionKeys(t *testing.T) {
 	t.Logf("%d bytes a balance", size)
 	assert.Less(t, size, int64(250), "bytes of a balance")
 
-	assert.Positive(t, take(million, 5*million/2), "a full backend refuses rather than forget")
+	assert.Positive(t, take(million, 5*million/2), "a full backend refuses new balances and forgets no used one")
 	assert.Less(t, heap()-before, int64(limit.MaxBalances)*250, "bytes of a full backend")
 
 	now.Store(int64(time.Hour)) // all limits have refilled

@@ -12,8 +12,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// An Eval runs a Lua script in Redis, as the command EVAL does, and returns the reply: a slice of int64
-// values for the script of this package. It must end when ctx does.
+// An Eval runs a Lua script in Redis with the command EVAL, and returns the reply. For the script of this
+// package the reply is a []any of int64 values. Eval must return when ctx ends. It is called concurrently.
 type Eval func(ctx context.Context, script string, keys, args []string) (any, error)
 
 //go:embed take.lua
@@ -35,13 +35,13 @@ type redisBackend struct{ eval Eval }
 // the clock of the server. The names of the keys begin with "apikey:limit:" and contain a hash of the
 // subject as a hash tag, so that a cluster keeps the limits of a subject on one node.
 //
-// A request waits at most a second for Redis, if eval obeys its context: set ContextTimeoutEnabled in
-// go-redis. If the reply is lost, the request is refused, although its cost may be spent.
+// A request waits at most a second for Redis if eval respects its context. With go-redis, set
+// ContextTimeoutEnabled. If the reply is lost, the request is refused, although its cost may be spent.
 //
-// Redis keeps what was used across a restart if it writes an append-only file ("appendonly yes"; with
+// Redis keeps the balances across a restart if it writes an append-only file ("appendonly yes"; with
 // "appendfsync everysec" it may lose a second). With a maxmemory-policy other than noeviction it may forget
-// balances when its memory is full, which gives keys a fresh one. A failover may lose the last moments
-// before it, because replication is asynchronous.
+// balances when its memory is full, which gives keys fresh ones. A failover may lose the requests of the
+// last moments before it, because replication is asynchronous.
 func Redis(eval Eval) Backend { return redisBackend{eval} }
 
 // Take implements Backend.
@@ -69,8 +69,8 @@ func (b redisBackend) Take(ctx context.Context, subject string, limits []apikey.
 	return parseReply(reply, len(limits))
 }
 
-// parseReply reads the reply of the script: whether the cost was spent, and for each limit the remaining
-// requests, and the microseconds of Reset and Wait.
+// parseReply reads the reply of the script: 1 if the cost is permitted or 0, and for each limit the
+// remaining requests, and Reset and Wait in microseconds.
 func parseReply(reply any, limits int) (Result, error) {
 	values, ok := reply.([]any)
 	if !ok || len(values) != 1+3*limits {
@@ -94,7 +94,7 @@ func parseReply(reply any, limits int) (Result, error) {
 	return result, nil
 }
 
-// micros converts microseconds, and shortens what a time.Duration cannot hold.
+// micros converts microseconds to a time.Duration, at most maxWait.
 func micros(n int64) time.Duration {
 	if n > int64(maxWait/time.Microsecond) {
 		return maxWait

@@ -1,5 +1,5 @@
--- Spends a cost on each of several limits or, if that would exceed one of them, on none. balance.go has the
--- same algorithm with comments.
+-- Spends a cost on each of several limits or, if that would exceed one of them, on no limit. balance.go has
+-- the same algorithm with comments.
 -- KEYS: the balance of each limit, "used:at".
 -- ARGV: the cost and, for each limit, its kind (rolling, day or month), the requests, the most at once, and
 -- the microseconds of the rolling limit.
@@ -50,7 +50,7 @@ for i, key in ipairs(KEYS) do
     -- Rounded down by one unit more, because a product of doubles is not exact.
     local refill = math.max(0, math.floor(math.max(0, now - last) / per * requests * unit) - 1)
     used[i], at[i] = math.max(0, before - refill), now
-    write[i] = now < last -- because the clock was set back, and a refill must not wait until it is last again
+    write[i] = now < last -- the clock was set back; the refill must continue from the new time
   else
     at[i], ends[i] = period(kind)
     if last == at[i] or last == at[i] + 1 then

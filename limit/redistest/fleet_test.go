@@ -21,13 +21,13 @@ import (
 const (
 	processes        = 4
 	clientsOfProcess = 64
-	// fleetLimits are a rolling limit, which the fleet uses up all the time, and a quota, which it does not.
+	// fleetLimits are a rolling limit, which the fleet always uses up, and a quota, which it never uses up.
 	fleetLimits = "rate=400/1s+40 quota=1000000/day"
 	fleetTime   = 5 * time.Second
 )
 
-// Four processes with 64 clients each send as many requests as they can. In no window of time are more
-// permitted than the limit says, and over the whole time at least 99 % of it.
+// Four processes with 64 clients each send as many requests as they can. The backend permits at most as
+// many as the limit does over the whole time, and at least 99 % of them.
 func TestFleetIsExact(t *testing.T) {
 	if addr := os.Getenv("APIKEY_TEST_FLEET"); addr != "" {
 		runProcess(t, addr)

@@ -24,7 +24,7 @@ type model struct {
 
 func newModel() *model { return &model{map[string]*big.Rat{}, map[string]time.Time{}} }
 
-// left returns what is left of a limit at a time.
+// left returns how many requests a limit permits at a time.
 func (m *model) left(l apikey.Limit, now time.Time) *big.Rat {
 	name := l.Name + l.Calendar
 	used := m.used[name]
@@ -60,7 +60,7 @@ func (m *model) spend(l apikey.Limit, now time.Time, cost int64) {
 	m.at[l.Name+l.Calendar] = now
 }
 
-// rounding is how much earlier a backend may refuse than the model, in requests.
+// rounding is the number of requests by which a backend may permit less than the model.
 var rounding = big.NewRat(1, 1000)
 
 // check compares a backend with the model for random limits, costs and times. advance moves the clock of
@@ -139,7 +139,7 @@ func atClock(s *server, prefix string, now func() time.Time) limit.Eval {
 	}
 }
 
-// The script runs in Redis, with a clock that the test sets.
+// The script runs in Redis with a clock that the test sets.
 func TestRedisFollowsTheModel(t *testing.T) {
 	t.Parallel()
 	onEachServer(t, func(t *testing.T, program string) {
@@ -163,27 +163,27 @@ func TestClockSteps(t *testing.T) {
 		b := limit.Redis(atClock(s, "", func() time.Time { return clock }))
 		l := newLimiter(t, b)
 		rolling, quota := keyWith(t, "rolling", "rate=60/1m+5"), keyWith(t, "quota", "quota=3/month")
-		require.Equal(t, 5, left(t, l, rolling, 9))
-		require.Equal(t, 3, left(t, l, quota, 9))
+		require.Equal(t, 5, takeMany(t, l, rolling, 9))
+		require.Equal(t, 3, takeMany(t, l, quota, 9))
 
 		clock = clock.Add(-time.Hour)
-		require.Equal(t, 0, left(t, l, rolling, 9), "set back: nothing is refilled")
-		require.Equal(t, 0, left(t, l, quota, 9), "set back: nothing is refilled")
+		require.Equal(t, 0, takeMany(t, l, rolling, 9), "set back: nothing is refilled")
+		require.Equal(t, 0, takeMany(t, l, quota, 9), "set back: nothing is refilled")
 		clock = clock.Add(1001 * time.Millisecond)
-		require.Equal(t, 1, left(t, l, rolling, 9), "a second later")
+		require.Equal(t, 1, takeMany(t, l, rolling, 9), "a second later")
 
 		clock = clock.Add(time.Hour + 2*time.Minute) // the next month
-		require.Equal(t, 3, left(t, l, quota, 9))
+		require.Equal(t, 3, takeMany(t, l, quota, 9))
 		clock = clock.Add(-2 * time.Minute)
-		require.Equal(t, 0, left(t, l, quota, 9), "set back over the beginning of a month: no second quota")
+		require.Equal(t, 0, takeMany(t, l, quota, 9), "set back over the beginning of a month: no second quota")
 
 		clock = clock.AddDate(4, 0, 0)
-		require.Equal(t, 3, left(t, l, quota, 9))
-		require.Equal(t, 5, left(t, l, rolling, 9))
+		require.Equal(t, 3, takeMany(t, l, quota, 9))
+		require.Equal(t, 5, takeMany(t, l, rolling, 9))
 		clock = clock.AddDate(-4, 0, 0)
-		require.Equal(t, 3, left(t, l, quota, 9), "a clock that was years ahead does not block for years")
-		require.Equal(t, 0, left(t, l, rolling, 9))
+		require.Equal(t, 3, takeMany(t, l, quota, 9), "a clock that was years ahead does not block the quota for years")
+		require.Equal(t, 0, takeMany(t, l, rolling, 9))
 		clock = clock.Add(5001 * time.Millisecond)
-		require.Equal(t, 5, left(t, l, rolling, 9), "the refill goes on from the new time")
+		require.Equal(t, 5, takeMany(t, l, rolling, 9), "the refill goes on from the new time")
 	})
 }

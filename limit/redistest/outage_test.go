@@ -27,8 +27,8 @@ func keyWith(t *testing.T, id, limits string) *apikey.Key {
 	return &apikey.Key{ID: id, Limits: parsed}
 }
 
-// left returns how many of n requests are permitted.
-func left(t *testing.T, l *limit.Limiter, key *apikey.Key, n int) (permitted int) {
+// takeMany spends n requests one by one and returns how many of them are permitted.
+func takeMany(t *testing.T, l *limit.Limiter, key *apikey.Key, n int) (permitted int) {
 	t.Helper()
 	for range n {
 		err := l.Take(t.Context(), key, 1)
@@ -57,7 +57,7 @@ func forEachClient(t *testing.T, test func(t *testing.T, s *server, l *limit.Lim
 func TestRestartKeepsBalances(t *testing.T) {
 	forEachClient(t, func(t *testing.T, s *server, l *limit.Limiter) {
 		key := keyWith(t, "1", "month=5/month slow=5/1000h")
-		require.Equal(t, 3, left(t, l, key, 3))
+		require.Equal(t, 3, takeMany(t, l, key, 3))
 		s.stop(syscall.SIGTERM)
 		assert.ErrorIs(t, l.Take(t.Context(), key, 1), apikey.ErrUnavailable, "a stopped server")
 		s.start()
@@ -104,14 +104,14 @@ func TestFailoverKeepsReplicatedBalances(t *testing.T) {
 		require.NoError(t, replica.admin.ReplicaOf(t.Context(), host, port).Err())
 		for _, c := range clients {
 			l := newLimiter(t, c.connect(t, primary.addr))
-			require.Equal(t, 3, left(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 3))
+			require.Equal(t, 3, takeMany(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 3))
 		}
 		require.Eventually(t, func() bool { return replica.admin.DBSize(t.Context()).Val() == int64(2*len(clients)) }, 30*time.Second, 20*time.Millisecond, "replicated")
 		primary.stop(syscall.SIGKILL)
 		require.NoError(t, replica.admin.ReplicaOf(t.Context(), "NO", "ONE").Err())
 		for _, c := range clients {
 			l := newLimiter(t, c.connect(t, replica.addr))
-			assert.Equal(t, 2, left(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 9), c.name)
+			assert.Equal(t, 2, takeMany(t, l, keyWith(t, c.name, "day=5/day slow=5/1000h"), 9), c.name)
 		}
 	})
 }
@@ -123,7 +123,7 @@ func TestCluster(t *testing.T) {
 		for _, id := range []string{"1", "two", "}", "{", "a}b{c", ""} {
 			key := keyWith(t, "x"+id, "day=5/day rate=100/1h+3 month=5/month")
 			require.Eventually(t, func() bool { return l.Take(t.Context(), key, 1) == nil }, 20*time.Second, 50*time.Millisecond, "the cluster is ready")
-			assert.Equal(t, 2, left(t, l, key, 9), id)
+			assert.Equal(t, 2, takeMany(t, l, key, 9), id)
 		}
 	}, "--cluster-enabled", "yes")
 }

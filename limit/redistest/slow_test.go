@@ -10,7 +10,7 @@ import (
 	"github.com/latchkey-dev/apikey/limit"
 )
 
-// Redis refuses an expiry of more than 2⁶³ milliseconds, and the numbers of a script end at 2⁶³.
+// Redis refuses an expiry of more than 2⁶³ milliseconds, and a reply cannot contain an integer above 2⁶³.
 func TestSlowestLimit(t *testing.T) {
 	forEachClient(t, func(t *testing.T, _ *server, l *limit.Limiter) {
 		key := keyWith(t, "1", "slow=1/8784h+1000000000")
