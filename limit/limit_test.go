@@ -1,13 +1,9 @@
 package limit_test
 
 import (
-	"bytes"
-	"context"
 	"errors"
-	"log/slog"
 	"net/http"
 	"net/http/httptest"
-	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -17,62 +13,7 @@ import (
 
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/limit"
-	"github.com/latchkey-dev/apikey/memstore"
 )
-
-// A service is an HTTP service with limits.
-type service struct {
-	t        *testing.T
-	issuer   *apikey.Issuer
-	handler  http.Handler
-	outcomes []string
-	served   int
-}
-
-func newService(t *testing.T, b limit.Backend, o limit.Options, cost uint32) *service {
-	t.Helper()
-	s := &service{t: t}
-	store := memstore.New()
-	var err error
-	s.issuer, err = apikey.NewIssuer(store, apikey.IssuerOptions{})
-	require.NoError(t, err)
-	quiet := slog.New(slog.DiscardHandler)
-	auth, err := apikey.New(store, apikey.Options{Logger: quiet, Observe: func(_ context.Context, e apikey.Event) { s.outcomes = append(s.outcomes, e.Outcome()) }})
-	require.NoError(t, err)
-	if o.Logger == nil {
-		o.Logger = quiet
-	}
-	limits, err := limit.New(b, o)
-	require.NoError(t, err)
-	s.handler = auth.Handler(apikey.Require("read")(limits.Cost(cost)(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { s.served++ }))))
-	return s
-}
-
-func (s *service) issue(limits string, scopes ...string) (string, apikey.Key) {
-	s.t.Helper()
-	parsed, err := apikey.ParseLimits(limits)
-	require.NoError(s.t, err)
-	secret, key, err := s.issuer.Issue(s.t.Context(), apikey.NewKey{Name: "Backup job", Owner: "alice", Limits: parsed, Scopes: append(scopes, "read")})
-	require.NoError(s.t, err)
-	return secret.Reveal(), key
-}
-
-func (s *service) get(key string) *httptest.ResponseRecorder {
-	w, r := httptest.NewRecorder(), httptest.NewRequest("GET", "/", nil)
-	r.Header.Set("X-API-Key", key)
-	s.handler.ServeHTTP(w, r)
-	return w
-}
-
-// count returns how many of n requests are permitted.
-func (s *service) count(key string, n int) (permitted int) {
-	for range n {
-		if s.get(key).Code == http.StatusOK {
-			permitted++
-		}
-	}
-	return permitted
-}
 
 func TestRollingLimit(t *testing.T) {
 	t.Parallel()
@@ -296,103 +237,6 @@ func TestRetryAfterIsExact(t *testing.T) {
 			time.Sleep(time.Microsecond)
 			require.NoError(t, limits.Take(t.Context(), key, 2))
 		}
-	})
-}
-
-func TestFields(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) { // which begins at midnight
-		s := newService(t, limit.Memory(), limit.Options{Remaining: true, XRateLimit: true}, 1)
-		key, _ := s.issue("rate=10/10s month=100/month odd=3/1.5s")
-		w := s.get(key)
-		assert.Equal(t, `"rate";q=10;w=10, "month";q=100, "odd";q=3`, w.Header().Get("RateLimit-Policy"))
-		assert.Equal(t, `"rate";r=9;t=1, "month";r=99;t=2678400, "odd";r=2;t=1`, w.Header().Get("RateLimit"))
-		assert.Equal(t, "3", w.Header().Get("X-RateLimit-Limit"), "the limit with the fewest remaining requests")
-		assert.Equal(t, "2", w.Header().Get("X-RateLimit-Remaining"))
-		s.count(key, 2)
-		w = s.get(key)
-		assert.Equal(t, http.StatusTooManyRequests, w.Code)
-		assert.Equal(t, `"rate";r=7;t=3, "month";r=97;t=2678400, "odd";r=0;t=2`, w.Header().Get("RateLimit"), "the refused request spent nothing")
-		assert.Equal(t, "1", w.Header().Get("Retry-After"))
-	})
-	t.Run("only a 429 has them by default", func(t *testing.T) {
-		t.Parallel()
-		s := newService(t, limit.Memory(), limit.Options{}, 1)
-		key, _ := s.issue("day=1/day")
-		assert.Empty(t, s.get(key).Header().Get("RateLimit"))
-		assert.NotEmpty(t, s.get(key).Header().Get("RateLimit"))
-	})
-}
-
-// An outage is a Backend that does not answer.
-type outage struct{}
-
-func (outage) Take(context.Context, string, []apikey.Limit, int64) (limit.Result, error) {
-	return limit.Result{}, errors.New("connection refused")
-}
-
-func TestOutage(t *testing.T) {
-	t.Parallel()
-	for _, allow := range []bool{false, true} {
-		var events []limit.Event
-		s := newService(t, outage{}, limit.Options{AllowOnOutage: allow, Observe: func(_ context.Context, e limit.Event) { events = append(events, e) }}, 1)
-		key, _ := s.issue("rate=1/1s")
-		free, _ := s.issue("")
-		w := s.get(key)
-		require.Len(t, events, 1)
-		assert.ErrorIs(t, events[0].Err, apikey.ErrUnavailable, "Observe gets the outage")
-		assert.Equal(t, allow, events[0].Permitted)
-		if allow {
-			assert.Equal(t, http.StatusOK, w.Code)
-		} else {
-			assert.Equal(t, http.StatusServiceUnavailable, w.Code)
-			assert.NotContains(t, w.Body.String(), "connection refused")
-		}
-		assert.Equal(t, http.StatusOK, s.get(free).Code, "a key without limits needs no backend")
-	}
-}
-
-// A partialOutage is a Backend that fails for one subject.
-type partialOutage struct{ limit.Backend }
-
-func (b partialOutage) Take(ctx context.Context, subject string, limits []apikey.Limit, cost int64) (limit.Result, error) {
-	if subject == "unlucky" {
-		return limit.Result{}, errors.New("connection refused")
-	}
-	return b.Backend.Take(ctx, subject, limits, cost)
-}
-
-func TestOutageIsLoggedOnce(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		var log bytes.Buffer
-		logged := func() int {
-			defer log.Reset()
-			return strings.Count(log.String(), "\n")
-		}
-		limits, err := limit.New(partialOutage{limit.Memory()}, limit.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		require.NoError(t, err)
-		take := func(id string) error {
-			return limits.Take(t.Context(), &apikey.Key{ID: id, Limits: []apikey.Limit{{Name: "rate", Requests: 1000, Per: time.Second}}}, 1)
-		}
-		for range 100 {
-			require.ErrorIs(t, take("unlucky"), apikey.ErrUnavailable)
-			require.NoError(t, take("lucky"))
-			time.Sleep(time.Second)
-		}
-		assert.Equal(t, 1, logged(), "clients of a backend that fails for some keys do not fill the log")
-		time.Sleep(10 * time.Second)
-		require.NoError(t, take("lucky"))
-		require.NoError(t, take("lucky"))
-		assert.Equal(t, 1, logged(), "the end of the outage")
-		require.ErrorIs(t, take("unlucky"), apikey.ErrUnavailable)
-		assert.Equal(t, 1, logged(), "the next outage")
-		gone, cancel := context.WithCancel(t.Context())
-		cancel()
-		limits, err = limit.New(outage{}, limit.Options{Logger: slog.New(slog.NewTextHandler(&log, nil))})
-		require.NoError(t, err)
-		require.Error(t, limits.Take(gone, &apikey.Key{ID: "1", Limits: []apikey.Limit{{Name: "rate", Requests: 1, Per: time.Second}}}, 1))
-		assert.Zero(t, logged(), "a cancelled request is not an outage")
 	})
 }
 
