@@ -14,9 +14,9 @@ import (
 
 // Options configures [New].
 type Options struct {
-	// Schemes are those of the pending keys, 1 to 8 of different systems.
+	// Schemes are the Schemes of the pending keys, 1 to 8 of different systems.
 	Schemes []Scheme
-	// Concurrent is the number of hashes that are computed at one time: 1 to 64, or 0 for 2.
+	// Concurrent is the maximum number of hashes that are computed at one time: 1 to 64, or 0 for 2.
 	Concurrent int
 }
 
@@ -25,7 +25,7 @@ const (
 	maxConcurrent     = 64
 	maxSchemes        = 8
 
-	// timeout bounds an adoption, which goes on if its client goes away.
+	// timeout bounds an adoption, which continues if its request is cancelled.
 	timeout = 10 * time.Second
 )
 
@@ -34,16 +34,16 @@ const (
 // the result.
 type Adopter struct {
 	store   apikey.KeyStore   // may be a cache
-	manager apikey.KeyManager // is asked for the truth before a hash is computed
+	manager apikey.KeyManager // read before a hash is computed, because a cache may lag
 	format  *apikey.Format
 	schemes []Scheme
 	slots   chan struct{}
 	calls   calls
 }
 
-// New returns an Adopter. store is the store of the Middleware, and issuer the one whose KeyManager has the
-// keys. The error wraps an [apikey.InvalidError] if an argument is nonsense, or if the Format of the
-// Issuer does not accept imported keys.
+// New returns an Adopter. store is the store of the Middleware, and issuer is an Issuer whose KeyManager has
+// the keys. The error wraps an [apikey.InvalidError] if an argument is nil or out of its limits, or if the
+// Format of the Issuer does not accept imported keys.
 func New(store apikey.KeyStore, issuer *apikey.Issuer, o Options) (*Adopter, error) {
 	if v := reflect.ValueOf(store); store == nil || v.Kind() == reflect.Pointer && v.IsNil() {
 		return nil, invalid("store", "nil; want the store of the Middleware")
@@ -75,12 +75,14 @@ func New(store apikey.KeyStore, issuer *apikey.Issuer, o Options) (*Adopter, err
 	return a, nil
 }
 
-// Adopt returns the key of a secret, and stores it under its SHA-256 if it was pending. It is for
-// [apikey.Options].Adopt. It returns [apikey.ErrNotFound] for a secret that does not prove a pending key,
-// and if that key is past its deadline, revoked, suspended or expired. It returns [apikey.ErrUnavailable]
-// if too many hashes are being computed.
+// Adopt returns the key of a secret, and stores it under its SHA-256 if it was pending. Set
+// [apikey.Options].Adopt to it. It returns [apikey.ErrNotFound] for a secret that does not prove a pending
+// key, and if that key is past its deadline, revoked, suspended or expired. It returns
+// [apikey.ErrUnavailable] if too many hashes are being computed or too many adoptions are running, and
+// otherwise the errors of the store.
 //
-// Requests with the same secret at the same time share one adoption.
+// Concurrent requests with the same secret share one adoption, which ends after 10 seconds. If ctx ends
+// before, Adopt returns the error of ctx and the adoption continues.
 func (a *Adopter) Adopt(ctx context.Context, s apikey.Secret) (*apikey.Key, error) {
 	schemes := a.schemesOf(s.Reveal())
 	if len(schemes) == 0 {
@@ -93,8 +95,8 @@ func (a *Adopter) Adopt(ctx context.Context, s apikey.Secret) (*apikey.Key, erro
 	return a.calls.do(ctx, d, func(ctx context.Context) (*apikey.Key, error) { return a.adopt(ctx, schemes, s.Reveal(), d) })
 }
 
-// schemesOf returns the schemes whose keys have the shape of a text, without a slow hash. Keys of several
-// systems have the shape of Sanctum's.
+// schemesOf returns the schemes whose keys have the shape of a text. It computes no slow hash. A text can fit
+// several schemes, because keys of other systems can have the shape of Sanctum's.
 func (a *Adopter) schemesOf(text string) (fitting []Scheme) {
 	for _, s := range a.schemes {
 		fits := s.shape
@@ -108,8 +110,8 @@ func (a *Adopter) schemesOf(text string) (fitting []Scheme) {
 	return fitting
 }
 
-// adopt tries the schemes one after the other. At most one of them computes a slow hash, because the shapes of
-// those that do exclude each other.
+// adopt tries the schemes one after the other. At most one of them computes a slow hash, because no key has
+// the shapes of two schemes that do.
 func (a *Adopter) adopt(ctx context.Context, schemes []Scheme, text string, d apikey.Digest) (key *apikey.Key, err error) {
 	for _, s := range schemes {
 		if key, err = a.adoptBy(ctx, s, text, d); !errors.Is(err, apikey.ErrNotFound) {
@@ -151,7 +153,7 @@ func (a *Adopter) adoptBy(ctx context.Context, s Scheme, text string, d apikey.D
 }
 
 // adopted returns the key that another node adopted. A cache may still remember that the key was unknown and
-// that the pending key was not revoked, so without this lookup each request would compute a hash again.
+// that the pending key was not revoked. Without this lookup, each request would then compute a hash again.
 func (a *Adopter) adopted(ctx context.Context, d apikey.Digest) (*apikey.Key, error) {
 	return a.manager.Lookup(ctx, d)
 }
@@ -182,7 +184,7 @@ func (a *Adopter) prove(ctx context.Context, s Scheme, text, finder string, d ap
 	return a.replace(apikey.WithActor(ctx, "first use of a key of "+s.name), pending, d)
 }
 
-// takeSlot takes the right to compute a hash.
+// takeSlot reserves a slot to compute a hash, which free returns. It does not wait for a slot.
 func (a *Adopter) takeSlot() (free func(), err error) {
 	select {
 	case a.slots <- struct{}{}:
@@ -194,14 +196,14 @@ func (a *Adopter) takeSlot() (free func(), err error) {
 
 // replace stores a key with the fields of a pending key under the digest d, and revokes the pending key.
 func (a *Adopter) replace(ctx context.Context, pending *apikey.Key, d apikey.Digest) (*apikey.Key, error) {
-	// The same CreatedAt, because a successor gets the lifetime of its predecessor from there.
+	// The same CreatedAt, because the lifetime of a successor begins at its CreatedAt.
 	successor := apikey.Key{ID: rand.Text(), Hint: pending.Hint, CreatedAt: pending.CreatedAt}
 	key, err := a.manager.Replace(ctx, pending.ID, time.Now(), d, successor)
 	if errors.Is(err, apikey.ErrReplaced) || errors.Is(err, apikey.ErrExists) || errors.Is(err, apikey.ErrRevoked) {
 		return a.adopted(ctx, d)
 	}
 	if errors.Is(err, apikey.ErrSuspended) || errors.Is(err, apikey.ErrExpired) {
-		return nil, fmt.Errorf("%w: pending key %s: %w", apikey.ErrNotFound, pending.ID, err) // the cache did not know
+		return nil, fmt.Errorf("%w: pending key %s: %w", apikey.ErrNotFound, pending.ID, err) // the cache lagged
 	}
 	if err != nil {
 		return nil, err

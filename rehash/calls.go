@@ -8,30 +8,31 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// maxCalls bounds the goroutines, which clients that go away leave behind while the store is slow.
+// maxCalls bounds the goroutines. Otherwise requests that are cancelled while the store is slow would leave
+// more and more of them behind.
 const maxCalls = 1000
 
-// calls runs one adoption of a key at a time.
+// calls runs at most one adoption of each digest at a time.
 type calls struct {
 	mu      sync.Mutex
 	running map[apikey.Digest]*call
 }
 
-// A call is an adoption for which requests wait.
+// A call is a running adoption, for whose result requests wait.
 type call struct {
 	done chan struct{}
 	key  *apikey.Key
 	err  error
 }
 
-// do runs f, or waits for the f of another request with the same digest. f goes on if ctx ends, because
+// do runs f, or waits for the f of another request with the same digest. f continues if ctx ends, because
 // other requests may wait for it.
 func (c *calls) do(ctx context.Context, d apikey.Digest, f func(context.Context) (*apikey.Key, error)) (*apikey.Key, error) {
 	c.mu.Lock()
 	running := c.running[d]
 	if running == nil && len(c.running) >= maxCalls {
 		c.mu.Unlock()
-		return nil, fmt.Errorf("rehash: %w: %d keys are being checked", apikey.ErrUnavailable, maxCalls)
+		return nil, fmt.Errorf("rehash: %w: %d adoptions are running", apikey.ErrUnavailable, maxCalls)
 	}
 	if running == nil {
 		running = &call{done: make(chan struct{})}

@@ -29,7 +29,7 @@ func TestAPanicOfTheStoreIsAnOutage(t *testing.T) {
 	}
 }
 
-func TestClientsThatGoAwayLeaveABoundedNumberOfGoroutines(t *testing.T) {
+func TestCancelledRequestsLeaveABoundedNumberOfGoroutines(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		s := newService(t, Options{Schemes: []Scheme{Gitea()}})

@@ -1,9 +1,9 @@
 // Package rehash takes over keys of other systems that stored a slow, salted or keyed hash, such as
 // Gitea and Grafana. The SHA-256 of such a key is unknown until a client sends the key. Until then the
 // store has a pending key. The first request with the key proves it, and a key under its SHA-256 replaces
-// the pending key. Later requests cost what they cost for every other key.
+// the pending key. Later requests cost as much as those with every other key.
 //
-// The command apikey import makes pending keys, or a program does:
+// The command apikey import makes pending keys. A program can make one too:
 //
 //	row, err := rehash.GiteaRow(lastEight, salt, hash)
 //	...
@@ -18,30 +18,28 @@
 // # Pending keys
 //
 // A pending key is a key like every other: lists show it, and it can be changed, suspended and revoked.
-// No secret has its digest. Its digest is made from a public part of the other system's key, its finder:
-// the last eight characters, the prefix, or the whole hash. Its ID begins with "rehash_" and commits to the
-// hash and the deadline, which are in its Metadata under [MetadataHash] and [MetadataUntil]. A pending key is
-// refused if one of them was edited.
-// Its fields at the moment of the first use, except Metadata of this package, go to the key that
-// replaces it.
+// No secret has its digest. Its digest is computed from the finder, which is a part or a hash of the other
+// system's key: the last eight characters, the prefix, or the whole hash. The ID of a pending key begins with
+// "rehash_" and commits to the hash and the deadline, which are in its Metadata under [MetadataHash] and
+// [MetadataUntil]. A pending key is refused if one of them was edited. The key that replaces it gets the
+// fields that it has at the first use, except the Metadata of this package.
 //
-// A pending key can be proved until its deadline. After that it is refused, and a key must be issued to its
-// owner. Choose a deadline, so that the service can remove package rehash at some time. Rotate no pending key: the key of the other system is then refused,
-// also during the grace.
+// A pending key can be proved until its deadline. After the deadline it is refused, and its owner needs a new
+// key. After the last deadline the service can remove package rehash. Do not rotate a pending key, because
+// the key of the other system is then refused, even during the grace.
 //
 // [apikey.Issuer.Identify] does not find a pending key by the other system's key. A report of a leaked key
-// therefore revokes it only after its first use.
+// therefore revokes the key only after its first use.
 //
 // # Costs
 //
-// A request with a key that the store knows costs nothing more. An unknown key of another shape than
-// those of the Schemes is refused at once. One of such a shape costs one more lookup, by its finder, for each
-// of the Schemes with that shape. If
-// the finder is known, the request reads the store once more and computes one hash. Options.Concurrent
-// bounds the hashes at one time. Further ones are refused with [apikey.ErrUnavailable], so that forged
-// keys cannot use up the processor. The keys of Grafana have no finder but the hash itself, so every key of
-// their shape costs a hash.
+// A request with a key that the store knows costs nothing more. An unknown key that has the shape of no
+// Scheme is refused at once. An unknown key costs one more lookup, by its finder, for each Scheme whose shape
+// it has. If the finder is known, the request reads the store once more and computes one hash.
+// Options.Concurrent bounds the hashes at one time. Further requests are refused with
+// [apikey.ErrUnavailable], so that forged keys cannot use up the processor. The finder of a key of Grafana
+// is the hash itself, so every unknown key of that shape costs a hash.
 //
-// While there are pending keys, an attacker with write access to the database can make a key, also if
+// While there are pending keys, an attacker with write access to the database can make a key, even if
 // the Format has a pepper.
 package rehash

@@ -70,7 +70,7 @@ func newService(t testing.TB, o Options, peppers ...apikey.Secret) *service {
 	return s
 }
 
-// pend stores a pending key.
+// pend stores a pending key, whose deadline is in 100 hours.
 func (s *service) pend(r Row) apikey.Key {
 	s.t.Helper()
 	key, err := r.Import(s.t.Context(), s.issuer, apikey.ImportedKey{
@@ -168,14 +168,14 @@ func TestTheFirstRequestProvesAKeyOfEachScheme(t *testing.T) {
 				assert.Equal(t, "CI", key.Name)
 				assert.Equal(t, "ann", key.Owner)
 				assert.Equal(t, []string{"read"}, key.Scopes)
-				assert.Equal(t, map[string]string{"source": "test"}, key.Metadata, "the hash is dropped")
+				assert.Equal(t, map[string]string{"source": "test"}, key.Metadata, "the hash is removed")
 				assert.Equal(t, pending.ExpiresAt, key.ExpiresAt)
 				assert.Equal(t, pending.CreatedAt, key.CreatedAt)
 				_, stillPending := IsPending(&key)
 				assert.False(t, stillPending)
 				old, err := s.store.Get(t.Context(), pending.ID)
 				require.NoError(t, err)
-				assert.NotZero(t, old.RevokedAt, "the pending key is used up")
+				assert.NotZero(t, old.RevokedAt, "the pending key is revoked")
 				_, err = s.store.Revoke(t.Context(), id)
 				require.NoError(t, err)
 				s.refused(test.key, "a revoked key stays revoked")
@@ -188,13 +188,13 @@ func TestAPendingKeyThatMayNotBeUsedIsRefused(t *testing.T) {
 	t.Parallel()
 	yes, no, past := true, false, time.Now().Add(-time.Minute)
 	for name, change := range map[string]apikey.Patch{
-		"suspended":                  {Suspended: &yes},
-		"expired":                    {ExpiresAt: &past},
-		"an edited hash":             {Metadata: &map[string]string{MetadataHash: "gitea 01234567 x$" + giteaHash, MetadataUntil: "2999-01-01T00:00:00Z"}},
-		"no hash":                    {Metadata: &map[string]string{}},
-		"a past deadline":            {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "2001-01-01T00:00:00Z"}},
-		"a later deadline":           {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "2999-01-01T00:00:00Z"}},
-		"a deadline that is no time": {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "soon"}},
+		"suspended":                     {Suspended: &yes},
+		"expired":                       {ExpiresAt: &past},
+		"an edited hash":                {Metadata: &map[string]string{MetadataHash: "gitea 01234567 x$" + giteaHash, MetadataUntil: "2999-01-01T00:00:00Z"}},
+		"no hash":                       {Metadata: &map[string]string{}},
+		"a past deadline":               {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "2001-01-01T00:00:00Z"}},
+		"a later deadline":              {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "2999-01-01T00:00:00Z"}},
+		"a deadline that is not a time": {Metadata: &map[string]string{MetadataHash: "gitea 01234567 " + giteaSalt + "$" + giteaHash, MetadataUntil: "soon"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -248,7 +248,7 @@ func TestAfterTheDeadlineAPendingKeyIsRefused(t *testing.T) {
 	})
 }
 
-// counting returns a scheme that counts its hashes, and holds each until release.
+// counting returns a scheme that counts its hashes. If hold is not nil, each hash waits until hold is closed.
 func counting(s Scheme, n *atomic.Int64, hold <-chan struct{}) Scheme {
 	verify := s.verify
 	s.verify = func(text, hash string) bool {
@@ -278,7 +278,7 @@ func TestTooManyHashesAreRefusedAndOtherKeysAreNot(t *testing.T) {
 	forged := "ffffffffffffffffffffffffffffffff01234567"
 	status, _ := s.request(forged)
 	assert.Equal(t, 503, status, "a key with a known finder would need a hash")
-	s.refused("ffffffffffffffffffffffffffffffff76543210", "a key without a known finder needs none")
+	s.refused("ffffffffffffffffffffffffffffffff76543210", "a key without a known finder needs no hash")
 	s.refused("another-shape-needs-no-hash", "another shape")
 	status, id := s.request(secret.Reveal())
 	assert.Equal(t, 200, status)
@@ -286,10 +286,10 @@ func TestTooManyHashesAreRefusedAndOtherKeysAreNot(t *testing.T) {
 	assert.EqualValues(t, 1, hashes.Load())
 	close(hold)
 	wg.Wait()
-	s.refused(forged, "when there is room again")
+	s.refused(forged, "when a slot is free again")
 }
 
-func TestRequestsAtOneTimeShareOneHash(t *testing.T) {
+func TestConcurrentRequestsShareOneHash(t *testing.T) {
 	t.Parallel()
 	var hashes atomic.Int64
 	hold := make(chan struct{})
@@ -312,7 +312,7 @@ func TestRequestsAtOneTimeShareOneHash(t *testing.T) {
 	assert.EqualValues(t, 1, hashes.Load())
 }
 
-func TestAnAdoptionGoesOnIfItsClientGoesAway(t *testing.T) {
+func TestAnAdoptionContinuesIfItsRequestIsCancelled(t *testing.T) {
 	t.Parallel()
 	var hashes atomic.Int64
 	hold := make(chan struct{})
@@ -333,7 +333,7 @@ func TestAnAdoptionGoesOnIfItsClientGoesAway(t *testing.T) {
 	assert.EqualValues(t, 1, hashes.Load())
 }
 
-// A frozenStore answers as it did at the beginning, as a cache of another node may until its next poll.
+// A frozenStore always returns the same keys, as the cache of another node may until its next poll.
 type frozenStore struct{ keys map[apikey.Digest]*apikey.Key }
 
 func (s frozenStore) Lookup(_ context.Context, d apikey.Digest) (*apikey.Key, error) {
@@ -343,7 +343,7 @@ func (s frozenStore) Lookup(_ context.Context, d apikey.Digest) (*apikey.Key, er
 	return nil, apikey.ErrNotFound
 }
 
-func TestANodeWhoseCacheIsOldFindsTheAdoptedKeyWithoutAHash(t *testing.T) {
+func TestANodeWhoseCacheLagsFindsTheAdoptedKeyWithoutAHash(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		scheme Scheme
@@ -382,7 +382,7 @@ func TestANodeWhoseCacheIsOldFindsTheAdoptedKeyWithoutAHash(t *testing.T) {
 	}
 }
 
-func TestANodeWhoseCacheIsOldObeysAChangeOfThePendingKey(t *testing.T) {
+func TestANodeWhoseCacheLagsObeysAChangeOfThePendingKey(t *testing.T) {
 	t.Parallel()
 	yes, past, later := true, time.Now().Add(-time.Minute), time.Now().Add(2000*time.Hour).UTC().Truncate(time.Second)
 	for name, test := range map[string]struct {

@@ -13,7 +13,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// The names of this package in the Metadata of a pending key.
+// The names that this package uses in the Metadata of a pending key.
 const (
 	MetadataHash  = "rehash"       // the scheme, the finder and the hash
 	MetadataUntil = "rehash_until" // the deadline in RFC 3339 format
@@ -22,7 +22,9 @@ const (
 // idPrefix begins the ID of a pending key.
 const idPrefix = "rehash_"
 
-// A Row is the hash of one key in the table of another system.
+// A Row is the hash of one key in the table of another system. Make it with a function such as [GiteaRow],
+// whose error wraps an [apikey.InvalidError] if a column does not have the form that the system writes. No
+// error contains a hash or a salt.
 type Row struct {
 	scheme, finder string
 	hash           string // "" if the finder is the hash
@@ -46,7 +48,7 @@ func checkHex(field, sum string, size int) error {
 
 func checkPublic(field, text string) error {
 	if !publicText.MatchString(text) {
-		return invalid(field, "want 1 to 100 letters and digits")
+		return invalid(field, "want 1 to 100 characters of A-Z, a-z, 0-9, _ . / + = and -")
 	}
 	return nil
 }
@@ -106,13 +108,13 @@ func (r Row) Matches(s Scheme, secret apikey.Secret) bool {
 }
 
 // Import stores the pending key of the Row. k has neither a Secret nor a SHA256, and no Metadata under the names
-// of this package. until is the deadline and in
-// the future. Import returns the errors of [apikey.Issuer.Import]: [apikey.ErrExists] also for another
-// key with the same finder, which cannot be taken over.
+// of this package. until is the deadline, which is in the future. Import returns the errors of
+// [apikey.Issuer.Import]. It returns [apikey.ErrExists] also if another key has the same finder. Such a key
+// cannot be taken over.
 func (r Row) Import(ctx context.Context, issuer *apikey.Issuer, k apikey.ImportedKey, until time.Time) (apikey.Key, error) {
 	switch {
 	case r.finder == "":
-		return apikey.Key{}, invalid("Row", "empty; want one of a function such as GiteaRow")
+		return apikey.Key{}, invalid("Row", "empty; want one made by a function such as GiteaRow")
 	case k.Secret.Reveal() != "" || k.SHA256 != [sha256.Size]byte{}:
 		return apikey.Key{}, invalid("Secret, SHA256", "set; a pending key has neither")
 	case has(k.Metadata, MetadataHash) || has(k.Metadata, MetadataUntil):
@@ -140,21 +142,22 @@ func has(metadata map[string]string, name string) bool {
 
 func (r Row) text() string { return r.scheme + " " + r.finder + " " + r.hash }
 
-// idOf returns the ID of the pending key with this metadata. An ID never changes, so it tells whether somebody
-// edited the hash or the deadline. Otherwise a person who may edit a key could take it over, or keep it
+// idOf returns the ID of the pending key with this metadata. An ID never changes, so it reveals whether the
+// hash or the deadline was edited. Otherwise a user who may edit a key could take it over, or keep it
 // pending. A deadline contains no space, so no other deadline and hash make the same text.
 func idOf(metadata map[string]string) string {
 	sum := sha256.Sum256([]byte("apikey rehash id " + metadata[MetadataUntil] + " " + metadata[MetadataHash]))
 	return idPrefix + base64.RawURLEncoding.EncodeToString(sum[:])
 }
 
-// finderSum returns what is the SHA-256 of an imported key. No client can send a key with this SHA-256,
-// because keys contain no spaces.
+// finderSum returns the SHA-256 under which a pending key is imported. No client can send a key with this
+// SHA-256, because keys contain no spaces.
 func finderSum(scheme, finder string) [sha256.Size]byte {
 	return sha256.Sum256([]byte("apikey rehash finder " + scheme + " " + finder))
 }
 
-// hashOf returns the hash of a pending key, or false if the key is none of this scheme and finder.
+// hashOf returns the hash of a pending key. It returns false if the key has another scheme or finder, or if its
+// metadata was edited.
 func hashOf(key *apikey.Key, scheme, finder string) (hash string, ok bool) {
 	if key.ID != idOf(key.Metadata) {
 		return "", false
@@ -162,7 +165,8 @@ func hashOf(key *apikey.Key, scheme, finder string) (hash string, ok bool) {
 	return strings.CutPrefix(key.Metadata[MetadataHash], scheme+" "+finder+" ")
 }
 
-// IsPending reports whether a key waits for its first use, until a deadline that may have passed.
+// IsPending reports whether a key is pending, and returns its deadline, which may have passed. A key that was
+// revoked, or whose hash or deadline was edited, is not pending.
 func IsPending(key *apikey.Key) (until time.Time, ok bool) {
 	until, err := time.Parse(time.RFC3339, key.Metadata[MetadataUntil])
 	return until, err == nil && key.RevokedAt.IsZero() && key.ID == idOf(key.Metadata)

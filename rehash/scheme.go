@@ -22,11 +22,11 @@ type Scheme struct {
 	name string
 	// find returns the finder of a key, or false if the text does not have the shape of one.
 	find func(text string) (finder string, ok bool)
-	// slowFind reports that find computes a slow hash for a text of the shape.
+	// slowFind reports that find computes a slow hash if the text has the shape of a key.
 	slowFind bool
 	// shape reports whether find would return true, without a slow hash. It is set if slowFind is.
 	shape func(text string) bool
-	// verify reports whether a hash is that of the text. Nil means that the finder proves the key.
+	// verify reports whether a text has this hash. Nil means that the finder proves the key.
 	verify func(text, hash string) bool
 }
 
@@ -109,7 +109,7 @@ func Django() Scheme {
 	}
 }
 
-// maxRounds bounds the work of one hash. Django 6 uses 1,200,000 rounds.
+// maxRounds bounds the time of one hash. Django 6 uses 1,200,000 rounds.
 const maxRounds = 2_000_000
 
 func djangoPBKDF2(hash string) (rounds int, salt, sum string, ok bool) {
