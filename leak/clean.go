@@ -19,7 +19,8 @@ const (
 	maxEscapes = 4
 )
 
-// A cleaner prepares texts of a sender for a Report. A URL may contain the leaked key itself.
+// A cleaner removes keys from the texts of a sender, before they go into a Report. The URL of a place may
+// contain the leaked key itself.
 type cleaner struct{ shapes *apikey.Middleware }
 
 func newCleaner(d *manage.Desk) (cleaner, error) {
@@ -77,7 +78,7 @@ func (c cleaning) clean(s string, token text, most int) string {
 	}
 	s = c.shapes.RedactURI(s)
 	if len(s) > most {
-		s = strings.ToValidUTF8(s[:most], "") // after redacting, which needs whole keys
+		s = strings.ToValidUTF8(s[:most], "") // after redaction, which finds only whole keys
 	}
 	return s
 }

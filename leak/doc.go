@@ -16,8 +16,9 @@
 //
 //	[{"token": "ak_…", "type": "example_api_key", "url": "https://github.com/…", "source": "commit"}]
 //
-// Only the token is required. An endpoint ignores other members, and elements without a token. It handles
-// up to 16 requests at a time, reads up to 256 and 64 MiB of bodies, and answers further ones with 503.
+// Only the token is required. An endpoint ignores other members, and elements without a token. At one time it
+// handles up to 16 requests, and reads up to 256 requests with up to 64 MiB of bodies. It answers further
+// requests with 503.
 //
 // # Responses
 //
@@ -26,7 +27,7 @@
 // SHA-256 of the token instead of the token. A text that is not in the [apikey.Format] costs no lookup.
 //
 // If the store or Options.OnLeak fails, or Options.Timeout ends, the response is 503, so that the sender
-// repeats the request. Keys that were revoked until then stay revoked, and repeating is harmless.
+// repeats the request. Keys that were revoked until then stay revoked. A repeated request revokes the rest.
 //
 //	200  every reported key is revoked, and OnLeak has accepted every Report
 //	400  the body is not a JSON array

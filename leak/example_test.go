@@ -64,7 +64,7 @@ func Example() {
 	// Output: 403
 }
 
-// The guard is around all other handlers, and closed when the server has ended.
+// The guard is around all other handlers. Close it after the server has ended.
 func ExamplePlaintext() {
 	store := memstore.New()
 	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})

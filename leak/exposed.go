@@ -91,7 +91,7 @@ func (e *exposed) work(ctx context.Context) {
 			logged = time.Now()
 			e.logDropped(ctx)
 		}
-		// Only here, because the time of this check must not show in the response.
+		// The check is here and not in add, because its time must not show in the response.
 		if _, err := e.format.Digest(secret); err != nil {
 			continue
 		}
@@ -160,7 +160,7 @@ func (e *exposed) try(ctx context.Context, secret apikey.Secret) (err error) {
 	return nil
 }
 
-// pause waits, but not after close was called.
+// pause waits for d, or until close is called or ctx is done.
 func (e *exposed) pause(ctx context.Context, d time.Duration) {
 	select {
 	case <-time.After(d):

@@ -19,7 +19,7 @@ const (
 	maxKeys    = 100
 )
 
-// fetch asks for the public keys. It changes nothing if it fails.
+// fetch requests the public keys. If it fails, the keyring does not change.
 func (k *keyring) fetch(ctx context.Context) error {
 	r, err := http.NewRequestWithContext(ctx, http.MethodGet, k.options.URL, nil)
 	if err != nil {
@@ -96,7 +96,7 @@ func parseKeys(body []byte) (map[string]*ecdsa.PublicKey, error) {
 		}
 	}
 	if len(keys) == 0 {
-		return nil, errors.New("the list has no ECDSA key")
+		return nil, errors.New("the list has no ECDSA key with P-256")
 	}
 	return keys, nil
 }

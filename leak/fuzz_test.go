@@ -13,8 +13,8 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// FuzzReports sends any body with a valid signature. The answer is always JSON of one of four statuses, and a
-// body that package encoding/json reads as reports is handled.
+// FuzzReports sends any body with a valid signature. The response is always JSON with one of three statuses. It
+// is 200 for a body that package encoding/json reads as reports.
 func FuzzReports(f *testing.F) {
 	gh := newSigner(f, "1", elliptic.P256())
 	s := newService(f, apikey.FormatOptions{AllowImported: true})

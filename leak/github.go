@@ -21,8 +21,8 @@ const (
 // it finds in public repositories and packages, and the endpoint revokes them.
 //
 // The endpoint first verifies the signature of a request: ECDSA with P-256 over the SHA-256 of the body as
-// it was sent. It fetches GitHub's public keys as [PublicKeys] describes. While it cannot fetch them, it
-// answers 503.
+// it was sent. It fetches GitHub's public keys as [PublicKeys] describes. If it cannot fetch them, the
+// response is 503.
 //
 // The handler is safe for concurrent use. The error wraps [apikey.ErrInvalid] if d is nil or an option is
 // out of its limits.

@@ -77,7 +77,7 @@ func TestGitHubRefuses(t *testing.T) {
 		change func(*http.Request)
 		by     signer
 	}{
-		{"nothing, for comparison", 200, func(*http.Request) {}, gh},
+		{"a right signature is accepted", 200, func(*http.Request) {}, gh},
 		{"a signature by another key", 403, func(*http.Request) {}, forger},
 		{"a key of another curve", 403, func(*http.Request) {}, p384},
 		{"no identifier", 403, func(r *http.Request) { r.Header.Del("Github-Public-Key-Identifier") }, gh},

@@ -14,18 +14,18 @@ import (
 // PublicKeys says how the endpoint [GitHub] fetches the public keys that verify signatures. The zero value
 // is ready for use.
 //
-// The endpoint fetches the keys when it receives the first request, and then when they are 30 minutes old.
-// It also fetches them for an unknown identifier, but at most once a minute, so that forged identifiers
-// cannot use up GitHub's rate limit. It sends conditional requests, which do not count for that limit. If
-// GitHub does not answer, keys that are up to 24 hours old remain in use.
+// The endpoint fetches the keys for the first request that it receives, and again for a request that comes
+// when they are 30 minutes old. It also fetches them for an unknown identifier, but at most once a minute, so
+// that forged identifiers cannot use up GitHub's rate limit. It sends conditional requests, which do not count
+// for that limit. If GitHub does not answer, keys that are up to 24 hours old remain in use.
 type PublicKeys struct {
 	// URL is the https URL of the keys; "" means GitHub's own.
 	URL string
 	// Token is an access token of GitHub, which raises the rate limit. It needs no permissions. The zero
 	// Secret means requests without a token.
 	Token apikey.Secret
-	// Client sends the requests; nil means a client that follows no redirects. Every request ends after 5
-	// seconds.
+	// Client sends the requests; nil means a client that does not follow redirects. Every request ends after
+	// 5 seconds.
 	Client *http.Client
 }
 
@@ -42,7 +42,7 @@ const (
 type keyring struct {
 	options PublicKeys
 	logger  *slog.Logger
-	// fetching holds one value while a request is sent. Callers with a known key do not wait for it.
+	// fetching holds one value while a request is sent. Callers with a fresh key do not wait for it.
 	fetching chan struct{}
 
 	mu        sync.Mutex
@@ -66,7 +66,7 @@ func newKeyring(o PublicKeys, logger *slog.Logger) (*keyring, error) {
 }
 
 // find returns the key with an identifier. It returns errForged if GitHub has no such key, and
-// errUndecided if that is not known.
+// errUndecided if the keyring does not know.
 func (k *keyring) find(ctx context.Context, identifier string) (*ecdsa.PublicKey, error) {
 	if key, fresh := k.cached(identifier); fresh {
 		return key, nil
@@ -82,7 +82,7 @@ func (k *keyring) find(ctx context.Context, identifier string) (*ecdsa.PublicKey
 		return key, nil
 	}
 	if k.mayFetch() {
-		// Not ended by ctx, because a client that disconnects would use up the only request of a minute.
+		// ctx does not end the fetch. Otherwise a client that disconnects would use up the only request of a minute.
 		ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), fetchTimeout)
 		defer cancel()
 		if err := k.fetch(ctx); err != nil {

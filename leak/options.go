@@ -14,10 +14,9 @@ import (
 // Options configures [GitHub], [Webhook] and [Verify]. The zero value is ready for use.
 type Options struct {
 	// OnLeak receives each report of a key of this service, after the key was revoked; nil ignores
-	// reports. Use it to tell the owner of the key. It must be fast: put the Report into a queue instead
-	// of sending mail. If it returns an error, the sender of the report gets 503 and repeats all its
-	// reports. OnLeak therefore receives a report at least once, and possibly again. Verify does
-	// not call OnLeak.
+	// reports. Use it to tell the owner of the key. It must be fast, so put the Report into a queue and do not
+	// send mail. If it returns an error, the sender of the report gets 503 and repeats all its reports. OnLeak
+	// therefore receives a report at least once, and possibly again. Verify does not call OnLeak.
 	//
 	// OnLeak is called for one Report of a request at a time, and concurrently for several requests. Its
 	// context ends with the Timeout, and not when the sender disconnects.
@@ -27,18 +26,18 @@ type Options struct {
 	// seconds, because GitHub waits for 30. At most 5 minutes.
 	Timeout time.Duration
 
-	// PublicKeys says how GitHub fetches the keys that verify signatures.
+	// PublicKeys says how the endpoint of [GitHub] fetches the keys that verify signatures.
 	PublicKeys PublicKeys
 
-	// Logger receives revoked keys at level Info, failures of the store, of OnLeak and of fetching public
-	// keys at level Error, and refused requests at level Debug; nil means slog.Default(). It receives IDs
-	// of keys, and never a token or a URL.
+	// Logger receives revoked keys at level Info and refused requests at level Debug. It receives failures
+	// of the store, of OnLeak and of fetching public keys at level Error. It receives IDs of keys, and
+	// never a token or a URL. Nil means slog.Default().
 	Logger *slog.Logger
 }
 
 // A Report says that a key of this service was found in a place where it should not be.
 type Report struct {
-	// Key is the key as it is after it was revoked.
+	// Key is the key after it was revoked.
 	Key apikey.Key
 	// AlreadyRevoked says that the key was revoked before this request. OnLeak may still not have seen
 	// the key, because an earlier request may have failed between the revocation and the call.

@@ -14,8 +14,8 @@ import (
 	"github.com/latchkey-dev/apikey/manage"
 )
 
-// PlaintextActor is the actor in the audit trail of a key that arrived over plain HTTP, and PlaintextSource
-// the Source of its [Report].
+// PlaintextActor is the actor in the audit trail of a key that arrived over plain HTTP. PlaintextSource is the
+// Source of its [Report].
 const (
 	PlaintextActor  = "plain HTTP guard"
 	PlaintextSource = "plain HTTP"
@@ -34,35 +34,37 @@ type PlaintextOptions struct {
 	KeepKeys bool
 
 	// OnLeak receives a Report of each key that arrived over plain HTTP, after the key was revoked; nil
-	// ignores them. It is called once for a key, and for one Report at a time. An error is logged. It is
-	// not called with KeepKeys.
+	// ignores them. It is called once for a key, and for one Report at a time. An error is logged, and the
+	// call is not repeated. With KeepKeys it is not called.
 	OnLeak func(ctx context.Context, r Report) error
 
-	// Logger receives revoked keys and requests whose keys could not be checked at level Warn, and failures
-	// at level Error; nil means slog.Default(). It receives IDs of keys and addresses of peers.
+	// Logger receives revoked keys, and requests whose keys could not be checked, at level Warn. It receives
+	// failures of the store and of OnLeak at level Error; nil means slog.Default(). It receives IDs of keys and
+	// addresses of peers, and never a key.
 	Logger *slog.Logger
 }
 
 // A Plaintext refuses requests that arrive over plain HTTP, and revokes the keys that they carried, because
-// everyone on the way could read them. [NewPlaintext] makes one. It is safe for concurrent use.
+// anyone on the network path could read them. [NewPlaintext] makes one. It is safe for concurrent use.
 //
 // Every request over plain HTTP gets the same 403, with or without a key, and whether or not the key is
 // valid. The response is written before the key is looked up, so its time tells nothing either. A queue of
 // 1,000 keys is checked in the background, at most 50 a second. If the queue is full, further keys are
-// dropped and counted in the log; a client that repeats its requests gets its key revoked later. Only a
+// dropped and counted in the log. The key of a client that repeats its requests is then revoked later. Only a
 // correct key is revoked, so a guesser cannot revoke the keys of others. A request with two different keys
 // revokes neither. net/http itself answers "OPTIONS *" with 200, unless Server.DisableGeneralOptionsHandler is
 // set.
 //
-// A key is revoked only if its request was certainly sent in the clear. In doubt the request gets the same
-// 403 and the key is kept, because otherwise a wrong setting could revoke every key of a service:
+// A key is revoked only if its request was certainly sent in the clear. If that is uncertain, the request
+// gets the same 403 and the key is kept, because otherwise a wrong setting could revoke every key of a
+// service. It is uncertain in these cases:
 //
 //   - A peer that is not in Proxies sends X-Forwarded-Proto or Forwarded. It may be a proxy that was forgotten.
 //   - A proxy sends neither field, or values that differ or are unknown.
 //   - The peer has a loopback address, or no address, as on a Unix socket.
 //
-// A proxy that ends TLS, is not in Proxies and sends neither field cannot be told from a client. All keys
-// that it passes on would be revoked: begin with KeepKeys.
+// A proxy that ends TLS, is not in Proxies and sends neither field looks like a client. All keys that it
+// passes on would be revoked, so begin with KeepKeys.
 //
 // Do not redirect plain HTTP to HTTPS in front of an API. A client that follows the redirect works, and
 // sends its key in the clear every time. Leave port 80 closed, or put a Plaintext behind it.
@@ -74,7 +76,7 @@ type Plaintext struct {
 	keep    bool
 	logger  *slog.Logger
 	exposed *exposed
-	doubted atomic.Int64 // Unix seconds of the last log line about a request in doubt
+	warned  atomic.Int64 // Unix seconds of the last log line about an uncertain request
 }
 
 // NewPlaintext returns a Plaintext that finds keys in the Sources of auth and revokes them through d. It
@@ -105,7 +107,7 @@ func NewPlaintext(d *manage.Desk, auth *apikey.Middleware, o PlaintextOptions) (
 }
 
 // Handler returns a handler that calls next for requests over HTTPS and refuses the others. Put it around
-// everything else, also around handlers that redirect or log.
+// every other handler, including those that redirect or log.
 func (p *Plaintext) Handler(next http.Handler) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		way := p.wayOf(r)
@@ -113,12 +115,12 @@ func (p *Plaintext) Handler(next http.Handler) http.Handler {
 			next.ServeHTTP(w, r)
 			return
 		}
-		// Before the response, because the request must not be read after the handler has returned.
+		// Here and not in the background, because r must not be read after the handler has returned.
 		secret, err := p.auth.Extract(r)
 		p.refuse(w)
 		switch {
-		case way == doubtful:
-			p.logDoubt(r)
+		case way == uncertain:
+			p.logUncertain(r)
 		case err == nil:
 			p.exposed.add(secret)
 		}
@@ -143,12 +145,12 @@ func (p *Plaintext) refuse(w http.ResponseWriter) {
 	io.WriteString(w, plaintextBody)
 }
 
-const doubtInterval = 60 // seconds
+const warnInterval = 60 // seconds
 
-// logDoubt logs a request in doubt, at most once a minute.
-func (p *Plaintext) logDoubt(r *http.Request) {
-	now, last := time.Now().Unix(), p.doubted.Load()
-	if now-last >= doubtInterval && p.doubted.CompareAndSwap(last, now) {
+// logUncertain logs a request that may have come over HTTPS, at most once a minute.
+func (p *Plaintext) logUncertain(r *http.Request) {
+	now, last := time.Now().Unix(), p.warned.Load()
+	if now-last >= warnInterval && p.warned.CompareAndSwap(last, now) {
 		p.logger.WarnContext(r.Context(), "leak: cannot tell whether the client used HTTPS; name your proxies in PlaintextOptions.Proxies", "peer", r.RemoteAddr)
 	}
 }

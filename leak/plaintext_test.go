@@ -77,15 +77,15 @@ func TestPlainHTTPIsRefusedWithTheSameResponse(t *testing.T) {
 		unknown, _ := newService(t, apikey.FormatOptions{}).issue("of another service")
 		var first string
 		for name, w := range map[string]*httptest.ResponseRecorder{
-			"no key":             g.send(client, "/"),
-			"a valid key":        g.send(client, "/", "X-Own-Key: "+valid),
-			"in the query":       g.send(client, "/?key="+valid),
-			"a revoked key":      g.send(client, "/", "X-Own-Key: "+revoked),
-			"an unknown key":     g.send(client, "/", "X-Own-Key: "+unknown),
-			"a malformed key":    g.send(client, "/", "X-Own-Key: x"),
-			"two keys":           g.send(client, "/?key="+unknown, "X-Own-Key: "+valid),
-			"through a proxy":    g.send(proxy, "/", "X-Forwarded-Proto: http"),
-			"a request in doubt": g.send("127.0.0.1:80", "/"),
+			"no key":               g.send(client, "/"),
+			"a valid key":          g.send(client, "/", "X-Own-Key: "+valid),
+			"in the query":         g.send(client, "/?key="+valid),
+			"a revoked key":        g.send(client, "/", "X-Own-Key: "+revoked),
+			"an unknown key":       g.send(client, "/", "X-Own-Key: "+unknown),
+			"a malformed key":      g.send(client, "/", "X-Own-Key: x"),
+			"two keys":             g.send(client, "/?key="+unknown, "X-Own-Key: "+valid),
+			"through a proxy":      g.send(proxy, "/", "X-Forwarded-Proto: http"),
+			"an uncertain request": g.send("127.0.0.1:80", "/"),
 		} {
 			shown := fmt.Sprint(w.Code, w.Header(), w.Body)
 			if first == "" {
@@ -202,7 +202,7 @@ func TestTheResponseDoesNotWaitForTheStore(t *testing.T) {
 		for range 2000 {
 			g.send(client, "/?key="+token)
 		}
-		assert.Zero(t, time.Since(began), "also when the queue is full")
+		assert.Zero(t, time.Since(began), "even when the queue is full")
 		require.NoError(t, g.Close(t.Context()))
 		assert.True(t, g.isRevoked(key.ID))
 		assert.Contains(t, g.log.String(), "were not checked, because there are too many")
@@ -227,15 +227,15 @@ func TestAGuesserCausesFiftyLookupsASecond(t *testing.T) {
 	})
 }
 
-func TestAStoreThatFailsIsAskedAgain(t *testing.T) {
+func TestAFailedLookupIsRepeated(t *testing.T) {
 	t.Parallel()
 	for name, test := range map[string]struct {
 		fail    func() error
 		recover bool
 	}{
-		"an outage":          {func() error { return errDown }, true},
-		"a panic":            {func() error { panic("store") }, true},
-		"an outage for long": {func() error { return errDown }, false},
+		"an outage":     {func() error { return errDown }, true},
+		"a panic":       {func() error { panic("store") }, true},
+		"a long outage": {func() error { return errDown }, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -328,7 +328,7 @@ func TestResponsesOverPlainHTTPHaveTheSameBytes(t *testing.T) {
 		require.NoError(t, connection.SetDeadline(time.Now().Add(10*time.Second)))
 		_, err = io.WriteString(connection, strings.ReplaceAll(request, "\n", "\r\n")+"\r\n\r\n")
 		require.NoError(t, err)
-		response, err := io.ReadAll(connection) // to its end, because the server closes the connection
+		response, err := io.ReadAll(connection) // until the server closes the connection
 		require.NoError(t, err)
 		return date.ReplaceAllString(string(response), "")
 	}

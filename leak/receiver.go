@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	maxRequests = 16  // at a time whose signature is right
-	maxReaders  = 256 // at a time, also with a wrong signature
+	maxRequests = 16  // requests with a valid signature that are handled at a time
+	maxReaders  = 256 // requests whose bodies are read at a time, with any signature
 	maxBodies   = maxRequests * maxBody
 	bodyTimeout = 10 * time.Second
 )
@@ -34,7 +34,7 @@ type receiver struct {
 	authenticate func(*http.Request) (verify func(body []byte) bool, err error)
 	readers      chan struct{}
 	slots        chan struct{}
-	bodies       atomic.Int64 // the bytes of all bodies
+	bodies       atomic.Int64 // the bytes of all bodies in memory
 }
 
 func newReceiver(d *manage.Desk, name string, o Options) (*receiver, error) {
@@ -56,7 +56,7 @@ func newReceiver(d *manage.Desk, name string, o Options) (*receiver, error) {
 var (
 	// errForged means that a request does not come from the sender.
 	errForged = errors.New("leak: the signature is missing or wrong")
-	// errUndecided means that it could not be found out whether a request comes from the sender.
+	// errUndecided means that the receiver could not find out whether a request comes from the sender.
 	errUndecided = errors.New("leak: the signature cannot be verified now")
 	// errBusy means that the bodies of all requests take too much memory.
 	errBusy = errors.New("leak: too many bodies")
@@ -65,10 +65,10 @@ var (
 func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		answer(w, http.StatusMethodNotAllowed, "Reports are sent with POST.")
+		answer(w, http.StatusMethodNotAllowed, "Send reports with POST.")
 		return
 	}
-	// A slot of its own, because an attacker without the key could otherwise keep the sender out by a few slow
+	// Reading has slots of its own. Otherwise an attacker without the key could block the sender with a few slow
 	// requests.
 	select {
 	case rc.readers <- struct{}{}:
@@ -91,7 +91,7 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		tryAgain(w)
 		return
 	}
-	// The sender may give up before all keys are revoked. That must not protect the rest.
+	// A sender that disconnects must not protect the keys that are not revoked yet.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(r.Context()), rc.options.Timeout)
 	defer cancel()
 	verdicts := revokeAll(ctx, rc.session, reports)
@@ -124,7 +124,7 @@ func (rc *receiver) read(w http.ResponseWriter, r *http.Request, from io.Reader)
 	return parseReports(body)
 }
 
-// A countedBody counts its bytes among those of all bodies until release.
+// A countedBody adds its bytes to those of all bodies in memory, until release.
 type countedBody struct {
 	io.Reader
 	all *atomic.Int64

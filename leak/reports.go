@@ -25,8 +25,8 @@ type reported struct {
 	Source text `json:"source"`
 }
 
-// A text is a JSON string. Another JSON value is read as "", because one unexpected value must not
-// prevent that the other keys of a report are revoked.
+// A text is a JSON string. Another JSON value is read as "", because one unexpected value must not protect
+// the other keys of a report.
 type text string
 
 func (t *text) UnmarshalJSON(value []byte) error {

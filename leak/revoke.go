@@ -34,7 +34,7 @@ func revoke(ctx context.Context, s *manage.Session, token apikey.Secret) verdict
 	}
 	revoked, err := s.Revoke(ctx, key.ID)
 	if isUnknown(err) {
-		return verdict{} // purged since it was read
+		return verdict{} // the key was deleted since it was read
 	} else if err != nil {
 		return verdict{err: err}
 	}
@@ -47,7 +47,7 @@ func isUnknown(err error) bool {
 }
 
 // revokeAll revokes the keys of several tokens, several at a time, and returns a verdict for each token.
-// It goes on after an error, so that one key that cannot be revoked does not protect the others.
+// It continues after an error, so that one key that cannot be revoked does not protect the others.
 func revokeAll(ctx context.Context, s *manage.Session, reports []reported) map[text]verdict {
 	verdicts := make(map[text]verdict, len(reports))
 	tokens := make(chan text)
@@ -75,8 +75,8 @@ func revokeAll(ctx context.Context, s *manage.Session, reports []reported) map[t
 	return verdicts
 }
 
-// revokeSafely returns a panic of the store as an error, because a panic in a goroutine of its own would
-// end the program.
+// revokeSafely is like revoke, but returns a panic of the store as an error. A panic in a goroutine of its own
+// would end the program.
 func revokeSafely(ctx context.Context, s *manage.Session, token text) (v verdict) {
 	defer func() {
 		if p := recover(); p != nil {

@@ -33,15 +33,15 @@ type RuleOptions struct {
 }
 
 // entropy is the least Shannon entropy of a key, in bits for each character. Random keys have about 4.7. A
-// placeholder such as ak_xxxx… has less.
+// placeholder such as ak_xxxx… has less than this.
 const entropy = 3.5
 
-// Rules returns a configuration with which a scanner finds the keys of a Format: the exact prefix, length
-// and alphabet, apart from other words. Scanners cannot compute the check characters of a key, so Verify or
-// GitHub's endpoint sorts out accidental matches. They do not find imported keys, which have no shape.
+// Rules returns a configuration with which a scanner finds the keys of a Format. Its rule matches words with
+// the exact prefix, length and alphabet. Scanners cannot compute the check characters of a key, so Verify or
+// GitHub's endpoint sorts out accidental matches. Scanners do not find imported keys, which have no shape.
 //
-// The TOML configurations extend the default rules of the tool, which replaces them otherwise. A keyword
-// that the tool searches for first makes the rule fast.
+// The TOML configurations extend the default rules of the tool. Otherwise the tool would use only this rule.
+// A keyword that the tool searches for first makes the rule fast.
 //
 // The error wraps [apikey.ErrInvalid] if f is nil, the tool is unknown, or an option is out of its limits.
 func Rules(f *apikey.Format, tool Tool, o RuleOptions) (string, error) {
@@ -73,7 +73,7 @@ func Rules(f *apikey.Format, tool Tool, o RuleOptions) (string, error) {
 	case TruffleHog:
 		return r.trufflehog(), nil
 	}
-	return "", invalid("Tool", "%q: want %q", tool, Tools())
+	return "", invalid("Tool", "%q: want one of %q", tool, Tools())
 }
 
 // boundary precedes a key: the end of another word, an escaped character of a URL, or an escape sequence of

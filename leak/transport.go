@@ -12,7 +12,7 @@ type way int
 const (
 	encrypted way = iota
 	plain         // certainly in the clear
-	doubtful
+	uncertain
 )
 
 // wayOf returns how a request came from the client.
@@ -26,7 +26,7 @@ func (p *Plaintext) wayOf(r *http.Request) way {
 	case r.TLS != nil:
 		return encrypted
 	case err != nil || addr.IsLoopback() || len(said) > 0:
-		return doubtful
+		return uncertain
 	}
 	return plain
 }
@@ -40,7 +40,7 @@ func (p *Plaintext) isProxy(addr netip.Addr) bool {
 	return false
 }
 
-// agreed returns the way that all schemes name.
+// agreed returns the way on which all schemes agree.
 func agreed(schemes []string) way {
 	secure, insecure := 0, 0
 	for _, scheme := range schemes {
@@ -53,16 +53,16 @@ func agreed(schemes []string) way {
 	}
 	switch len(schemes) {
 	case 0:
-		return doubtful
+		return uncertain
 	case secure:
 		return encrypted
 	case insecure:
 		return plain
 	}
-	return doubtful
+	return uncertain
 }
 
-// schemesOf returns the schemes that the header names, or "" for one that cannot be read.
+// schemesOf returns the schemes that the header names. A scheme that cannot be read is "".
 func schemesOf(h http.Header) (all []string) {
 	for _, line := range h["X-Forwarded-Proto"] {
 		for scheme := range strings.SplitSeq(line, ",") {

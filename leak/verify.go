@@ -21,14 +21,14 @@ const (
 // of a custom detector of trufflehog, {"detector": {"name": ["match", "group"]}}, with one detector and one
 // name, and takes the last text as the key. The body has at most 8 KiB.
 //
-//	200  the key may be used now, perhaps from certain networks only
-//	401  it may not be used: unknown, revoked, suspended or expired
+//	200  the key may be used now, perhaps only from certain networks
+//	401  the key is unknown, revoked, suspended or expired
 //	400  the body is not such a request
 //	503  the store did not answer, or more than 32 keys are looked up or 256 requests read at a time
 //
-// The endpoint needs no key of its own, because the same answer can be had by using the key. A text that is
-// not in the [apikey.Format] costs no lookup; limit the rate of other requests in front of the endpoint. It
-// neither revokes a key nor records a use. Of the options it uses Timeout and Logger.
+// The endpoint needs no authentication, because a caller learns the same by using the key. A text that is
+// not in the [apikey.Format] costs no lookup. Limit the rate of other requests in front of the endpoint. It
+// neither revokes a key nor records a use. It uses only the options Timeout and Logger.
 //
 // The handler is safe for concurrent use. The error wraps [apikey.ErrInvalid] if d is nil or an option is
 // out of its limits.
@@ -54,7 +54,7 @@ type verifier struct {
 func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		answer(w, http.StatusMethodNotAllowed, "Keys are sent with POST.")
+		answer(w, http.StatusMethodNotAllowed, "Send keys with POST.")
 		return
 	}
 	select {

@@ -23,8 +23,8 @@ const (
 	tolerance     = 5 * time.Minute
 )
 
-// Webhook returns an endpoint for reports of a scanner other than GitHub. The scanner is the actor in the
-// audit trail: 1 to 200 characters without control characters.
+// Webhook returns an endpoint for reports of a scanner other than GitHub. scanner is the name of the actor in
+// the audit trail: 1 to 200 characters without control characters.
 //
 // The endpoint verifies each request as Standard Webhooks 1.0 describes. The header webhook-signature
 // contains "v1," and the HMAC-SHA256, in base64, of the header webhook-id, a full stop, the header
@@ -32,8 +32,8 @@ const (
 // server. A request that is replayed within that time revokes nothing more, because revoking is
 // idempotent.
 //
-// The secrets are "whsec_" and 24 to 64 random bytes in base64. With several of them, at most 4, a
-// signature by any of them is valid, so that a secret can be replaced without a pause.
+// A secret is "whsec_" and 24 to 64 random bytes in base64. There are 1 to 4 secrets. A signature by any of
+// them is valid, so that a secret can be replaced without an interruption.
 //
 // The handler is safe for concurrent use. The error wraps [apikey.ErrInvalid] if d is nil, or if the
 // scanner, a secret or an option is out of its limits.

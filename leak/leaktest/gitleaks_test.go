@@ -20,7 +20,7 @@ import (
 	"github.com/latchkey-dev/apikey/leak"
 )
 
-// gitleaks returns a detector with the rules of a Format alone.
+// gitleaks returns a detector with only the rule of a Format.
 func gitleaks(t testing.TB, f *apikey.Format) *detect.Detector {
 	t.Helper()
 	parsed := parse(t, f)
@@ -58,7 +58,7 @@ func TestGitleaksFindsKeysBesidesTheSecretsOfItsDefaultRules(t *testing.T) {
 	assert.True(t, rules["github-pat"])
 }
 
-// found returns the secrets that our rule finds in a text.
+// found returns the secrets that the rule with this ID finds in a text.
 func found(d *detect.Detector, id, text string) (all []string) {
 	for _, finding := range d.DetectString(text) {
 		if finding.RuleID == id {

@@ -1,5 +1,5 @@
-// Package leaktest tests package leak against software of others: gitleaks, a parser of YAML, and the
-// reference implementation of Standard Webhooks.
+// Package leaktest tests package leak with third-party software: gitleaks, a YAML parser, and the reference
+// implementation of Standard Webhooks.
 package leaktest
 
 import (

@@ -19,7 +19,7 @@ import (
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
-func TestWebhookVerifiesWhatTheReferenceImplementationSigns(t *testing.T) {
+func TestWebhookVerifiesMessagesOfTheReferenceImplementation(t *testing.T) {
 	store := memstore.New()
 	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
 	require.NoError(t, err)
