@@ -167,7 +167,7 @@ func has(words, word string) bool {
 	return false
 }
 
-func TestAnotherOwnersKeyCannotBeToldFromAnUnknownOne(t *testing.T) {
+func TestKeyOfAnotherOwnerLooksUnknown(t *testing.T) {
 	t.Parallel()
 	format, err := apikey.NewFormat("ak", apikey.FormatOptions{AllowImported: true})
 	require.NoError(t, err)

@@ -26,8 +26,8 @@ const maxBody = 16 << 10
 // manages the keys of that owner, and keys of other owners are unknown to it. A key without an Owner
 // is an administrator key: it lists and revokes every key, with any Owner. [AccessOf] replaces these
 // rules. Each key can revoke itself. A key created here has no scopes, so it cannot create others. It
-// expires no later than the caller's key, and has its networks and limits. The response to a change that the [manage.Access]
-// does not permit is 403 and does not state the rule.
+// expires no later than the caller's key, and has its networks and limits. The response to a change
+// that the [manage.Access] does not permit is 403 and does not state the rule.
 //
 // A list has the form {"Items":[…],"TotalRecordCount":n,"StartIndex":0}. AccessToken is empty,
 // because the store holds only digests; [ShowOnceMore] is for clients that look for a new key
@@ -52,7 +52,7 @@ func Keys(desk *manage.Desk, options ...KeysOption) (http.Handler, error) {
 	if desk == nil || desk.Issuer() == nil {
 		return nil, invalid("Desk", "nil; want one made by manage.New")
 	}
-	k := &keys{desk: desk, access: accessOf, scopes: []string{manage.ScopeManage}}
+	k := &keys{desk: desk, access: defaultAccess, scopes: []string{manage.ScopeManage}}
 	for _, option := range options {
 		if err := option(k); err != nil {
 			return nil, err
@@ -98,9 +98,9 @@ func AccessOf(access func(apikey.Key) manage.Access) KeysOption {
 	}
 }
 
-// accessOf returns the Access of a caller without AccessOf. Media servers know no owners, so a key
-// without one is an administrator's.
-func accessOf(k apikey.Key) manage.Access {
+// defaultAccess returns the Access of a caller without AccessOf. Media servers know no owners, so a
+// key without an owner is an administrator key.
+func defaultAccess(k apikey.Key) manage.Access {
 	if k.Owner == "" && k.HasScopes(manage.ScopeManage) {
 		return manage.Access{Actor: manage.KeyActor(k), AllOwners: true, Networks: k.Networks, Limits: k.Limits, NotAfter: k.ExpiresAt}
 	}
@@ -110,7 +110,7 @@ func accessOf(k apikey.Key) manage.Access {
 type keys struct {
 	desk   *manage.Desk
 	access func(apikey.Key) manage.Access
-	scopes []string // that each caller needs
+	scopes []string // scopes that each caller needs
 	recent *recent  // nil without ShowOnceMore
 }
 
@@ -119,11 +119,11 @@ type visit struct {
 	*keys
 	w       http.ResponseWriter
 	r       *http.Request
-	caller  string // ID of the key
+	caller  string // ID of the caller's key
 	session *manage.Session
 }
 
-// visit serves a request whose key has an Access.
+// visit opens a session for the caller and calls serve. It refuses a caller whose Access is unusable.
 func (k *keys) visit(w http.ResponseWriter, r *http.Request, serve func(*visit)) {
 	caller, _ := apikey.FromContext(r.Context()) // Require admits only preflights without a key
 	access := k.access(caller)
@@ -184,11 +184,11 @@ func (v *visit) revoke() {
 	}
 }
 
-// errTwoKeys reports a text that is one key and the ID of another.
+// errTwoKeys means that the text in the path is one key and the ID of another.
 var errTwoKeys = errors.New("emby: the text is one key and the ID of another")
 
-// idInPath returns the ID of the key in the path, which is the key itself or its ID. It returns
-// a text that is not a key that the session may see as an ID.
+// idInPath returns the ID of the key that the path names by the key itself or by its ID. A text that
+// is not a key, or is a key that the session may not see, counts as an ID.
 func (v *visit) idInPath() (id string, err error) {
 	text, ctx := v.r.PathValue("key"), v.r.Context()
 	if concealed, ok := ctx.Value(concealedKey{}).(apikey.Secret); ok && text == redacted {
@@ -213,7 +213,7 @@ func (v *visit) idInPath() (id string, err error) {
 	return key.ID, nil
 }
 
-// allowOnly returns a handler that refuses a request because its path allows only methods.
+// allowOnly returns a handler that refuses every request and names the methods that its path allows.
 func allowOnly(methods string) http.HandlerFunc {
 	return func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Allow", methods)

@@ -17,7 +17,7 @@ import (
 const (
 	pageSize = 500    // limit of KeyManager.List
 	maxKeys  = 10_000 // keys in a list and in its count
-	maxPages = 100    // pages that a list reads; a page may contain few keys
+	maxPages = 100    // pages that a list reads, because a page may contain few keys
 )
 
 // A list is the QueryResult of Emby and Jellyfin.

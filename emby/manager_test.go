@@ -109,7 +109,7 @@ func TestFailingKeyManager(t *testing.T) {
 		name, request string
 		err           error
 		silent        bool
-		changes       int // attempted
+		changes       int // attempted changes
 	}{
 		{"listing keys", "GET /Auth/Keys", failed, false, 0},
 		{"creating a key", "POST /Auth/Keys?App=x", failed, false, 1},

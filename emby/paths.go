@@ -59,7 +59,7 @@ func Paths(next http.Handler, patterns ...string) http.Handler {
 }
 
 // fold returns a copy of r whose path has the spelling of the patterns and contains no key. It
-// returns r itself if the path is already so.
+// returns r itself if the path need not change.
 func (p patterns) fold(r *http.Request) *http.Request {
 	given := r.URL.EscapedPath()
 	if !strings.HasPrefix(given, "/") {

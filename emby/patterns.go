@@ -38,11 +38,12 @@ const (
 	rest                 // {name...}, or a slash at the end
 )
 
+// newPatterns parses patterns in the syntax of ServeMux. It ignores hosts.
 func newPatterns(texts []string) (p patterns) {
 	for _, text := range texts {
 		before, path, found := strings.Cut(text, "/")
 		if !found {
-			continue // without a path it matches nothing
+			continue // a pattern without a path matches nothing
 		}
 		var one pattern
 		if i := strings.IndexAny(before, " \t"); i >= 0 { // otherwise before is a host
@@ -97,7 +98,7 @@ func (p patterns) spell(method, path string) string {
 type part struct{ name, after string }
 
 // split appends the segments of a path that are not empty. It stops after n+1 segments, because
-// a pattern of n segments does not match then.
+// a pattern of n segments does not match a longer path.
 func split(parts []part, path string, n int) []part {
 	for range n + 1 {
 		var one part

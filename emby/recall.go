@@ -37,7 +37,7 @@ type recent struct {
 }
 
 type recentKey struct {
-	id, creator string // of the new key, and of the key that created it
+	id, creator string // the IDs of the new key and of the key that created it
 	secret      apikey.Secret
 }
 

@@ -28,7 +28,7 @@ type service struct {
 
 	good, revoked, manager string
 	goodID, managerID      string
-	unknown                string // of another store
+	unknown                string // a key of another store
 }
 
 // wrong is the key in Emby's documentation, which is malformed here.
