@@ -18,7 +18,7 @@ import (
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
-// A dataset is the digests of the keys in a database.
+// A dataset is the digests of the keys in a database, in the order of their insertion.
 type dataset []apikey.Digest
 
 func newDataset(n int) dataset {

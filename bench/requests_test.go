@@ -83,7 +83,7 @@ var twoNetworks = []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.M
 // oneLimit is a limit that no benchmark reaches.
 var oneLimit = []apikey.Limit{{Name: "minute", Requests: 1_000_000_000, Per: time.Minute}}
 
-// keysWith returns a function that makes a memstore whose keys have the rules of a key.
+// keysWith returns a function that makes a memstore whose keys have the networks and limits of rules.
 func keysWith(rules apikey.Key) func(tb testing.TB, keys []string) apikey.KeyStore {
 	return func(tb testing.TB, keys []string) apikey.KeyStore {
 		store := memstore.New()
@@ -100,7 +100,7 @@ func limited(m *apikey.Middleware, next http.Handler) http.Handler {
 	return m.Handler(must(limit.New(limit.Memory(), limit.Options{})).Handler(next))
 }
 
-// observed counts events, which is the least that an Observe of a service does.
+// observed counts events, which is the least work that an Observe function does.
 var observed uint64
 
 func inHeader(key string) *http.Request { return interleave.Request("/library", "X-API-Key: "+key) }
@@ -180,7 +180,7 @@ func BenchmarkKeys(b *testing.B) {
 		b.Run(fmt.Sprintf("keys=%d", n), func(b *testing.B) {
 			before := heap()
 			p := requestCase{}.prepare(b, n)
-			perKey := (heap()-before)/float64(n) - float64(len(p.Keys[0])+16) // minus the secret, which a store does not hold
+			perKey := (heap()-before)/float64(n) - float64(len(p.Keys[0])+16) // minus the secret, which a store does not have
 			p.mustAdmit(b)
 			b.Run("hot", func(b *testing.B) {
 				compare(b, goal{1.4, 2}, interleave.New(p.handler, p.request(p.Keys[0])), newBaseline(p.Population, p.Keys[:1]))

@@ -34,9 +34,9 @@ func sizes(usual ...int) []int {
 func BenchmarkStore(b *testing.B) {
 	for _, n := range sizes(1_000) {
 		onEach(b, fmt.Sprintf("keys=%d", n), func(b *testing.B, e testdb.Engine) {
-			f := newDataset(n)
-			p := openFilled(b, e, f)
-			b.Run("lookup", func(b *testing.B) { benchmarkLookup(b, p.store, f) })
+			d := newDataset(n)
+			p := openFilled(b, e, d)
+			b.Run("lookup", func(b *testing.B) { benchmarkLookup(b, p.store, d) })
 			for _, s := range steps(b, p.store) {
 				b.Run("list/"+s.name, func(b *testing.B) {
 					latencies(b, s.goal, func() error { _, err := p.store.List(b.Context(), s.o); return err })
@@ -48,10 +48,10 @@ func BenchmarkStore(b *testing.B) {
 		})
 	}
 	onEach(b, "keys=10000", func(b *testing.B, e testdb.Engine) {
-		f := newDataset(10_000)
-		p := openFilled(b, e, f)
-		b.Run("write 10000 last uses", func(b *testing.B) { benchmarkFlush(b, p.store, f) })
-		b.Run("revoke 10000 keys of an owner", func(b *testing.B) { benchmarkRevokeAll(b, e, p, len(f)) })
+		d := newDataset(10_000)
+		p := openFilled(b, e, d)
+		b.Run("write 10000 last uses", func(b *testing.B) { benchmarkFlush(b, p.store, d) })
+		b.Run("revoke 10000 keys of an owner", func(b *testing.B) { benchmarkRevokeAll(b, e, p, len(d)) })
 	})
 }
 
@@ -66,11 +66,11 @@ func onEach(b *testing.B, name string, f func(*testing.B, testdb.Engine)) {
 }
 
 // benchmarkLookup measures lookups. Their order differs from the order of the keys in the table.
-func benchmarkLookup(b *testing.B, store *sqlstore.Store, f dataset) {
+func benchmarkLookup(b *testing.B, store *sqlstore.Store, d dataset) {
 	i := 0
 	latencies(b, 0, func() error {
-		i = (i + 7919) % len(f)
-		_, err := store.Lookup(b.Context(), f[i])
+		i = (i + 7919) % len(d)
+		_, err := store.Lookup(b.Context(), d[i])
 		return err
 	})
 }
@@ -152,11 +152,11 @@ func benchmarkCreate(b *testing.B, store *sqlstore.Store) {
 }
 
 // benchmarkFlush measures writing a new last use of each key.
-func benchmarkFlush(b *testing.B, store *sqlstore.Store, f dataset) {
+func benchmarkFlush(b *testing.B, store *sqlstore.Store, d dataset) {
 	at := time.Now()
 	touch := func() {
 		at = at.Add(time.Minute)
-		for _, digest := range f {
+		for _, digest := range d {
 			store.Touch(digest, apikey.Use{At: at})
 		}
 	}

@@ -28,7 +28,7 @@ func Measure(b *testing.B, exchanges ...*Exchange) Result {
 	for b.Loop() {
 		turn := make([]float64, len(exchanges))
 		for i := range exchanges {
-			if len(result.Turns)%2 == 1 { // the order alternates, because an Exchange may pay for the garbage of the one before
+			if len(result.Turns)%2 == 1 { // the order alternates, because an Exchange may pay for the garbage of the previous one
 				i = len(exchanges) - 1 - i
 			}
 			turn[i] = exchanges[i].time()

@@ -1,6 +1,6 @@
-// Command markdown reads the output of go test -bench and prints a Markdown table for each benchmark function. With
-// -count it prints the range of each value. A benchmark with "engine=" in its name gets a column for each engine,
-// another one a column for each unit.
+// Command markdown reads the output of go test -bench and prints a Markdown table for each benchmark function. If
+// -count repeated a benchmark, it prints the range of each value. Benchmarks with "engine=" in their names get a column
+// for each engine. Others get a column for each unit.
 package main
 
 import (

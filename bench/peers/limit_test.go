@@ -26,7 +26,7 @@ import (
 // limitRequests is a limit that no benchmark reaches.
 const limitRequests = 1_000_000_000
 
-// A limitPeer is a middleware that limits the requests of a key which is already authenticated.
+// A limitPeer is a middleware that limits the requests of an authenticated key.
 type limitPeer struct {
 	name    string
 	limited http.Handler
@@ -72,7 +72,7 @@ func apikeyLimit(tb testing.TB, b limit.Backend) http.Handler {
 	return l.Handler(interleave.Handler)
 }
 
-// rateLimit keeps a rate.Limiter for each key in a map, as most programs do with x/time/rate. It never forgets one.
+// rateLimit keeps a rate.Limiter for each key in a map, as most programs do with x/time/rate. It never forgets a key.
 func rateLimit(next http.Handler) http.Handler {
 	var mu sync.Mutex
 	limiters := make(map[string]*rate.Limiter)
