@@ -36,8 +36,8 @@ const (
 var allClients = budget{"all clients", allBurst, allEvery}
 
 // attempts counts the passwords that are being checked or were wrong. Memory is bounded, because each
-// counted attempt uses allClients or the budget of a known browser, a refused attempt leaves nothing
-// behind, and attempts forgets full budgets.
+// counted attempt uses allClients or the budget of a known browser, a refused attempt uses no
+// memory, and attempts forgets full budgets.
 type attempts struct {
 	now   func() time.Time
 	mu    sync.Mutex
@@ -226,7 +226,7 @@ const securePrefix = "__Secure-"
 func cookieNames(name string) []string { return []string{securePrefix + name, name} }
 
 // overTLS reports whether the browser that sends a form sees the dashboard over TLS. Behind a proxy
-// that terminates TLS the Origin tells, which a page cannot forge.
+// that terminates TLS, the Origin shows it, which a page cannot forge.
 func overTLS(r *http.Request) bool {
 	return r.TLS != nil || strings.HasPrefix(r.Header.Get("Origin"), "https://")
 }

@@ -20,14 +20,14 @@
 //
 // The [manage.Access] of a visitor decides what the pages show. Package manage checks each change.
 //
-//   - An administrator (AllOwners) sees and changes every key: Advanced > Security.
+//   - An administrator (AllOwners) sees and changes every key, as on Emby's page Advanced > Security.
 //   - An auditor (AllOwners and ReadOnly) sees every key and the activity, and can change nothing.
 //   - An owner (Owner) sees and changes the keys of that owner, on pages for the settings of an account. The
-//     forms offer the scopes and the lifetime of the Access. The list tells how many of MaxKeys are in
+//     forms offer the scopes and the lifetime of the Access. The list shows how many of MaxKeys are in
 //     use. The page of another owner's key is the same as that of an unknown one.
 //
 // Options.Layout shows the pages between the application's own header and footer. The style sheet sets
-// only what is inside of the element with the class "apikey", and follows the width of that element.
+// only what is inside the element with the class "apikey", and follows the width of that element.
 // Fonts and the colour scheme are those of the application. These custom properties of the class
 // change the rest, in a style sheet that comes after Page.Head:
 //
@@ -52,7 +52,7 @@
 //
 // A session ends at the logout and when the password changes. The dashboard's own sessions also end
 // after an hour without a request and after 12 hours. Sessions in Options.Sessions end when that
-// manager says.
+// manager decides.
 //
 // # Protection
 //

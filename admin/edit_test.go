@@ -17,7 +17,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// edit loads the form of a key, replaces fields and sends it. It returns the form's values as well.
+// edit loads the form of a key, replaces fields and sends it.
 func (v *visitor) edit(id string, fields ...string) answer {
 	v.s.t.Helper()
 	form := v.editValues(id)
@@ -112,7 +112,7 @@ func TestEditWithoutAChangeWritesNothing(t *testing.T) {
 }
 
 // Two administrators open the form. Each changes another field.
-func TestEditKeepsWhatAnotherAdministratorHasChanged(t *testing.T) {
+func TestEditKeepsTheChangesOfAnotherAdministrator(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{Authorize: ann})
 	key := editedKey(s)
@@ -134,13 +134,13 @@ func TestUnchangedFormWritesNothing(t *testing.T) {
 	keys := map[string]apikey.NewKey{
 		"a plain key":            {Name: "x"},
 		"scopes with commas":     {Name: "x", Scopes: []string{"read,admin", "z", ",", "a;b", "<b>&'", "a:read"}},
-		"blanks around texts":    {Name: " x\u00a0", Owner: "alice "},
-		"an owner of one blank":  {Name: "x", Owner: " "},
+		"spaces around texts":    {Name: " x\u00a0", Owner: "alice "},
+		"an owner of one space":  {Name: "x", Owner: " "},
 		"quotes and markup":      {Name: `"<b>&amp;'+`, Owner: "a & b"},
 		"networks":               {Name: "x", Networks: networks},
 		"limits":                 {Name: "x", Limits: []apikey.Limit{{Name: "-", Requests: 1, Per: 1001 * time.Microsecond, Burst: 2}}},
 		"metadata":               {Name: "x", Metadata: map[string]string{"a": "", "b": "x=y", "ü": "<textarea>"}},
-		"blanks in metadata":     {Name: "x", Metadata: map[string]string{" a": "b ", "c=d": "e"}},
+		"spaces in metadata":     {Name: "x", Metadata: map[string]string{" a": "b ", "c=d": "e"}},
 		"an expiry":              {Name: "x", ExpiresAt: time.Now().Add(time.Hour + 3*time.Microsecond)},
 		"an expiry at midnight":  {Name: "x", ExpiresAt: time.Now().Add(9 * day).Truncate(day)},
 		"everything at its most": {Name: strings.Repeat("😀", 100), Owner: strings.Repeat("ü", 100), Networks: networks, Metadata: map[string]string{"a": strings.Repeat("v", 4000)}},
@@ -532,7 +532,7 @@ func TestExpiriesFollowTheIssuer(t *testing.T) {
 
 	s.limit(apikey.IssuerOptions{MaxLifetime: 40 * day})
 	_, problem := v.expiry(&keyForm{Expiry: dateExpiry, Date: "2030-04-13"}, nil)
-	assert.Equal(t, "Choose a day from today on, at latest "+isolate("2030-04-12")+".", problem)
+	assert.Equal(t, "Choose a day from today to "+isolate("2030-04-12")+".", problem)
 	at, problem := v.expiry(&keyForm{Expiry: dateExpiry, Date: "2030-04-12"}, nil)
 	assert.Empty(t, problem)
 	assert.LessOrEqual(t, at.Sub(now), 40*day)

@@ -59,8 +59,8 @@ type exportedKey struct {
 	RevokedAt    time.Time         `json:"revoked_at,omitzero"`
 }
 
-// exported returns the keys of the list with the query of the request. whole is false if there are more
-// than a file holds.
+// exported returns the keys of the list with the query of the request. whole is false if a file cannot
+// hold all of them or the store takes longer than maxExportTime.
 func (v *visit) exported() (keys []exportedKey, whole bool, err error) {
 	o, err := v.listOptions(v.r.URL.Query())
 	if err != nil {
@@ -131,7 +131,7 @@ func (v *visit) exportAs(name, mime string, write func(io.Writer, []exportedKey)
 	case err != nil:
 		return page{}, err
 	case !whole:
-		message := v.t("A file holds at most 10,000 keys and 16 MiB, which the store must return within 10 seconds. Narrow the list by its filters.")
+		message := v.t("A file holds at most 10,000 keys and 16 MiB, which the store must return within 10 seconds. Use the filters to narrow the list.")
 		return v.errorPage(http.StatusUnprocessableEntity, v.t("Too many keys"), message), nil
 	}
 	var body bytes.Buffer

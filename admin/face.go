@@ -25,8 +25,8 @@ func (v *visit) own() bool { return v.access().Owner != "" }
 // accountField is the field of a form that names the account of the session to which the form was shown.
 const accountField = "account"
 
-// account identifies the account of the client to its own forms; "" without an Owner. It shows no more
-// than the browser can compute.
+// account identifies the account of the client to its own forms. It is a digest of the
+// Owner, and "" without an Owner.
 func (v *visit) account() string {
 	owner := v.access().Owner
 	if owner == "" {
@@ -112,7 +112,7 @@ func (v *visit) fullText(a allowance) string {
 	return v.t("You can have at most %d keys. Revoke a key to add another one.", a.Most)
 }
 
-// refusal returns the problem of a refused change. manage words it in English.
+// refusal returns why manage refused a change, in the language of the page.
 func (v *visit) refusal(refused *manage.RefusedError) string {
 	if v.h.texts.byEnglish == nil {
 		return refused.Problem
@@ -125,7 +125,7 @@ func (v *visit) refusal(refused *manage.RefusedError) string {
 	case manage.RuleLifetime:
 		return v.t("The key would be valid for too long.")
 	case manage.RuleKeys:
-		return v.t("You have as many keys as you can have. Revoke a key to add another one.")
+		return v.t("You have reached the maximum number of keys. Revoke a key to add another one.")
 	case manage.RuleOwner:
 		return v.t("You can manage only your own keys.")
 	case manage.RuleNetworks:
@@ -149,8 +149,8 @@ func (v *visit) beyondText(scope string) string {
 	return v.t("You cannot rotate this key, because it has the scope “%s”, which you cannot give.", scope)
 }
 
-// refused reports whether an error is that manage refused a field of the form, and adds it to the
-// problems.
+// refused reports whether manage refused a field of the form with this error. If so, it adds the refusal
+// to the problems of the form.
 func (v *visit) refused(p *keyForm, err error) bool {
 	var refused *manage.RefusedError
 	if !errors.As(err, &refused) {

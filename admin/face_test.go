@@ -357,7 +357,7 @@ func TestRefusalIsTranslatedByItsRule(t *testing.T) {
 	t.Parallel()
 	german := map[string]string{
 		"You can view keys, but not change them.": "nur lesen", "You cannot give all of these scopes.": "Rechte", "The key would be valid for too long.": "zu lange",
-		"You have as many keys as you can have. Revoke a key to add another one.": "zu viele", "You can manage only your own keys.": "fremd",
+		"You have reached the maximum number of keys. Revoke a key to add another one.": "zu viele", "You can manage only your own keys.": "fremd",
 		"You cannot resume this key.": "gesperrt", "The key must be restricted to these networks: %s.": "Netze %s", "You cannot change the limits of a key.": "Grenzen",
 	}
 	var translated texts

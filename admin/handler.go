@@ -83,8 +83,8 @@ type Handler struct {
 // http.StripPrefix.
 func (h *Handler) ServeHTTP(w http.ResponseWriter, r *http.Request) { h.serve(w, r) }
 
-// New returns the dashboard for the keys of a desk. An option that is missing or out of its limits
-// is an error that wraps [apikey.ErrInvalid] and names the field.
+// New returns the dashboard for the keys of a desk. If an option is missing or outside its limits, the
+// error wraps [apikey.ErrInvalid] and names the field.
 func New(desk *manage.Desk, o Options) (*Handler, error) {
 	d, err := newDashboard(desk, o)
 	if err != nil {
@@ -111,7 +111,7 @@ type dashboard struct {
 	layout  func(http.ResponseWriter, *http.Request, Page) error
 	example example
 	scopes  []string
-	limiter *limit.Limiter // nil: not known
+	limiter *limit.Limiter // nil if there is none
 
 	origins http.CrossOriginProtection
 	hosts   []string // in lower case; empty allows any host
@@ -267,8 +267,8 @@ func (h *dashboard) routeAt(at string) (rt route, id string, ok bool) {
 	return rt, id, ok
 }
 
-// allowsHost protects against DNS rebinding: a browser that another site has led to the dashboard's
-// address sends the name of that site as the Host, and takes the dashboard's pages for that site's.
+// allowsHost protects against DNS rebinding. An attacker can point a name at the dashboard's address. A
+// browser then sends that name as the Host and gives the dashboard's pages to the attacker's site.
 func (h *dashboard) allowsHost(r *http.Request) bool {
 	return len(h.hosts) == 0 || slices.Contains(h.hosts, strings.ToLower(r.Host))
 }

@@ -78,8 +78,8 @@ func (v *visit) historyRow(e apikey.AuditEntry) historyRow {
 	return row
 }
 
-// actionName returns an unknown action as the store has it. A change of the suspension alone has a name
-// of its own.
+// actionName returns the name of an entry's action, and an unknown action unchanged. A change that only
+// suspends or resumes a key has its own name.
 func (v *visit) actionName(e apikey.AuditEntry) string {
 	switch e.Action {
 	case "create":
@@ -102,7 +102,7 @@ func (v *visit) actionName(e apikey.AuditEntry) string {
 	return e.Action
 }
 
-// fieldName returns an unknown field as the store has it.
+// fieldName returns the name of a field, and an unknown field unchanged.
 func (v *visit) fieldName(field string) string {
 	switch field {
 	case "name":

@@ -68,7 +68,7 @@ func isNoKey(err error) bool {
 }
 
 var (
-	// keyLike finds long random texts: letters and digits, digits alone, and UUIDs.
+	// keyLike finds long random texts: letters and digits, only digits, and UUIDs.
 	keyLike = regexp.MustCompile(`[0-9A-Za-z]{30,}|[0-9]{16,}|[0-9A-Fa-f]{8}(-[0-9A-Fa-f]{4}){3}-[0-9A-Fa-f]{12}`)
 	mixed   = regexp.MustCompile(`[0-9A-Za-z]{20,}`)
 )

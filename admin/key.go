@@ -20,7 +20,7 @@ type keyPage struct {
 	Row      keyRow
 	Used     bool   // the store records when keys are used
 	Revoked  string // name of the key if it has just been revoked
-	Done     string // what was just done to the key, or ""
+	Done     string // the change that a form has just made, or ""
 	Replaced bool   // the key has a successor, which is the key to rotate
 	Resume   bool   // the client may resume keys
 	Use      limitUse

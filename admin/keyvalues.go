@@ -101,7 +101,7 @@ func (v *visit) unknownScopes(scopes, confirmed []string) (unknown []choice, all
 }
 
 // typedNetworks returns the networks in a text, separated as scopes are, or the problem with one. An
-// address is the network of that address alone.
+// address is the network of only that address.
 func (v *visit) typedNetworks(text string) (networks []netip.Prefix, problem string) {
 	for _, word := range typedScopes(text) {
 		network, err := netip.ParsePrefix(word)
@@ -287,9 +287,9 @@ func (v *visit) expiry(p *keyForm, key *apikey.Key) (at time.Time, problem strin
 		end := last.AddDate(0, 0, 1)
 		switch {
 		case limited && (err != nil || !end.After(now) || last.After(lastDay(latest))):
-			return time.Time{}, v.t("Choose a day from today on, at latest %s.", lastDay(latest).Format(dateLayout))
+			return time.Time{}, v.t("Choose a day from today to %s.", lastDay(latest).Format(dateLayout))
 		case err != nil || !end.After(now) || end.Sub(now) > maxLife:
-			return time.Time{}, v.t("Choose a day from today on, at most 100 years ahead.")
+			return time.Time{}, v.t("Choose a day from today to 100 years ahead.")
 		}
 		return end, ""
 	}

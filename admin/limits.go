@@ -29,16 +29,16 @@ func limitWords(limits []apikey.Limit) []string {
 	return words
 }
 
-// A limitUse is what a key has left of its limits.
+// A limitUse is the remaining use of a key within its limits.
 type limitUse struct {
 	Unknown bool // the Limiter does not answer
 	Rows    []useRow
 }
 
-// A useRow is what is left of one limit.
+// A useRow is the remaining use within one limit.
 type useRow struct {
 	Name, Left string
-	Full       moment // when nothing is used; the zero moment if that is so now
+	Full       moment // when the limit is full again; the zero moment if it is full now
 }
 
 // limitUse returns the use of a key that may be used or is suspended. An outage of the Limiter does not

@@ -123,7 +123,7 @@ func TestOwnerIsToldTheRestrictionsOfTheAccess(t *testing.T) {
 	}
 }
 
-func TestKeyShowsWhatIsLeft(t *testing.T) {
+func TestKeyShowsTheRemainingUse(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		key := apikey.Key{ID: "x", Name: "Limited", Limits: []apikey.Limit{{Name: "rate", Requests: 10, Per: time.Minute, Burst: 20}, {Name: "quota", Requests: 1000, Calendar: "day"}}}

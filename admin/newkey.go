@@ -21,8 +21,8 @@ type newKeyPage struct {
 // Reveal is for the view.
 func (p newKeyPage) Reveal() string { return p.Secret.Reveal() }
 
-// newKey shows a key that a form has made. Sent again, the form makes no second key, and the secret of the
-// first one cannot be shown again.
+// newKey shows a key that a form has made. If the form is sent again, it makes no second key, and the
+// secret of the first one cannot be shown again.
 func (v *visit) newKey(made newKeyPage, err error) (page, error) {
 	switch {
 	case errors.Is(err, apikey.ErrExists), err == nil && made.Secret.Reveal() == "":
@@ -84,8 +84,8 @@ func (v *visit) rotatePage(status int, p rotatePage) page {
 	return page{status: status, view: "rotate", title: v.t("Rotate key “%s”", p.Row.Name), content: p}
 }
 
-// isReplaced reports whether a key has a successor that is not revoked. It removes a successor that the
-// client may not see, because its owner is another one.
+// isReplaced reports whether a key has a successor that is not revoked. If the client may not see the
+// successor, because it has another owner, isReplaced removes its ID from the row.
 func (v *visit) isReplaced(row *keyRow) (bool, error) {
 	if row.Successor == "" {
 		return false, nil
@@ -98,8 +98,8 @@ func (v *visit) isReplaced(row *keyRow) (bool, error) {
 	return successor.RevokedAt.IsZero(), err
 }
 
-// successorExpires says when the successor will expire. A rotation shortens the life of a key, so a
-// key with revoked successors does not tell how long its own life was to be.
+// successorExpires says when the successor will expire. A rotation shortens the lifetime of a key, so a
+// key with revoked successors does not show its original lifetime.
 func (v *visit) successorExpires(row keyRow) string {
 	life := row.ExpiresAt.Sub(row.CreatedAt)
 	switch {

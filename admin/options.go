@@ -27,8 +27,8 @@ type Options struct {
 	// Changing the hash ends all sessions.
 	//
 	// Processes that share Sessions should have the same hash. Hashes of one password differ in their
-	// salt, so a process cannot tell that another hash is of the same password: each process then asks
-	// for the password once in a session.
+	// salt, so a process cannot find out that another hash is of the same password. With different hashes,
+	// each process asks for the password once in a session.
 	PasswordHash apikey.Secret
 
 	// Authorize authenticates a request and returns what the caller may do, for applications with their
@@ -37,8 +37,8 @@ type Options struct {
 	// dashboard logs the error and does not show it. Authorize is called concurrently, once for each page.
 	//
 	// Set AllowedHosts if Authorize trusts the address of a client, or anything else that every page in
-	// a browser shares. Otherwise another site can let its name resolve to the dashboard's address (DNS
-	// rebinding) and read the dashboard's pages, including new keys.
+	// a browser shares. Otherwise an attacker can point a name at the dashboard's address (DNS rebinding),
+	// and a page under that name can read the dashboard's pages, including new keys.
 	Authorize func(*http.Request) (manage.Access, error)
 
 	// Sessions is the application's session manager, for sessions that outlive the process or that
@@ -55,9 +55,9 @@ type Options struct {
 	Home string
 
 	// Layout writes a page of the dashboard into a page of the application, with the application's
-	// header, navigation and footer: p.Head into the head of the document and p.Body where the content
-	// goes. It is called for every page, also the login and errors. An error is logged, and the client
-	// gets 500. Nil shows the page in the dashboard's own frame.
+	// header, navigation and footer. It writes p.Head into the head of the document, and p.Body in the
+	// place of the content. It is called for every page, including the login and errors. An error is
+	// logged, and the client gets 500. Nil shows the page in the dashboard's own frame.
 	//
 	// The Content-Security-Policy permits style sheets, scripts, images and fonts of the same origin and
 	// nothing inline. A Layout may replace it through w.Header(). The page may show a new key, so load
@@ -74,8 +74,8 @@ type Options struct {
 	// keys can get no other scopes. A client without AnyScope may choose among the scopes of its Access.
 	Scopes []string
 
-	// Limiter is the Limiter that enforces the limits of the keys. The page of a key shows what it has left
-	// of each limit. Nil shows the limits alone.
+	// Limiter is the Limiter that enforces the limits of the keys. The page of a key shows how many requests
+	// each limit still permits. Nil shows only the limits.
 	Limiter *limit.Limiter
 
 	// Translate returns the translation of a text of the pages, such as "Revoke key?"; "" keeps the
@@ -95,17 +95,18 @@ type Options struct {
 	TrustedOrigins []string
 
 	// AllowedHosts are the values of Host that the dashboard answers, such as "keys.example.com" or
-	// "192.0.2.1:8096", without regard to case. Other requests get 421. Behind a proxy that changes the
+	// "192.0.2.1:8096", ignoring case. Other requests get 421. Behind a proxy that changes the
 	// Host, list the hosts that the proxy sends. Empty allows any host.
 	AllowedHosts []string
 
 	// ClientAddr returns the IP address of the client of a request, with or without a port. Nil uses
-	// RemoteAddr. Behind a proxy RemoteAddr is the proxy's address, so that ten wrong passwords from
-	// anywhere would lock all clients out: return the address that your proxy vouches for.
+	// RemoteAddr. Behind a proxy RemoteAddr is the proxy's address, so ten wrong passwords from anywhere
+	// would lock all clients out. Then return the address that your proxy vouches for.
 	//
-	// The address limits wrong passwords: 10 in a row for an address and one more each minute, 20 for an
-	// IPv4 /24 or an IPv6 /56, 40 for a /16 or a /48, 80 for an IPv6 /32, and 300 for all clients and one
-	// more each 10 seconds. A browser has a limit of its own after a login.
+	// The address limits wrong passwords. An address may send 10 in a row and one more each minute. The
+	// limit is 20 in a row for an IPv4 /24 or an IPv6 /56, 40 for an IPv4 /16 or an IPv6 /48, and 80 for an
+	// IPv6 /32. All clients together may send 300 in a row and one more each 10 seconds. A browser has its
+	// own limit after a login.
 	ClientAddr func(*http.Request) string
 
 	// Logger logs logins at level Info, refused logins at Warn and failures of stores at Error. It never

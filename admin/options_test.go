@@ -20,7 +20,7 @@ func TestNewNeedsAWayToIdentifyAdministrators(t *testing.T) {
 		"both":                          {PasswordHash: testHash(), Authorize: ann},
 		"a password in clear":           {PasswordHash: apikey.NewSecret(testPassword)},
 		"sessions without login":        {Authorize: ann, Sessions: scs.New()},
-		"a blank hash":                  {PasswordHash: apikey.NewSecret(" ")},
+		"a hash of one space":           {PasswordHash: apikey.NewSecret(" ")},
 		"the hash of an empty password": {PasswordHash: apikey.NewSecret(cheapHash(""))},
 	} {
 		t.Run(name, func(t *testing.T) {

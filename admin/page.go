@@ -24,8 +24,8 @@ type page struct {
 	file     *file
 }
 
-// redirect returns a redirect to a relative reference (RFC 9110 section 10.2.2), on which the prefix
-// and the Host have no influence. http.Redirect would make it absolute.
+// redirect returns a redirect to a relative reference (RFC 9110 section 10.2.2), which does not depend on
+// the prefix and the Host. http.Redirect would make it absolute.
 func redirect(to string) page { return page{location: to} }
 
 // errorPage returns a page that explains why the request failed.
@@ -37,8 +37,8 @@ func (v *visit) errorPage(status int, title, message string) page {
 type Page struct {
 	// Title is the title of the page, as text in the language of the dashboard.
 	Title string
-	// Head belongs into the head of the document: the style sheet and the script of the dashboard. The
-	// rules of the style sheet are for Body alone.
+	// Head is the style sheet and the script of the dashboard, for the head of the document. The rules of
+	// the style sheet apply only to Body.
 	Head template.HTML
 	// Body is the page, an element with the class "apikey". It has an h1, and no main element.
 	Body template.HTML

@@ -47,7 +47,7 @@ var hashMinima = [...]struct{ memory, time uint32 }{{47104, 1}, {19456, 2}, {122
 //
 // The password has 8 characters to 1024 bytes of UTF-8. Use 15 characters or more (NIST SP 800-63B
 // section 3.1.1), best from a password manager, because an administrator needs nothing else to log in.
-// Common passwords such as Passw0rd2026! are refused (section 3.1.1.2). Hashing takes some ten
+// Common passwords such as Passw0rd2026! are refused (section 3.1.1.2). Hashing takes tens of
 // milliseconds and 32 MiB. An error wraps [apikey.ErrInvalid].
 func HashPassword(p apikey.Secret) (apikey.Secret, error) {
 	password := p.Reveal()
@@ -171,11 +171,11 @@ func (p *passwords) check(ctx context.Context, password string) (bool, error) {
 // minParts is the number of parts from which a password is not common.
 const minParts = 4
 
-// isCommon reports whether attackers try a password first (NIST SP 800-63B section 3.1.1.2): whether
-// it has fewer than four parts. A part is a common word, a run such as 1234, qwerty or cba, a
-// repetition such as aaaa or abab, up to four digits, or a single character. isCommon ignores case,
-// and reads digits and signs as the letters that they stand for. So "P4ssw0rd2026!" has three parts
-// and is common; eight random characters have eight parts.
+// isCommon reports whether a password is one that attackers try first (NIST SP 800-63B section 3.1.1.2).
+// Such a password is a repetition or has fewer than four parts. A part is a common word, a run such as
+// 1234, qwerty or cba, a repetition such as aaaa or abab, up to four digits, or a single character.
+// isCommon ignores case, and reads digits and signs as the letters that they stand for. So "P4ssw0rd2026!"
+// has three parts and is common. Eight random characters have eight parts.
 func isCommon(password string) bool {
 	const maxPart = 32 // of runs and words; isRepeated finds longer repetitions
 	text := []rune(strings.ToLower(password))

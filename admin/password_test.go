@@ -26,7 +26,7 @@ func TestPasswordMatchesOnlyItsHash(t *testing.T) {
 func TestHashPasswordRefusesInvalidPasswords(t *testing.T) {
 	t.Parallel()
 	for name, password := range map[string]string{
-		"empty": "", "blank": "          ", "short": "1234567", "long": strings.Repeat("x", maxPassword+1), "not UTF-8": "correct\xff horse",
+		"empty": "", "spaces": "          ", "short": "1234567", "long": strings.Repeat("x", maxPassword+1), "not UTF-8": "correct\xff horse",
 	} {
 		_, err := HashPassword(apikey.NewSecret(password))
 		assert.ErrorIs(t, err, apikey.ErrInvalid, name)

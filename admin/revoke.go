@@ -106,7 +106,7 @@ func (v *visit) revokeSelectedForm() (page, error) {
 	return page{view: "revokeselected", title: v.t("Revoke the selected keys?"), content: p}, nil
 }
 
-// selectedIDs returns the selected IDs. More than a page of the list has are an error that wraps
+// selectedIDs returns the selected IDs. If there are more than a page of the list has, the error wraps
 // ErrInvalid, because revoking only some of the selected keys would mislead.
 func selectedIDs(form url.Values) (ids []string, err error) {
 	for _, id := range form["id"] {
@@ -123,7 +123,7 @@ func selectedIDs(form url.Values) (ids []string, err error) {
 // listAt returns the URL of the list with a query.
 func (v *visit) listAt(query string) string { return v.root + cleanList(query) }
 
-// cleanList returns a query with the state of a list alone.
+// cleanList returns a query with only the state of a list.
 func cleanList(query string) string {
 	state, _ := url.ParseQuery(strings.TrimPrefix(query, "?"))
 	return listQuery(state)
@@ -161,7 +161,7 @@ func (v *visit) revokedText(n int) string {
 	return v.t("%d keys were revoked.", n)
 }
 
-// revokeLive revokes a key, and reports whether it has. It changes no unknown or revoked key.
+// revokeLive revokes a key, and reports whether it did so. It does nothing to an unknown or revoked key.
 func (v *visit) revokeLive(id string) (key apikey.Key, revoked bool, err error) {
 	key, err = v.keys.Get(v.r.Context(), id)
 	if err == nil && key.RevokedAt.IsZero() {

@@ -28,9 +28,10 @@ const (
 
 // sessions keeps logins in the sessions of scs.
 //
-// A session alone is not a login: it names a record in the same store, under a token of its own. Only a
-// login writes the record and only a logout deletes it. scs 2.9.0 with an idle timeout writes a
-// session back that it loaded before a logout; the deleted record makes that session worthless.
+// A session is a login only while the record that it names exists. The record is in the same store, under
+// its own token. Only a login writes the record and only a logout deletes it. With an idle timeout, scs
+// 2.9.0 writes back a session that it loaded before a logout. The deleted record makes that session
+// worthless.
 type sessions struct {
 	manager *scs.SessionManager
 	own     bool   // the application has no manager

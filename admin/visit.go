@@ -84,7 +84,8 @@ func (v *visit) answer() (page, error) {
 	return v.route.serve(v)
 }
 
-// authenticate opens the keys that the client may see. It returns an error if it cannot tell.
+// authenticate opens the keys that the client may see. It returns an error if it cannot find out who the
+// client is.
 func (v *visit) authenticate() error {
 	if v.h.authorize != nil {
 		access, err := v.h.authorize(v.r)

@@ -170,7 +170,7 @@ func walkAsOwner(t *testing.T, b *tab, name, at string, widths []int64) {
 	b.requireQuiet(answered(http.StatusNotFound))
 }
 
-// inspectAt inspects the page in windows of these widths. The window then has its width of before.
+// inspectAt inspects the page in windows of these widths. It then restores the width of the window.
 func (b *tab) inspectAt(widths []int64, name string) {
 	b.t.Helper()
 	before := b.look.width
@@ -200,8 +200,8 @@ func TestAuditorsPages(t *testing.T) {
 	b.requireQuiet(answered(http.StatusForbidden))
 }
 
-// The rules of the dashboard leave the page of the application alone, and the other way round where the
-// dashboard decides.
+// The style sheets of the dashboard and of the application do not change each other's elements, except
+// for the properties that the application sets.
 func TestEmbeddedPageKeepsItsStyle(t *testing.T) {
 	browser := startBrowser(t)
 	b := openTab(t, browser, look{width: 1280, script: true})

@@ -35,7 +35,7 @@ func TestCopyWorksWithoutTheClipboardAPI(t *testing.T) {
 	b.fill("#name", "Backup job")
 	b.press("form.card .primary")
 	secret := value(b, chromedp.Value(chromedp.CSS("#key")))
-	// A page over plain HTTP has no navigator.clipboard. The copy event tells the copied text.
+	// A page over plain HTTP has no navigator.clipboard. The script reads the copied text in the copy event.
 	b.do(chromedp.Evaluate[chromedp.Void](`Object.defineProperty(navigator, "clipboard", { value: undefined });
 		document.addEventListener("copy", () => { const a = document.activeElement;
 			window.copied = a.id === "key" ? a.value : String(getSelection()); })`))
