@@ -1,8 +1,6 @@
 package admin
 
 import (
-	"context"
-	"fmt"
 	"html"
 	"net/http"
 	"net/netip"
@@ -111,23 +109,6 @@ func TestEditWithoutAChangeWritesNothing(t *testing.T) {
 	assert.Equal(t, "../"+key.ID, a.Header.Get("Location"))
 }
 
-// Two administrators open the form. Each changes another field.
-func TestEditKeepsTheChangesOfAnotherAdministrator(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	key := editedKey(s)
-	v := s.visitor()
-	form := v.editValues(key.ID)
-	require.Equal(t, http.StatusSeeOther, v.edit(key.ID, "name", "Other job", "networks", "").StatusCode)
-	form.Set("owner", "Media team")
-	require.Equal(t, http.StatusSeeOther, v.do("POST", "/admin/keys/"+key.ID+"/edit", form.Encode()).StatusCode)
-	got, err := s.store.Get(t.Context(), key.ID)
-	require.NoError(t, err)
-	assert.Equal(t, "Other job", got.Name)
-	assert.Equal(t, "Media team", got.Owner)
-	assert.Empty(t, got.Networks)
-}
-
 func TestUnchangedFormWritesNothing(t *testing.T) {
 	t.Parallel()
 	networks := []netip.Prefix{netip.MustParsePrefix("2001:db8::/32"), netip.MustParsePrefix("192.0.2.1/32")}
@@ -166,139 +147,6 @@ func TestUnchangedFormWritesNothing(t *testing.T) {
 	}
 }
 
-// A field has another value than the form showed, and the administrator has changed it too.
-func TestEditRefusesALostUpdate(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	text, scopes, metadata := "Meanwhile", []string{"a:read"}, map[string]string{"room": "9"}
-	ends := time.Now().Add(5 * day).Truncate(time.Second).UTC()
-	var everywhere []netip.Prefix
-	for _, test := range []struct {
-		field, input, value, shown string
-		meanwhile                  apikey.Patch
-	}{
-		{"name", "name", "Mine", "value=\"Mine\"", apikey.Patch{Name: &text}},
-		{"owner", "owner", "Mine", "value=\"Mine\"", apikey.Patch{Owner: &text}},
-		{"scopes", "scopes", "c:list", "value=\"c:list\"", apikey.Patch{Scopes: &scopes}},
-		{"networks", "networks", "198.51.100.0/24", ">198.51.100.0/24</textarea>", apikey.Patch{Networks: &everywhere}},
-		{"limits", "limits", "api=7/1m", "value=\"api=7/1m\"", apikey.Patch{Limits: &[]apikey.Limit{}}},
-		{"metadata", "metadata", "room=5", ">room=5</textarea>", apikey.Patch{Metadata: &metadata}},
-		{"expiry", "expiry", "90", "value=\"90\" checked", apikey.Patch{ExpiresAt: &ends}},
-	} {
-		t.Run(test.field, func(t *testing.T) {
-			key := editedKey(s)
-			v := s.visitor()
-			path := "/admin/keys/" + key.ID + "/edit"
-			form := v.editValues(key.ID)
-			form.Set(test.input, test.value)
-			theirs, err := s.store.Update(t.Context(), key.ID, test.meanwhile)
-			require.NoError(t, err)
-			a := v.do("POST", path, form.Encode())
-			require.Equal(t, http.StatusConflict, a.StatusCode)
-			assert.Contains(t, a.body, `id="`+test.field+`-problem">This field has changed since you opened the form.`)
-			assert.Contains(t, a.body, test.shown, "the form keeps what was entered")
-			got, err := s.store.Get(t.Context(), key.ID)
-			require.NoError(t, err)
-			assert.Equal(t, theirs, got, "nothing is written")
-
-			again := formValues(a)
-			assert.Equal(t, v.editValues(key.ID)["was"], again["was"])
-			require.Equal(t, http.StatusSeeOther, v.do("POST", path, again.Encode()).StatusCode)
-			trail, err := s.store.Audit(t.Context(), apikey.AuditOptions{KeyID: key.ID, Limit: 1})
-			require.NoError(t, err)
-			assert.Equal(t, "ann", trail.Entries[0].Actor)
-			assert.Len(t, trail.Entries[0].Changes, 1, "only the changed field is written")
-		})
-	}
-}
-
-// The key changes after Edit has read it and before the store writes it.
-func TestEditSeesAChangeAtTheLastMoment(t *testing.T) {
-	t.Parallel()
-	for _, test := range []struct {
-		name, field  string
-		changes      int
-		status       int
-		owner, shown string
-		storedName   string
-	}{
-		{"of another field", "owner", 1, http.StatusSeeOther, "Mine", "", "Meanwhile 1"},
-		{"of the same field", "name", 1, http.StatusConflict, "Operations", "This field has changed since you opened the form.", "Meanwhile 1"},
-		{"each time", "owner", 9, http.StatusConflict, "Operations", "Another change of the key came first.", "Meanwhile 3"},
-	} {
-		t.Run(test.name, func(t *testing.T) {
-			s := newSite(t, Options{Authorize: ann})
-			key := editedKey(s)
-			v := s.visitor()
-			form := v.editValues(key.ID)
-			form.Set(test.field, "Mine")
-			s.over(&racing{plain{s.store}, test.changes, 0}, apikey.IssuerOptions{})
-			a := v.do("POST", "/admin/keys/"+key.ID+"/edit", form.Encode())
-			assert.Equal(t, test.status, a.StatusCode, a.body)
-			assert.Contains(t, a.body, test.shown)
-			got, err := s.store.Get(t.Context(), key.ID)
-			require.NoError(t, err)
-			assert.Equal(t, test.owner, got.Owner)
-			assert.Equal(t, test.storedName, got.Name)
-			if test.changes > 1 {
-				s.over(s.store, apikey.IssuerOptions{})
-				assert.Equal(t, http.StatusSeeOther, v.do("POST", "/admin/keys/"+key.ID+"/edit", hiddenIn(a).Encode()).StatusCode, "the page sends the form again")
-			}
-		})
-	}
-}
-
-// A racing store changes the name of a key before each of the first Updates.
-type racing struct {
-	plain
-	changes, done int
-}
-
-func (s *racing) If(c apikey.Condition) apikey.KeyManager { return racingView{s.plain.If(c), s} }
-
-type racingView struct {
-	apikey.KeyManager
-	store *racing
-}
-
-func (v racingView) Update(ctx context.Context, id string, p apikey.Patch) (apikey.Key, error) {
-	if v.store.done < v.store.changes {
-		v.store.done++
-		name := fmt.Sprint("Meanwhile ", v.store.done)
-		if _, err := v.store.plain.Update(ctx, id, apikey.Patch{Name: &name}); err != nil {
-			return apikey.Key{}, err
-		}
-	}
-	return v.KeyManager.Update(ctx, id, p)
-}
-
-func TestSameChangeTwiceIsNoConflict(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	key := editedKey(s)
-	v := s.visitor()
-	form := v.editValues(key.ID)
-	form.Set("owner", "Media")
-	path := "/admin/keys/" + key.ID + "/edit"
-	assert.Equal(t, "../"+key.ID+"?done=changed", v.do("POST", path, form.Encode()).Header.Get("Location"))
-	assert.Equal(t, "../"+key.ID, v.do("POST", path, form.Encode()).Header.Get("Location"))
-}
-
-func TestEditDoesNotUndoARotation(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	key := editedKey(s)
-	v := s.visitor()
-	form := v.editValues(key.ID)
-	_, _, err := s.issuer.Rotate(t.Context(), key.ID, time.Hour)
-	require.NoError(t, err)
-	form.Set("expiry", "90")
-	assert.Equal(t, http.StatusConflict, v.do("POST", "/admin/keys/"+key.ID+"/edit", form.Encode()).StatusCode)
-	got, err := s.store.Get(t.Context(), key.ID)
-	require.NoError(t, err)
-	assert.WithinDuration(t, time.Now().Add(time.Hour), got.ExpiresAt, time.Minute)
-}
-
 func TestEditNeedsEveryField(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, Options{Authorize: ann})
@@ -326,68 +174,6 @@ func TestEditNeedsEveryField(t *testing.T) {
 	got, err := s.store.Get(t.Context(), key.ID)
 	require.NoError(t, err)
 	assert.Equal(t, key, got)
-}
-
-func TestForgedExpiryDoesNotPassMaxLifetime(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	s.limit(apikey.IssuerOptions{MaxLifetime: 30 * day})
-	key := s.make(apikey.NewKey{Name: "x"})
-	v := s.visitor()
-	for _, expiry := range []string{"never", "bogus", "default", "365", "date", ""} {
-		for _, was := range []string{"", fingerprint("expiry", ""), fingerprint("expiry", expiry)} {
-			form := v.editValues(key.ID)
-			form.Set("expiry", expiry)
-			form["was"] = append([]string{was}, form["was"]...)
-			a := v.do("POST", "/admin/keys/"+key.ID+"/edit", form.Encode())
-			assert.Equal(t, http.StatusUnprocessableEntity, a.StatusCode, expiry)
-			assert.Contains(t, a.body, `id="expiry-problem"`, expiry)
-		}
-	}
-	got, err := s.store.Get(t.Context(), key.ID)
-	require.NoError(t, err)
-	assert.Equal(t, key, got)
-}
-
-func TestEditDoesNotRenewAKeyPastMaxLifetime(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	s.limit(apikey.IssuerOptions{MaxLifetime: 30 * day})
-	now := time.Now().UTC().Truncate(time.Microsecond)
-	key := apikey.Key{ID: "old", Name: "x", Hint: "ak_1", CreatedAt: now.Add(-20 * day), ExpiresAt: now.Add(day)}
-	require.NoError(t, s.store.Create(t.Context(), apikey.Digest{1}, key))
-	latest := key.CreatedAt.Add(30 * day)
-	v := s.visitor()
-	body := v.get("/admin/keys/old/edit").body
-	assert.NotContains(t, body, `name="expiry" value="30"`)
-	assert.Contains(t, body, "To use it longer, rotate it or add a new key.")
-	assert.Equal(t, http.StatusUnprocessableEntity, v.edit("old", "expiry", "30").StatusCode)
-	assert.Equal(t, http.StatusUnprocessableEntity, v.edit("old", "expiry", "date", "date", latest.Format(dateLayout)).StatusCode)
-	require.Equal(t, http.StatusSeeOther, v.edit("old", "expiry", "date", "date", lastDay(latest).Format(dateLayout)).StatusCode)
-	got, err := s.store.Get(t.Context(), "old")
-	require.NoError(t, err)
-	assert.Equal(t, latest.Truncate(day), got.ExpiresAt)
-
-	key.ID, key.CreatedAt = "older", now.Add(-40*day)
-	require.NoError(t, s.store.Create(t.Context(), apikey.Digest{2}, key))
-	assert.NotContains(t, v.get("/admin/keys/older/edit").body, `name="expiry" value="date"`)
-	assert.Equal(t, "../older", v.edit("older").Header.Get("Location"), "the expiry that the key has stays")
-	assert.Equal(t, http.StatusUnprocessableEntity, v.edit("older", "expiry", "7").StatusCode)
-}
-
-func TestEditRevivesAnExpiredKey(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	key := editedKey(s)
-	past := time.Now().Add(-day)
-	_, err := s.store.Update(t.Context(), key.ID, apikey.Patch{ExpiresAt: &past})
-	require.NoError(t, err)
-	v := s.visitor()
-	assert.Contains(t, v.get("/admin/keys/"+key.ID).body, `href="../keys/`+key.ID+`/edit"`)
-	require.Equal(t, http.StatusSeeOther, v.edit(key.ID, "expiry", "30").StatusCode)
-	got, err := s.store.Get(t.Context(), key.ID)
-	require.NoError(t, err)
-	assert.NoError(t, got.Check(time.Now()))
 }
 
 func TestRevokedKeyIsNotEdited(t *testing.T) {
@@ -497,57 +283,6 @@ func TestCatalogueLimitsTheScopes(t *testing.T) {
 	assert.Equal(t, http.StatusUnprocessableEntity, v.edit(key.ID, "scope", "z").StatusCode)
 	s.limit(apikey.IssuerOptions{Scopes: []apikey.Scope{}})
 	assert.NotContains(t, v.get("/admin/add").body, `id="scopes"`, "an empty catalogue permits no scope")
-}
-
-func TestExpiriesFollowTheIssuer(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	now := time.Date(2030, 3, 4, 5, 6, 7, 0, time.UTC)
-	s.handler.now = func() time.Time { return now }
-	v := s.handler.visit(nil, &http.Request{URL: &url.URL{Path: "/"}})
-	values := func(key *apikey.Key) (all []string) {
-		for _, c := range v.expiries(now, key) {
-			all = append(all, c.Value)
-		}
-		return all
-	}
-	endless, ending := &apikey.Key{CreatedAt: now}, &apikey.Key{CreatedAt: now, ExpiresAt: now.Add(day)}
-	for _, test := range []struct {
-		name                         string
-		usual, limit                 time.Duration
-		chosen, added, endless, ends string
-	}{
-		{"no limit", 0, 0, "90", "7 30 90 365 never date", "keep 7 30 90 365 date", "keep 7 30 90 365 never date"},
-		{"an offered default", 30 * day, 0, "30", "7 30 90 365 date", "keep 7 30 90 365 date", "keep 7 30 90 365 never date"},
-		{"another default", 36 * time.Hour, 0, "default", "default 7 30 90 365 date", "keep 7 30 90 365 date", "keep 7 30 90 365 never date"},
-		{"a limit", 0, 40 * day, "default", "default 7 30 date", "keep 7 30 date", "keep 7 30 date"},
-		{"an hour", 0, time.Hour, "default", "default", "keep", "keep"},
-	} {
-		s.limit(apikey.IssuerOptions{DefaultLifetime: test.usual, MaxLifetime: test.limit})
-		assert.Equal(t, test.chosen, v.defaultExpiry(now), test.name)
-		assert.Equal(t, test.added, strings.Join(values(nil), " "), test.name)
-		assert.Equal(t, test.endless, strings.Join(values(endless), " "), test.name)
-		assert.Equal(t, test.ends, strings.Join(values(ending), " "), test.name)
-	}
-
-	s.limit(apikey.IssuerOptions{MaxLifetime: 40 * day})
-	_, problem := v.expiry(&keyForm{Expiry: dateExpiry, Date: "2030-04-13"}, nil)
-	assert.Equal(t, "Choose a day from today to "+isolate("2030-04-12")+".", problem)
-	at, problem := v.expiry(&keyForm{Expiry: dateExpiry, Date: "2030-04-12"}, nil)
-	assert.Empty(t, problem)
-	assert.LessOrEqual(t, at.Sub(now), 40*day)
-	_, problem = v.expiry(&keyForm{Expiry: neverExpiry}, endless)
-	assert.NotEmpty(t, problem)
-}
-
-func TestAddUsesTheDefaultLifetime(t *testing.T) {
-	t.Parallel()
-	s := newSite(t, Options{Authorize: ann})
-	s.limit(apikey.IssuerOptions{MaxLifetime: 36 * time.Hour})
-	v := s.visitor()
-	assert.Contains(t, v.get("/admin/add").body, `value="default" checked`)
-	require.Equal(t, http.StatusOK, v.post("/admin/add", "name", "Backup job", "expiry", "default").StatusCode)
-	assert.WithinDuration(t, time.Now().Add(36*time.Hour), s.newest().ExpiresAt, time.Minute)
 }
 
 func TestLoginAndRetryPreserveAnEdit(t *testing.T) {
