@@ -153,7 +153,7 @@ func (e ListKeysParamsSort) Valid() bool {
 	}
 }
 
-// Access What the caller may do.
+// Access The permissions of the caller.
 type Access struct {
 	// Actor The name of the caller in the audit trail.
 	Actor string `json:"actor"`
@@ -173,7 +173,7 @@ type Access struct {
 	// MaxLifetime The longest lifetime of a key, in seconds. Missing if the caller has no limit of its own.
 	MaxLifetime *int64 `json:"max_lifetime,omitempty"`
 
-	// MayResume Whether an owner may resume suspended keys.
+	// MayResume Whether a caller that acts for one owner may resume suspended keys.
 	MayResume bool `json:"may_resume"`
 
 	// Networks The networks within which a key of the caller must work. Empty if it may work from everywhere.
@@ -185,7 +185,7 @@ type Access struct {
 	// Owner The owner whose keys the caller sees and manages. Missing if `all_owners` is true.
 	Owner *string `json:"owner,omitempty"`
 
-	// ReadOnly Whether the caller may only read.
+	// ReadOnly Whether the caller may view keys and not change them.
 	ReadOnly bool `json:"read_only"`
 
 	// Scopes The scopes that the caller may give to a key.
@@ -194,7 +194,7 @@ type Access struct {
 
 // Caller The caller of a request.
 type Caller struct {
-	// Access What the caller may do.
+	// Access The permissions of the caller.
 	Access *Access `json:"access,omitempty"`
 
 	// Key The key of the caller. It is valid.
@@ -273,13 +273,13 @@ type Key struct {
 	// Hint A part of the secret by which people recognise the key.
 	Hint string `json:"hint"`
 
-	// Id Identifies the key in public.
+	// Id Identifies the key. It is not secret.
 	Id string `json:"id"`
 
 	// LastUsedAddr The address of the client of that use. Missing if the service does not record it.
 	LastUsedAddr *string `json:"last_used_addr,omitempty"`
 
-	// LastUsedAt When the key was last used. It lags behind. Missing if it was never used.
+	// LastUsedAt When the key was last used. The service records it with a delay. Missing if it was never used.
 	LastUsedAt *time.Time `json:"last_used_at,omitempty"`
 
 	// Limits The limits of use of the key.
@@ -309,13 +309,13 @@ type Key struct {
 	// Scopes The permissions of the key. A scope has 1 to 100 visible ASCII characters other than `"` and `\`.
 	Scopes []string `json:"scopes"`
 
-	// Status Whether the key may be used.
+	// Status The state of the key. Only an active key may be used.
 	Status Status `json:"status"`
 
 	// SuspendedAt When the key was suspended. Missing if it is not suspended.
 	SuspendedAt *time.Time `json:"suspended_at,omitempty"`
 
-	// Version Changes with every change of the key, and not with its use. In quotes, it is the ETag.
+	// Version Identifies the settings of the key. It changes with every change of the key, and not with its use. In quotes, it is the ETag.
 	Version string `json:"version"`
 }
 
@@ -324,7 +324,7 @@ type KeyLimit struct {
 	// Burst The number of requests that may be made at once. Missing if it is `requests`.
 	Burst *int64 `json:"burst,omitempty"`
 
-	// Calendar The quota begins anew with each day or month in UTC.
+	// Calendar The requests count from the beginning of each day or month in UTC.
 	Calendar *KeyLimitCalendar `json:"calendar,omitempty"`
 
 	// Name Identifies the limit in responses.
@@ -337,7 +337,7 @@ type KeyLimit struct {
 	Requests int64 `json:"requests"`
 }
 
-// KeyLimitCalendar The quota begins anew with each day or month in UTC.
+// KeyLimitCalendar The requests count from the beginning of each day or month in UTC.
 type KeyLimitCalendar string
 
 // KeyPage A part of a list of keys.
@@ -372,13 +372,13 @@ type KeyPatch struct {
 	Scopes nullable.Nullable[[]string] `json:"scopes,omitempty"`
 }
 
-// KeyUse What a key has left of its limits.
+// KeyUse The remaining use of a key within its limits.
 type KeyUse struct {
 	// Limits The limits that the service enforces.
 	Limits []LimitUse `json:"limits"`
 }
 
-// LimitUse What is left of a limit.
+// LimitUse The remaining use of a key within one limit.
 type LimitUse struct {
 	// Limit A number of requests that a key may make in a time. It has either `per` or `calendar`.
 	Limit KeyLimit `json:"limit"`
@@ -386,7 +386,7 @@ type LimitUse struct {
 	// Remaining The number of requests that may be made now.
 	Remaining int64 `json:"remaining"`
 
-	// Reset The time in seconds until nothing is used.
+	// Reset The time in seconds until the full number of requests is available again. For a calendar limit it is the time until the next day or month.
 	Reset float64 `json:"reset"`
 }
 
@@ -441,7 +441,7 @@ type Problem struct {
 	// Title The name of the status.
 	Title string `json:"title"`
 
-	// Type about:blank.
+	// Type Always about:blank.
 	Type string `json:"type"`
 }
 
@@ -454,7 +454,7 @@ type RevokedKeys struct {
 	Revoked int `json:"revoked"`
 }
 
-// Rotation How to rotate a key.
+// Rotation The options of a rotation.
 type Rotation struct {
 	// Grace The time for which the old key remains valid, in seconds.
 	Grace *float64 `json:"grace,omitempty"`
@@ -466,7 +466,7 @@ type SecretToIdentify struct {
 	Secret string `json:"secret"`
 }
 
-// Status Whether the key may be used.
+// Status The state of the key. Only an active key may be used.
 type Status string
 
 // Cursor defines model for Cursor.
@@ -561,7 +561,7 @@ type ListKeysParamsSort string
 
 // CreateKeyParams defines parameters for CreateKey.
 type CreateKeyParams struct {
-	// IdempotencyKey Makes it safe to repeat the request: 1 to 100 visible ASCII characters in quotes. The response to a repeated request has `replayed`.
+	// IdempotencyKey 1 to 100 visible ASCII characters in quotes. They make it safe to repeat the request. In the response to a repeated request, `replayed` is true.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -609,7 +609,7 @@ type RotateKeyParams struct {
 	// IfMatch The ETag of the key that the caller has read. If the key has another one, the response is 412.
 	IfMatch *IfMatch `json:"If-Match,omitempty"`
 
-	// IdempotencyKey Makes it safe to repeat the request: 1 to 100 visible ASCII characters in quotes. The response to a repeated request has `replayed`.
+	// IdempotencyKey 1 to 100 visible ASCII characters in quotes. They make it safe to repeat the request. In the response to a repeated request, `replayed` is true.
 	IdempotencyKey *IdempotencyKey `json:"Idempotency-Key,omitempty"`
 }
 
@@ -710,7 +710,7 @@ type ClientInterface interface {
 
 	// GetHistory List the changes of all keys
 	//
-	// Returns a page of the audit trail of all keys, the newest entry first. For callers that see the keys of all owners.
+	// Returns a page of the audit trail of all keys, the newest entry first. A caller that does not see the keys of all owners gets 404.
 	//
 	// Corresponds with GET /history (the `GetHistory` operationId).
 	GetHistory(ctx context.Context, params *GetHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -735,7 +735,7 @@ type ClientInterface interface {
 
 	// ListKeys List keys
 	//
-	// Returns a page of the keys that the caller may see. Follow `next` until it is missing: a page before the last one may have fewer keys than `limit`, or no keys.
+	// Returns a page of the keys that the caller may see. Follow `next` until it is missing, because a page before the last one may have fewer keys than `limit`, or no keys.
 	//
 	// Corresponds with GET /keys (the `ListKeys` operationId).
 	ListKeys(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -774,7 +774,7 @@ type ClientInterface interface {
 
 	// UpdateKeyWithBody Change a key
 	//
-	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -783,7 +783,7 @@ type ClientInterface interface {
 
 	// UpdateKeyWithApplicationMergePatchPlusJSONBody Change a key
 	//
-	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 	//
 	// Takes a body of the `application/merge-patch+json` content type.
 	//
@@ -806,14 +806,14 @@ type ClientInterface interface {
 
 	// RevokeKey Revoke a key
 	//
-	// Revokes a key permanently. To revoke a key again changes nothing.
+	// Revokes a key permanently. Revoking a revoked key changes nothing.
 	//
 	// Corresponds with POST /keys/{id}/revoke (the `RevokeKey` operationId).
 	RevokeKey(ctx context.Context, id ID, params *RevokeKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
 	// RotateKeyWithBody Rotate a key
 	//
-	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -822,7 +822,7 @@ type ClientInterface interface {
 
 	// RotateKey Rotate a key
 	//
-	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -831,14 +831,14 @@ type ClientInterface interface {
 
 	// SuspendKey Suspend a key
 	//
-	// The key is refused until it is resumed.
+	// Suspends a key. Requests with the key are refused until it is resumed.
 	//
 	// Corresponds with POST /keys/{id}/suspend (the `SuspendKey` operationId).
 	SuspendKey(ctx context.Context, id ID, params *SuspendKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error)
 
-	// GetKeyUse Read what a key has left of its limits
+	// GetKeyUse Read the remaining use of a key
 	//
-	// Returns what is left of each limit of a key, and spends nothing. A service that does not count requests has no such endpoint: `code` is no_endpoint.
+	// Returns how many requests each limit of a key still permits. The call itself does not count. If the service does not count requests, the response is 404 with the `code` no_endpoint.
 	//
 	// Corresponds with GET /keys/{id}/use (the `GetKeyUse` operationId).
 	GetKeyUse(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error)
@@ -852,7 +852,7 @@ type ClientInterface interface {
 
 	// RevokeAllWithBody Revoke all keys of an owner
 	//
-	// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+	// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 	//
 	// Takes any type of body and a specified content type.
 	//
@@ -861,7 +861,7 @@ type ClientInterface interface {
 
 	// RevokeAll Revoke all keys of an owner
 	//
-	// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+	// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 	//
 	// Takes a body of the `application/json` content type.
 	//
@@ -878,7 +878,7 @@ type ClientInterface interface {
 
 // GetHistory List the changes of all keys
 //
-// Returns a page of the audit trail of all keys, the newest entry first. For callers that see the keys of all owners.
+// Returns a page of the audit trail of all keys, the newest entry first. A caller that does not see the keys of all owners gets 404.
 //
 // Corresponds with GET /history (the `GetHistory` operationId).
 func (c *Client) GetHistory(ctx context.Context, params *GetHistoryParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -933,7 +933,7 @@ func (c *Client) IdentifyKey(ctx context.Context, body IdentifyKeyJSONRequestBod
 
 // ListKeys List keys
 //
-// Returns a page of the keys that the caller may see. Follow `next` until it is missing: a page before the last one may have fewer keys than `limit`, or no keys.
+// Returns a page of the keys that the caller may see. Follow `next` until it is missing, because a page before the last one may have fewer keys than `limit`, or no keys.
 //
 // Corresponds with GET /keys (the `ListKeys` operationId).
 func (c *Client) ListKeys(ctx context.Context, params *ListKeysParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1022,7 +1022,7 @@ func (c *Client) GetKey(ctx context.Context, id ID, params *GetKeyParams, reqEdi
 
 // UpdateKeyWithBody Change a key
 //
-// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1041,7 +1041,7 @@ func (c *Client) UpdateKeyWithBody(ctx context.Context, id ID, params *UpdateKey
 
 // UpdateKeyWithApplicationMergePatchPlusJSONBody Change a key
 //
-// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 //
 // Takes a body of the `application/merge-patch+json` content type.
 //
@@ -1094,7 +1094,7 @@ func (c *Client) ResumeKey(ctx context.Context, id ID, params *ResumeKeyParams, 
 
 // RevokeKey Revoke a key
 //
-// Revokes a key permanently. To revoke a key again changes nothing.
+// Revokes a key permanently. Revoking a revoked key changes nothing.
 //
 // Corresponds with POST /keys/{id}/revoke (the `RevokeKey` operationId).
 func (c *Client) RevokeKey(ctx context.Context, id ID, params *RevokeKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1111,7 +1111,7 @@ func (c *Client) RevokeKey(ctx context.Context, id ID, params *RevokeKeyParams, 
 
 // RotateKeyWithBody Rotate a key
 //
-// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1130,7 +1130,7 @@ func (c *Client) RotateKeyWithBody(ctx context.Context, id ID, params *RotateKey
 
 // RotateKey Rotate a key
 //
-// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -1149,7 +1149,7 @@ func (c *Client) RotateKey(ctx context.Context, id ID, params *RotateKeyParams, 
 
 // SuspendKey Suspend a key
 //
-// The key is refused until it is resumed.
+// Suspends a key. Requests with the key are refused until it is resumed.
 //
 // Corresponds with POST /keys/{id}/suspend (the `SuspendKey` operationId).
 func (c *Client) SuspendKey(ctx context.Context, id ID, params *SuspendKeyParams, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1164,9 +1164,9 @@ func (c *Client) SuspendKey(ctx context.Context, id ID, params *SuspendKeyParams
 	return c.Client.Do(req)
 }
 
-// GetKeyUse Read what a key has left of its limits
+// GetKeyUse Read the remaining use of a key
 //
-// Returns what is left of each limit of a key, and spends nothing. A service that does not count requests has no such endpoint: `code` is no_endpoint.
+// Returns how many requests each limit of a key still permits. The call itself does not count. If the service does not count requests, the response is 404 with the `code` no_endpoint.
 //
 // Corresponds with GET /keys/{id}/use (the `GetKeyUse` operationId).
 func (c *Client) GetKeyUse(ctx context.Context, id ID, reqEditors ...RequestEditorFn) (*http.Response, error) {
@@ -1200,7 +1200,7 @@ func (c *Client) Describe(ctx context.Context, reqEditors ...RequestEditorFn) (*
 
 // RevokeAllWithBody Revoke all keys of an owner
 //
-// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 //
 // Takes any type of body and a specified content type.
 //
@@ -1219,7 +1219,7 @@ func (c *Client) RevokeAllWithBody(ctx context.Context, contentType string, body
 
 // RevokeAll Revoke all keys of an owner
 //
-// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 //
 // Takes a body of the `application/json` content type.
 //
@@ -2191,7 +2191,7 @@ type ClientWithResponsesInterface interface {
 
 	// GetHistoryWithResponse List the changes of all keys
 	//
-	// Returns a page of the audit trail of all keys, the newest entry first. For callers that see the keys of all owners.
+	// Returns a page of the audit trail of all keys, the newest entry first. A caller that does not see the keys of all owners gets 404.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2218,7 +2218,7 @@ type ClientWithResponsesInterface interface {
 
 	// ListKeysWithResponse List keys
 	//
-	// Returns a page of the keys that the caller may see. Follow `next` until it is missing: a page before the last one may have fewer keys than `limit`, or no keys.
+	// Returns a page of the keys that the caller may see. Follow `next` until it is missing, because a page before the last one may have fewer keys than `limit`, or no keys.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2263,7 +2263,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateKeyWithBodyWithResponse Change a key
 	//
-	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2272,7 +2272,7 @@ type ClientWithResponsesInterface interface {
 
 	// UpdateKeyWithApplicationMergePatchPlusJSONBodyWithResponse Change a key
 	//
-	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+	// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 	//
 	// Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2299,7 +2299,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeKeyWithResponse Revoke a key
 	//
-	// Revokes a key permanently. To revoke a key again changes nothing.
+	// Revokes a key permanently. Revoking a revoked key changes nothing.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2308,7 +2308,7 @@ type ClientWithResponsesInterface interface {
 
 	// RotateKeyWithBodyWithResponse Rotate a key
 	//
-	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2317,7 +2317,7 @@ type ClientWithResponsesInterface interface {
 
 	// RotateKeyWithResponse Rotate a key
 	//
-	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+	// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2326,16 +2326,16 @@ type ClientWithResponsesInterface interface {
 
 	// SuspendKeyWithResponse Suspend a key
 	//
-	// The key is refused until it is resumed.
+	// Suspends a key. Requests with the key are refused until it is resumed.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
 	// Corresponds with POST /keys/{id}/suspend (the `SuspendKey` operationId).
 	SuspendKeyWithResponse(ctx context.Context, id ID, params *SuspendKeyParams, reqEditors ...RequestEditorFn) (*SuspendKeyResponse, error)
 
-	// GetKeyUseWithResponse Read what a key has left of its limits
+	// GetKeyUseWithResponse Read the remaining use of a key
 	//
-	// Returns what is left of each limit of a key, and spends nothing. A service that does not count requests has no such endpoint: `code` is no_endpoint.
+	// Returns how many requests each limit of a key still permits. The call itself does not count. If the service does not count requests, the response is 404 with the `code` no_endpoint.
 	//
 	// Returns a wrapper object for the known response body format(s).
 	//
@@ -2353,7 +2353,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeAllWithBodyWithResponse Revoke all keys of an owner
 	//
-	// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+	// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 	//
 	// Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -2362,7 +2362,7 @@ type ClientWithResponsesInterface interface {
 
 	// RevokeAllWithResponse Revoke all keys of an owner
 	//
-	// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+	// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 	//
 	// Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 	//
@@ -4217,7 +4217,7 @@ func (r WhoAmIResponse) ContentType() string {
 
 // GetHistoryWithResponse List the changes of all keys
 //
-// Returns a page of the audit trail of all keys, the newest entry first. For callers that see the keys of all owners.
+// Returns a page of the audit trail of all keys, the newest entry first. A caller that does not see the keys of all owners gets 404.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4262,7 +4262,7 @@ func (c *ClientWithResponses) IdentifyKeyWithResponse(ctx context.Context, body 
 
 // ListKeysWithResponse List keys
 //
-// Returns a page of the keys that the caller may see. Follow `next` until it is missing: a page before the last one may have fewer keys than `limit`, or no keys.
+// Returns a page of the keys that the caller may see. Follow `next` until it is missing, because a page before the last one may have fewer keys than `limit`, or no keys.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4337,7 +4337,7 @@ func (c *ClientWithResponses) GetKeyWithResponse(ctx context.Context, id ID, par
 
 // UpdateKeyWithBodyWithResponse Change a key
 //
-// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4352,7 +4352,7 @@ func (c *ClientWithResponses) UpdateKeyWithBodyWithResponse(ctx context.Context,
 
 // UpdateKeyWithApplicationMergePatchPlusJSONBodyWithResponse Change a key
 //
-// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member; in `metadata` it removes a name. The Content-Type may also be application/json.
+// Sets the members of a JSON merge patch (RFC 7396) and keeps the others. `null` empties a member. Within `metadata`, `null` removes a name. The Content-Type may also be application/json.
 //
 // Takes a body of the `application/merge-patch+json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4397,7 +4397,7 @@ func (c *ClientWithResponses) ResumeKeyWithResponse(ctx context.Context, id ID, 
 
 // RevokeKeyWithResponse Revoke a key
 //
-// Revokes a key permanently. To revoke a key again changes nothing.
+// Revokes a key permanently. Revoking a revoked key changes nothing.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4412,7 +4412,7 @@ func (c *ClientWithResponses) RevokeKeyWithResponse(ctx context.Context, id ID, 
 
 // RotateKeyWithBodyWithResponse Rotate a key
 //
-// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4427,7 +4427,7 @@ func (c *ClientWithResponses) RotateKeyWithBodyWithResponse(ctx context.Context,
 
 // RotateKeyWithResponse Rotate a key
 //
-// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`; without it, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Send either `If-Match` or `Idempotency-Key`.
+// Makes a successor with the settings of the key. The old key remains valid for the time of `grace`. Without `grace`, the old key is revoked. The response contains the secret of the successor, which cannot be read again. Do not send both `If-Match` and `Idempotency-Key`.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4442,7 +4442,7 @@ func (c *ClientWithResponses) RotateKeyWithResponse(ctx context.Context, id ID, 
 
 // SuspendKeyWithResponse Suspend a key
 //
-// The key is refused until it is resumed.
+// Suspends a key. Requests with the key are refused until it is resumed.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4455,9 +4455,9 @@ func (c *ClientWithResponses) SuspendKeyWithResponse(ctx context.Context, id ID,
 	return ParseSuspendKeyResponse(rsp)
 }
 
-// GetKeyUseWithResponse Read what a key has left of its limits
+// GetKeyUseWithResponse Read the remaining use of a key
 //
-// Returns what is left of each limit of a key, and spends nothing. A service that does not count requests has no such endpoint: `code` is no_endpoint.
+// Returns how many requests each limit of a key still permits. The call itself does not count. If the service does not count requests, the response is 404 with the `code` no_endpoint.
 //
 // Returns a wrapper object for the known response body format(s).
 //
@@ -4487,7 +4487,7 @@ func (c *ClientWithResponses) DescribeWithResponse(ctx context.Context, reqEdito
 
 // RevokeAllWithBodyWithResponse Revoke all keys of an owner
 //
-// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 //
 // Takes any type of body and a specified content type, and returns a wrapper object for the known response body format(s).
 //
@@ -4502,7 +4502,7 @@ func (c *ClientWithResponses) RevokeAllWithBodyWithResponse(ctx context.Context,
 
 // RevokeAllWithResponse Revoke all keys of an owner
 //
-// Revokes every key of an owner permanently. After an error, repeat the request: it continues with the keys that are left.
+// Revokes every key of an owner permanently. After an error, repeat the request. It continues with the keys that are left.
 //
 // Takes a body of the `application/json` content type, and returns a wrapper object for the known response body format(s).
 //
