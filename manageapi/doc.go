@@ -33,8 +33,8 @@
 // # Requests
 //
 // A body is a JSON object of at most 64 KiB. The handler refuses unknown and repeated members and
-// parameters with 400, because a misspelled filter would select every key. Times are in RFC 3339
-// format, and durations in seconds.
+// parameters with 400, because a misspelled filter would select every key. Only
+// GET /openapi.json ignores parameters. Times are in RFC 3339 format, and durations in seconds.
 //
 // The ETag of a key is its [manage.Version]. It identifies the settings of the key: last_used_at
 // and status can change without it. If-Match makes a change conditional. PATCH compares and changes
