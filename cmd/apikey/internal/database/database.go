@@ -8,6 +8,7 @@ import (
 	"errors"
 	"net/url"
 	"os"
+	"path/filepath"
 	"strings"
 	"time"
 
@@ -88,14 +89,20 @@ func LacksTables(err error) bool {
 	return strings.Contains(err.Error(), "no such table")
 }
 
-// HasPassword reports whether a text may be the URL of a database with a password.
+// HasPassword reports whether a text may be the URL or the DSN of a database with a password. A text
+// that begins like a path is a file.
 func HasPassword(text string) bool {
 	_, rest, isURL := strings.Cut(text, "://")
 	if !isURL {
-		return strings.Contains(text, "@") || strings.Contains(strings.ToLower(text), "password=")
+		return !filepath.IsAbs(text) && !strings.HasPrefix(text, ".") && mayBeDSN(text)
 	}
 	login, _, found := strings.Cut(rest, "@")
 	return found && strings.Contains(login, ":") || strings.Contains(strings.ToLower(rest), "password=")
+}
+
+// mayBeDSN reports whether a text without a scheme may be a DSN of go-sql-driver or libpq.
+func mayBeDSN(text string) bool {
+	return strings.Contains(text, "@") || strings.Contains(strings.ToLower(text), "password=")
 }
 
 func (db *Database) connect(text string) (dialect sqlstore.Dialect, err error) {
