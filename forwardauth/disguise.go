@@ -8,7 +8,7 @@ import (
 
 // The fields that services obey or trust, and the beginnings of the names of such fields.
 var (
-	obeyedFields     = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-rewrite-url", "x-real-ip"}
+	obeyedFields     = []string{"x-http-method-override", "x-http-method", "x-method-override", "x-rewrite-url", "x-real-ip", "x-host", "x-http-host-override"}
 	obeyedBeginnings = []string{"x-apikey-", "x-forwarded-", "x-original-"}
 )
 

@@ -21,6 +21,8 @@ func TestAFieldThatServicesTakeForAnotherIsRefused(t *testing.T) {
 			"X_Original_URL: /admin":         "400",
 			"X_Rewrite_URL: /admin":          "400",
 			"X_Real_IP: 10.0.0.1":            "400",
+			"X_HTTP_Host_Override: staff":    "400",
+			"X_Host: staff.example.com":      "400",
 			"X_Request_Id: 1":                "200",
 			"X-Apikey-Id: replaced-by-proxy": "200",
 			"X-Real-IP: 203.0.113.9":         "200",

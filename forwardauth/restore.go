@@ -34,7 +34,8 @@ import (
 //   - with 400, a method or a URI that differs from the value of X-Original-URI, X-Forwarded-Uri,
 //     X-Original-Url, X-Rewrite-Url, X-Original-Method or X-Forwarded-Method;
 //   - with 400, a field such as X_Apikey_Id, which many servers take for X-Apikey-Id, and such spellings of
-//     X-Real-IP and of fields that begin with X-Forwarded- or X-Original- or replace the method or the URL;
+//     X-Real-IP and of fields that begin with X-Forwarded- or X-Original- or replace the method, the URL or the
+//     host;
 //   - with 503, a subrequest in which a field of the convention, or X-Forwarded-For, is missing, because
 //     the proxy would then pass on the client's own value.
 //
