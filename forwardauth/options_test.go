@@ -29,6 +29,7 @@ func TestRestoreRefusesOptions(t *testing.T) {
 		options forwardauth.Options
 	}{
 		"no handler":                      {"next", nil, forwardauth.Options{Convention: nginx, Trusted: trusted}},
+		"a nil function":                  {"next", http.HandlerFunc(nil), forwardauth.Options{Convention: nginx, Trusted: trusted}},
 		"no convention":                   {"Convention", next, forwardauth.Options{Trusted: trusted}},
 		"an unknown convention":           {"Convention", next, forwardauth.Options{Convention: 4, Trusted: trusted}},
 		"nothing trusted":                 {"Trusted", next, forwardauth.Options{Convention: nginx}},

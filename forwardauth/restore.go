@@ -41,7 +41,7 @@ import (
 //
 // Invalid Options are an error that wraps an [apikey.InvalidError].
 func Restore(next http.Handler, o Options) (http.Handler, error) {
-	if next == nil {
+	if f, ok := next.(http.HandlerFunc); next == nil || ok && f == nil {
 		return nil, invalid("next", "nil; want a handler")
 	}
 	if err := o.validate(); err != nil {
