@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/latchkey-dev/apikey"
@@ -53,6 +54,7 @@ func Keys(desk *manage.Desk, options ...KeysOption) (http.Handler, error) {
 		return nil, invalid("Desk", "nil; want one made by manage.New")
 	}
 	k := &keys{desk: desk, access: defaultAccess, scopes: []string{manage.ScopeManage}}
+	k.shape = regexp.MustCompile("^" + desk.Issuer().Format().Pattern() + "$")
 	for _, option := range options {
 		if err := option(k); err != nil {
 			return nil, err
@@ -110,8 +112,9 @@ func defaultAccess(k apikey.Key) manage.Access {
 type keys struct {
 	desk   *manage.Desk
 	access func(apikey.Key) manage.Access
-	scopes []string // scopes that each caller needs
-	recent *recent  // nil without ShowOnceMore
+	scopes []string       // scopes that each caller needs
+	recent *recent        // nil without ShowOnceMore
+	shape  *regexp.Regexp // matches a text that is a key and not an ID
 }
 
 // A visit is one request of a caller.
@@ -188,7 +191,8 @@ func (v *visit) revoke() {
 var errTwoKeys = errors.New("emby: the text is one key and the ID of another")
 
 // idInPath returns the ID of the key that the path names by the key itself or by its ID. A text that
-// is not a key, or is a key that the session may not see, counts as an ID.
+// is not a key, or is a key that the session may not see, counts as an ID. If it has the shape of a
+// key, idInPath returns "", which is no ID.
 func (v *visit) idInPath() (id string, err error) {
 	text, ctx := v.r.PathValue("key"), v.r.Context()
 	if concealed, ok := ctx.Value(concealedKey{}).(apikey.Secret); ok && text == redacted {
@@ -196,11 +200,15 @@ func (v *visit) idInPath() (id string, err error) {
 	}
 	text = strings.TrimSpace(text)
 	key, err := v.session.Identify(ctx, apikey.NewSecret(text))
-	switch {
-	case errors.Is(err, apikey.ErrMalformed), errors.Is(err, apikey.ErrNotFound):
+	unknown := errors.Is(err, apikey.ErrMalformed) || errors.Is(err, apikey.ErrNotFound)
+	switch isKey := v.shape.MatchString(text); {
+	case unknown && isKey:
+		// The store must not get the text as an ID, because it may be the key of another owner.
+		return "", nil
+	case unknown:
 		return text, nil
-	case err != nil:
-		return "", err
+	case err != nil, isKey:
+		return key.ID, err
 	}
 	switch other, err := v.session.Get(ctx, text); {
 	case errors.Is(err, apikey.ErrNotFound):

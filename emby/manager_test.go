@@ -129,3 +129,60 @@ func TestFailingKeyManager(t *testing.T) {
 		})
 	}
 }
+
+// An idRecorder is a KeyManager that records the IDs that it is asked for.
+type idRecorder struct {
+	*memstore.Store
+	ids []string
+}
+
+func (m *idRecorder) Get(ctx context.Context, id string) (apikey.Key, error) {
+	m.ids = append(m.ids, id)
+	return m.Store.Get(ctx, id)
+}
+
+func (m *idRecorder) If(c apikey.Condition) apikey.KeyManager {
+	return idRecorderView{m.Store.If(c), m}
+}
+
+type idRecorderView struct {
+	apikey.KeyManager
+	m *idRecorder
+}
+
+func (v idRecorderView) Revoke(ctx context.Context, id string) (apikey.Key, error) {
+	v.m.ids = append(v.m.ids, id)
+	return v.KeyManager.Revoke(ctx, id)
+}
+
+// A store gets no key, which its database could log.
+func TestDeleteGivesTheStoreNoKeyAsAnID(t *testing.T) {
+	t.Parallel()
+	m := &idRecorder{Store: memstore.New()}
+	issuer, err := apikey.NewIssuer(m, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	keys := newKeys(t, issuer)
+	for _, test := range []struct {
+		name, owner string
+		revoked     bool
+	}{
+		{"a key of the caller's owner", "alice", true},
+		{"a key of another owner", "bob", false},
+	} {
+		secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Key", Owner: test.owner})
+		require.NoError(t, err)
+		text := secret.Reveal()
+		mistyped := text[:len(text)-1] + map[bool]string{true: "a", false: "b"}[text[len(text)-1] == 'b']
+		for _, text := range []string{mistyped, text} {
+			r := httptest.NewRequest("DELETE", "/Auth/Keys/"+text, nil)
+			ctx := apikey.NewContext(r.Context(), apikey.Key{ID: "7", Name: "Hub", Owner: "alice", Scopes: []string{manage.ScopeManage}})
+			w := httptest.NewRecorder()
+			keys.ServeHTTP(w, r.WithContext(ctx))
+			assert.Equal(t, 204, w.Code, test.name)
+			assert.NotContains(t, m.ids, text, test.name)
+		}
+		after, err := m.Store.Get(t.Context(), key.ID)
+		require.NoError(t, err)
+		assert.Equal(t, test.revoked, !after.RevokedAt.IsZero(), test.name)
+	}
+}
