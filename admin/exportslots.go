@@ -2,7 +2,7 @@ package admin
 
 import "sync"
 
-// maxOwnerExports is the most owners for whom files are made at the same time.
+// maxOwnerExports is the maximum number of owners for whom the dashboard makes files at the same time.
 const maxOwnerExports = 3
 
 // exportSlots bounds the files that are made at the same time, because each needs memory and reads the
@@ -10,7 +10,7 @@ const maxOwnerExports = 3
 // The zero value has every slot free. It is safe for concurrent use.
 type exportSlots struct {
 	mu     sync.Mutex
-	owners map[string]bool // with a file in the making; "" stands for the administrators
+	owners map[string]bool // whose file is being made; "" stands for the administrators
 }
 
 // take takes the slot of an owner, or that of the administrators if owner is "". It does not wait.

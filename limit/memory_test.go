@@ -58,7 +58,7 @@ func TestForgettingKeepsTheUseOfTheSameRequest(t *testing.T) {
 	}
 }
 
-// A balance is forgotten when its limit has refilled, which the limit that was changed does later.
+// A balance is forgotten when its limit has refilled. A limit that became slower refills later.
 func TestForgettingKeepsTheUseOfALimitThatBecameSlower(t *testing.T) {
 	t.Parallel()
 	var now time.Duration

@@ -91,8 +91,8 @@ func ByKey(k apikey.Key) Access {
 	return access
 }
 
-// KeyActor returns the name of a key as an actor, such as "API key Backup job (7Qd…)". It leaves out a name that no actor
-// can have, such as one of an earlier version with an invisible character.
+// KeyActor returns the name of a key as an actor, such as "API key Backup job (7Qd…)". It leaves out a
+// name that an actor cannot have, such as a name with an invisible character from an earlier version.
 func KeyActor(k apikey.Key) string {
 	if actorProblem(k.Name) != "" {
 		return fmt.Sprintf("API key (%s)", k.ID)
@@ -140,8 +140,8 @@ func (a *Access) check() error {
 	return nil
 }
 
-// actorProblem returns the rule that an actor breaks, or "". Two actors must not look the same in an audit trail, which
-// would also shorten or replace some texts.
+// actorProblem returns the rule that an actor breaks, or "". Two actors must not look the same in an audit
+// trail. Package sqlstore also shortens long actors and replaces invalid characters.
 func actorProblem(actor string) string {
 	// The rules for text are those of a key.
 	err := (&apikey.Key{ID: "-", Name: "-", Metadata: map[string]string{"actor": actor}}).Validate()

@@ -22,19 +22,19 @@
 //
 // # Callers
 //
-// Without [Options].Authorize the handler belongs behind [apikey.Middleware.Handler], and
-// [manage.ByKey] decides: a key with [manage.ScopeManage] manages the keys of its owner, and a key
-// without an owner and with [manage.ScopeAdminister] manages every key. /whoami accepts every key.
+// Without [Options].Authorize, wrap the handler in [apikey.Middleware.Handler]. [manage.ByKey] then
+// decides: a key with [manage.ScopeManage] manages the keys of its owner, and a key without an owner
+// and with [manage.ScopeAdminister] manages every key. /whoami accepts every key.
 //
-// For other rules, such as those of administrators, set Options.Authorize. It may recognise the key of an
-// administrator by its ID or by a scope that only operators give, and return a [manage.Access] with
-// AllOwners. It must not decide by a value that the owner of a key can choose, such as its name.
+// For other rules, set Options.Authorize. It may recognise the key of an administrator by its ID or by a
+// scope that only operators give, and return a [manage.Access] with AllOwners. It must not decide by a
+// value that the owner of a key can choose, such as its name.
 //
 // # Requests
 //
 // A body is a JSON object of at most 64 KiB. The handler refuses unknown and repeated members and
-// parameters with 400, because a misspelled filter would select every key. Only
-// GET /openapi.json ignores parameters. Times are in RFC 3339 format, and durations in seconds.
+// parameters with 400, because a misspelled filter would select every key. Only GET /openapi.json ignores
+// parameters. Times are in RFC 3339 format, and durations in seconds.
 //
 // The ETag of a key is its [manage.Version]. It identifies the settings of the key: last_used_at
 // and status can change without it. If-Match makes a change conditional. PATCH compares and changes

@@ -12,7 +12,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 )
 
-// The keys of other systems have the shape of Sanctum's too.
+// A key of another system can have the shape of Sanctum's keys, too.
 func TestTheOrderOfTheSchemesDoesNotMatter(t *testing.T) {
 	t.Parallel()
 	must := row(t)

@@ -24,7 +24,7 @@ func TestSlowestLimit(t *testing.T) {
 	})
 }
 
-// Redis forgets a balance when its limit has refilled, which the limit that was changed does later.
+// Redis forgets a balance when its limit has refilled. A limit that became slower refills later.
 func TestALimitThatBecameSlowerKeepsItsUse(t *testing.T) {
 	forEachClient(t, func(t *testing.T, s *server, l *limit.Limiter) {
 		require.NoError(t, l.Take(t.Context(), keyWith(t, "1", "rate=1/10m"), 1))
