@@ -17,10 +17,8 @@ import (
 )
 
 const (
-	maxRequests = 16  // requests with a valid signature that are handled at a time
-	maxReaders  = 256 // requests whose bodies are read at a time, with any signature
+	maxRequests = 16 // requests with a valid signature that are handled at a time
 	maxBodies   = maxRequests * maxBody
-	bodyTimeout = 10 * time.Second
 )
 
 // A receiver is an endpoint for reports of one sender.
@@ -32,7 +30,7 @@ type receiver struct {
 	// authenticate checks the header of a request, before its body is read. It returns a function that
 	// verifies the body.
 	authenticate func(*http.Request) (verify func(body []byte) bool, err error)
-	readers      chan struct{}
+	readers      readers
 	slots        chan struct{}
 	bodies       atomic.Int64 // the bytes of all bodies in memory
 }
@@ -50,7 +48,7 @@ func newReceiver(d *manage.Desk, name string, o Options) (*receiver, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &receiver{session: session, cleaner: c, options: o, name: name, readers: make(chan struct{}, maxReaders), slots: make(chan struct{}, maxRequests)}, nil
+	return &receiver{session: session, cleaner: c, options: o, name: name, slots: make(chan struct{}, maxRequests)}, nil
 }
 
 var (
@@ -58,7 +56,7 @@ var (
 	errForged = errors.New("leak: the signature is missing or wrong")
 	// errUndecided means that the receiver could not find out whether a request comes from the sender.
 	errUndecided = errors.New("leak: the signature cannot be verified now")
-	// errBusy means that the bodies of all requests take too much memory.
+	// errBusy means that too many bodies are read, or that they take too much memory.
 	errBusy = errors.New("leak: too many bodies")
 )
 
@@ -66,15 +64,6 @@ func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
 		answer(w, http.StatusMethodNotAllowed, "Send reports with POST.")
-		return
-	}
-	// Reading has slots of its own. Otherwise an attacker without the key could block the sender with a few slow
-	// requests.
-	select {
-	case rc.readers <- struct{}{}:
-		defer func() { <-rc.readers }()
-	default:
-		tryAgain(w)
 		return
 	}
 	body := &countedBody{Reader: http.MaxBytesReader(w, r.Body, maxBody), all: &rc.bodies}
@@ -111,13 +100,18 @@ func (rc *receiver) read(w http.ResponseWriter, r *http.Request, from io.Reader)
 	if err != nil {
 		return nil, err
 	}
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(bodyTimeout)) // an error means that the server has no deadlines
+	// Reading has slots of its own. Otherwise an attacker without the key could block the sender with a few slow
+	// requests.
+	leave, ok := rc.readers.enter(w)
+	if !ok {
+		return nil, errBusy
+	}
 	body, err := io.ReadAll(from)
+	leave()
 	if err != nil {
 		return nil, err
 	}
-	control.SetReadDeadline(time.Time{}) // otherwise the server would end a longer request
+	http.NewResponseController(w).SetReadDeadline(time.Time{}) // otherwise the server would end a longer request
 	if !verify(body) {
 		return nil, errForged
 	}

@@ -292,6 +292,66 @@ func TestForgedRequestsDoNotKeepTheSenderOut(t *testing.T) {
 	}
 }
 
+// An endedWriter ends its request at a deadline that has passed, as the server of net/http does.
+type endedWriter struct {
+	*httptest.ResponseRecorder
+	end chan struct{}
+}
+
+func (w endedWriter) SetReadDeadline(t time.Time) error {
+	if !t.IsZero() && !t.After(time.Now()) {
+		close(w.end)
+	}
+	return nil
+}
+
+func TestANewRequestEndsTheOldestOfTooManySlowOnes(t *testing.T) {
+	t.Parallel()
+	gh := newSigner(t, "1", elliptic.P256())
+	for name, test := range map[string]struct {
+		endpoint func(*service) http.Handler
+		request  func() *http.Request
+	}{
+		"reports": {func(s *service) http.Handler { return s.endpoint(newFakeGitHub(t, gh)) }, func() *http.Request { return gh.request(t, `[]`) }},
+		"verifications": {func(s *service) http.Handler {
+			h, err := leak.Verify(s.desk, s.options())
+			require.NoError(t, err)
+			return h
+		}, func() *http.Request {
+			return httptest.NewRequest("POST", "/", strings.NewReader(`{"d":{"key":["ak_x"]}}`))
+		}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				h := test.endpoint(newService(t, apikey.FormatOptions{}))
+				require.Less(t, serve(h, test.request()).Code, 500)
+				var slow []endedWriter
+				for range 300 {
+					w := endedWriter{httptest.NewRecorder(), make(chan struct{})}
+					slow = append(slow, w)
+					r := test.request()
+					r.Body = io.NopCloser(endOf(w.end))
+					go h.ServeHTTP(w, r)
+					synctest.Wait()
+				}
+				w := endedWriter{httptest.NewRecorder(), make(chan struct{})}
+				h.ServeHTTP(w, test.request())
+				assert.Less(t, w.Code, 500)
+				for i, w := range slow {
+					select {
+					case <-w.end:
+						assert.Less(t, i, 45, "the oldest ones have ended")
+					default:
+						assert.GreaterOrEqual(t, i, 45, "the others have not")
+						close(w.end)
+					}
+				}
+			})
+		})
+	}
+}
+
 // An endOf ends when the channel is closed.
 type endOf chan struct{}
 

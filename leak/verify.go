@@ -24,7 +24,7 @@ const (
 //	200  the key may be used now, perhaps only from certain networks
 //	401  the key is unknown, revoked, suspended or expired
 //	400  the body is not such a request
-//	503  the store did not answer, or more than 32 keys are looked up or 256 requests read at a time
+//	503  the store did not answer, or more than 32 keys are looked up at a time
 //
 // The endpoint needs no authentication, because a caller learns the same by using the key. A text that is
 // not in the [apikey.Format] costs no lookup. Limit the rate of other requests in front of the endpoint. It
@@ -41,13 +41,13 @@ func Verify(d *manage.Desk, o Options) (http.Handler, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &verifier{session, o, make(chan struct{}, maxReaders), make(chan struct{}, maxVerifiers)}, nil
+	return &verifier{session: session, options: o, slots: make(chan struct{}, maxVerifiers)}, nil
 }
 
 type verifier struct {
 	session *manage.Session
 	options Options
-	readers chan struct{} // so that slow requests do not take the slots
+	readers readers // so that slow requests do not take the slots
 	slots   chan struct{}
 }
 
@@ -57,14 +57,12 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		answer(w, http.StatusMethodNotAllowed, "Send keys with POST.")
 		return
 	}
-	select {
-	case v.readers <- struct{}{}:
-		defer func() { <-v.readers }()
-	default:
+	leave, ok := v.readers.enter(w)
+	if !ok {
 		tryAgain(w)
 		return
 	}
-	secret, ok := v.read(w, r)
+	secret, ok := v.read(w, r, leave)
 	if !ok {
 		answer(w, http.StatusBadRequest, "Send one detector with one name and its texts.")
 		return
@@ -94,15 +92,14 @@ func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	}
 }
 
-// read returns the key of a request.
-func (v *verifier) read(w http.ResponseWriter, r *http.Request) (apikey.Secret, bool) {
-	control := http.NewResponseController(w)
-	control.SetReadDeadline(time.Now().Add(bodyTimeout))
+// read returns the key of a request. It calls leave when the body has been read.
+func (v *verifier) read(w http.ResponseWriter, r *http.Request, leave func()) (apikey.Secret, bool) {
 	body, err := io.ReadAll(http.MaxBytesReader(w, r.Body, maxVerifyBody))
+	leave()
 	if err != nil {
 		return apikey.Secret{}, false
 	}
-	control.SetReadDeadline(time.Time{})
+	http.NewResponseController(w).SetReadDeadline(time.Time{})
 	return parseVerification(body)
 }
 
