@@ -64,3 +64,20 @@ func TestButtonSaysThatItWaits(t *testing.T) {
 	assert.Equal(t, "Create key", b.text("form.card .primary"))
 	b.requireQuiet()
 }
+
+// The breadcrumbs begin where the page begins, also above a question that is narrower than a list.
+func TestPageBeginsBelowItsBreadcrumbs(t *testing.T) {
+	b, s, first := atHome(t)
+	_, key, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
+	require.NoError(t, err)
+	for _, page := range []string{"keys/" + key.ID + "/revoke", "keys/" + key.ID + "/suspend", "revoke?id=" + key.ID, "add"} {
+		b.open(first + page)
+		for _, width := range []int64{320, 768, 1280, 1920} {
+			b.do(chromedp.EmulateViewport(width, 900))
+			const start = `document.querySelector("%s").getBoundingClientRect().left`
+			crumbs := value(b, chromedp.Evaluate[float64](fmt.Sprintf(start, ".crumbs")))
+			assert.Equal(t, crumbs, value(b, chromedp.Evaluate[float64](fmt.Sprintf(start, ".card"))), "%s at %d pixels", page, width)
+		}
+	}
+	b.requireQuiet()
+}
