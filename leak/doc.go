@@ -17,8 +17,8 @@
 //	[{"token": "ak_…", "type": "example_api_key", "url": "https://github.com/…", "source": "commit"}]
 //
 // Only the token is required. An endpoint ignores other members, and elements without a token. At one time it
-// handles up to 16 requests and reads up to 64 MiB of bodies. It answers further requests with 503. It reads up to 256
-// requests at a time, and a further one ends the oldest.
+// handles up to 16 requests and reads up to 64 MiB of bodies, without the first 64 KiB of each. It answers further
+// requests with 503. It reads up to 256 requests at a time, and a further one ends the oldest.
 //
 // # Responses
 //

@@ -118,23 +118,31 @@ func (rc *receiver) read(w http.ResponseWriter, r *http.Request, from io.Reader)
 	return parseReports(body)
 }
 
+// smallBody is the number of bytes of each body that do not count. Otherwise forged large bodies could keep the small ones
+// of the sender out.
+const smallBody = 64 << 10
+
 // A countedBody adds its bytes to those of all bodies in memory, until release.
 type countedBody struct {
 	io.Reader
-	all *atomic.Int64
-	own int64
+	all     *atomic.Int64
+	read    int64
+	counted int64
 }
 
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
-	b.own += int64(n)
-	if b.all.Add(int64(n)) > maxBodies {
-		return n, errBusy
+	b.read += int64(n)
+	if more := max(0, b.read-smallBody) - b.counted; more > 0 {
+		b.counted += more
+		if b.all.Add(more) > maxBodies {
+			return n, errBusy
+		}
 	}
 	return n, err
 }
 
-func (b *countedBody) release() { b.all.Add(-b.own) }
+func (b *countedBody) release() { b.all.Add(-b.counted) }
 
 // refuse answers a request whose reports were not read.
 func (rc *receiver) refuse(w http.ResponseWriter, r *http.Request, err error) {

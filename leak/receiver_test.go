@@ -266,10 +266,16 @@ func TestSixteenRequestsAreHandledAtATime(t *testing.T) {
 func TestForgedRequestsDoNotKeepTheSenderOut(t *testing.T) {
 	t.Parallel()
 	gh := newSigner(t, "1", elliptic.P256())
-	for name, test := range map[string]struct{ forged, bytes, want int }{
-		"some slow requests":         {40, 1, 200},
-		"more than can be read":      {256, 1, 503},
-		"more than the memory takes": {16, 4 << 20, 503},
+	large := "[" + strings.Repeat(" ", 2<<20) + "]"
+	for name, test := range map[string]struct {
+		forged, bytes int
+		report        string
+		want          int
+	}{
+		"some slow requests":                           {40, 1, `[]`, 200},
+		"more than can be read":                        {256, 1, `[]`, 503},
+		"more than the memory takes":                   {16, 4 << 20, `[]`, 200},
+		"more than the memory takes, and a large body": {16, 4 << 20, large, 503},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -283,7 +289,7 @@ func TestForgedRequestsDoNotKeepTheSenderOut(t *testing.T) {
 					go func() { assert.Equal(t, 403, serve(h, r).Code) }()
 				}
 				synctest.Wait()
-				assert.Equal(t, test.want, serve(h, gh.request(t, `[]`)).Code)
+				assert.Equal(t, test.want, serve(h, gh.request(t, test.report)).Code)
 				close(end)
 				synctest.Wait()
 				assert.Equal(t, 200, serve(h, gh.request(t, `[]`)).Code, "when they have ended")
