@@ -28,7 +28,7 @@ func newDecisions(metrics prometheus.Registerer, traces trace.TracerProvider) *d
 		}, []string{"outcome", "source"}),
 		duration: prometheus.NewHistogramVec(prometheus.HistogramOpts{
 			Name: "apikey_decision_seconds", Help: "Time for a decision, including the store.",
-			Buckets: prometheus.ExponentialBuckets(1e-6, 10, 7), // from memory to a database that does not respond
+			Buckets: []float64{1e-6, 1e-5, 1e-4, 1e-3, 1e-2, 1e-1, 1}, // from memory to a database that does not respond
 		}, []string{"outcome"}),
 		tracer: traces.Tracer("github.com/latchkey-dev/apikey"),
 	}
