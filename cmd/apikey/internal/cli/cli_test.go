@@ -141,6 +141,30 @@ func TestACommandForADatabaseRefusesAServer(t *testing.T) {
 	assert.Equal(t, "apikey: --server: this command needs a database; set --database\n", errs)
 }
 
+func TestAFlagOverridesItsVariable(t *testing.T) {
+	t.Parallel()
+	for _, c := range []struct {
+		name, variable string
+		args           []string
+		want           bool
+	}{
+		{"neither", "", nil, false},
+		{"only the variable", "true", nil, true},
+		{"only the flag", "", []string{"--allow-imported"}, true},
+		{"a flag that is off, over a variable that is on", "true", []string{"--allow-imported=false"}, false},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			app := cli.New(cli.Streams{}, func(name string) string { return map[string]string{"APIKEY_ALLOW_IMPORTED": c.variable}[name] })
+			require.NoError(t, app.Root().ParseFlags(c.args))
+			format, err := app.Format()
+			require.NoError(t, err)
+			_, err = format.DigestSHA256([32]byte{1})
+			assert.Equal(t, c.want, err == nil)
+		})
+	}
+}
+
 func TestReadSecretFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -30,9 +30,12 @@ type Target struct {
 	imported      bool     // --allow-imported, APIKEY_ALLOW_IMPORTED=true
 	unpeppered    bool     // --allow-unpeppered, APIKEY_ALLOW_UNPEPPERED=true
 	actor         string   // --actor, APIKEY_ACTOR
+
+	flags *pflag.FlagSet
 }
 
 func (t *Target) register(flags *pflag.FlagSet) {
+	t.flags = flags
 	flags.StringVar(&t.database, "database", "", "database of the keys: a file of SQLite, postgres://… or mysql://…,\nwithout a password ($APIKEY_DATABASE may have one)")
 	flags.StringVar(&t.databaseFile, "database-file", "", "file that contains the URL of the database ($APIKEY_DATABASE_FILE)")
 	flags.StringVar(&t.tablePrefix, "table-prefix", "", "prefix of the names of the tables; \"\" means \"apikey_\" ($APIKEY_TABLE_PREFIX)")
@@ -96,7 +99,7 @@ func (a *App) Server() (*remote.Session, error) {
 	if err != nil {
 		return nil, err
 	}
-	session, err := remote.New(url, key, t.allowHTTP || a.Getenv("APIKEY_ALLOW_HTTP") == "true")
+	session, err := remote.New(url, key, a.enabled("allow-http", t.allowHTTP, "APIKEY_ALLOW_HTTP"))
 	if err != nil {
 		return nil, Usage(fmt.Errorf("--server: %w", err))
 	}
@@ -141,8 +144,8 @@ func (a *App) databaseURL() (apikey.Secret, error) {
 func (a *App) Format() (*apikey.Format, error) {
 	t := &a.Target
 	o := apikey.FormatOptions{
-		AllowImported:   t.imported || a.Getenv("APIKEY_ALLOW_IMPORTED") == "true",
-		AllowUnpeppered: t.unpeppered || a.Getenv("APIKEY_ALLOW_UNPEPPERED") == "true",
+		AllowImported:   a.enabled("allow-imported", t.imported, "APIKEY_ALLOW_IMPORTED"),
+		AllowUnpeppered: a.enabled("allow-unpeppered", t.unpeppered, "APIKEY_ALLOW_UNPEPPERED"),
 	}
 	files := t.pepperFiles
 	if list := a.Getenv("APIKEY_PEPPER_FILES"); files == nil && list != "" {
@@ -191,6 +194,11 @@ func (a *App) Desk(db *database.Database) (*manage.Desk, *apikey.Issuer, error) 
 	}
 	desk, err := manage.New(issuer)
 	return desk, issuer, err
+}
+
+// enabled reports whether a flag is on. A flag in the arguments overrides its variable, also to turn it off.
+func (a *App) enabled(flag string, value bool, variable string) bool {
+	return value || !a.Target.flags.Changed(flag) && a.Getenv(variable) == "true"
 }
 
 // value returns the value of a flag, or of its environment variable if the flag is not set.
