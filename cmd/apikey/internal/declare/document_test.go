@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -32,6 +33,26 @@ func TestTheDocumentedFileIsApplied(t *testing.T) {
 	}
 	assert.Len(t, h.keys(), 2)
 	assert.Equal(t, 200, h.request(hubKey))
+}
+
+func TestTheDocumentedCommandsApplyTheDocumentedFile(t *testing.T) {
+	h := newHost(t)
+	text, err := os.ReadFile("testdata/keys.yaml")
+	require.NoError(t, err)
+	page, err := os.ReadFile(document)
+	require.NoError(t, err)
+	require.NoError(t, os.Mkdir(filepath.Join(h.dir, "secrets"), 0o700))
+	h.write("secrets/media-server", hubKey)
+	h.write("keys.yaml", string(text))
+	commands := regexp.MustCompile(`(?m)^\$ apikey (apply .*)$`).FindAllStringSubmatch(string(page), -1)
+	require.Len(t, commands, 2)
+	for i, command := range commands {
+		args := strings.Fields(strings.Replace(command[1], "keys.yaml", filepath.Join(h.dir, "keys.yaml"), 1))
+		args = slices.Insert(args, 1, "--allow-imported=false") // undoes the setting of the host
+		status, _, errs := h.run("", args...)
+		assert.Equal(t, cli.ExitOK, status, "%s: %s", command[1], errs)
+		assert.Len(t, h.keys(), 2*i, command[1])
+	}
 }
 
 func TestDocumentedFlagsExist(t *testing.T) {

@@ -27,7 +27,7 @@ func TestDryRunReportsAndWritesNothing(t *testing.T) {
 	assert.Empty(t, h.keys())
 	status, out, _ := h.run("", "import", "--from", "jellyfin", "--source", f.url, "--dry-run")
 	assert.Zero(t, status)
-	assert.Contains(t, out, "Dry run, nothing was written. 1 rows: 1 imported, 0 pending, 0 exist, 0 duplicates, 0 failed")
+	assert.Contains(t, out, "Dry run, nothing was written. 1 row: 1 imported, 0 pending, 0 exist, 0 duplicates, 0 failed")
 	assert.NotContains(t, out, hubKey)
 }
 

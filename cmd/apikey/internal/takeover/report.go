@@ -59,7 +59,11 @@ func (r *report) writeTable(w io.Writer) error {
 	if r.DryRun {
 		fmt.Fprint(w, "Dry run, nothing was written. ")
 	}
-	_, err := fmt.Fprintf(w, "%d rows: %d imported, %d pending, %d exist, %d duplicates, %d failed\n",
-		r.Total, r.Count[imported], r.Count[pending], r.Count[exists], r.Count[duplicate], r.Count[failed])
+	rows := "rows"
+	if r.Total == 1 {
+		rows = "row"
+	}
+	_, err := fmt.Fprintf(w, "%d %s: %d imported, %d pending, %d exist, %d duplicates, %d failed\n",
+		r.Total, rows, r.Count[imported], r.Count[pending], r.Count[exists], r.Count[duplicate], r.Count[failed])
 	return err
 }
