@@ -68,11 +68,12 @@
 //   - Managing: [Patch], [ListOptions], [Status], [Sort], [Keys], [WithActor]
 //   - Errors: [InvalidError], [ReplacedError], and the values such as [ErrRevoked]
 //
-// # Names for authors of stores
+// # Names for authors of stores and middleware
 //
-// A service that uses memstore or sqlstore does not need these names. A store of your own
+// Most services that use memstore or sqlstore do not need these names. A store of your own
 // implements [KeyStore], which is one method, or [KeyManager]. Package storetest checks
-// a store against the rules of these interfaces.
+// a store against the rules of these interfaces. Middleware with a rule of its own calls
+// [Refuse].
 //
 //   - Lookups: [KeyStore], [KeyManager], [Digest], [Toucher], [Use], [StoreAs]
 //   - Caches: [StampedStore], [ChangeFeed], [Changes], [Version]

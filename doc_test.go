@@ -19,7 +19,7 @@ func TestPackageDocListsEveryName(t *testing.T) {
 	overview, exported := documented(t)
 	_, groups, found := strings.Cut(overview, "# Names for services")
 	require.True(t, found)
-	forServices, forStores, found := strings.Cut(groups, "# Names for authors of stores")
+	forServices, forStores, found := strings.Cut(groups, "# Names for authors of stores and middleware")
 	require.True(t, found)
 
 	listed := map[string]int{}

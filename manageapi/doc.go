@@ -13,7 +13,7 @@
 //	POST  /keys/{id}/resume    resume a suspended key
 //	POST  /keys/{id}/revoke    revoke a key permanently; DELETE /keys/{id} is the same
 //	GET   /keys/{id}/history   the changes of a key
-//	GET   /keys/{id}/use       the remaining use of a key within its limits, with [Options].Limiter
+//	GET   /keys/{id}/use       the remaining use of a key within its limits, with Options.Limiter
 //	GET   /history             the changes of all keys, for administrators
 //	POST  /revoke-all          revoke all keys of an owner
 //	POST  /identify            find the key of a secret
