@@ -11,6 +11,7 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/console"
 )
@@ -38,7 +39,10 @@ type App struct {
 
 // New returns an App that reads environment variables with getenv.
 func New(s Streams, getenv func(string) string) *App {
-	return &App{Streams: s, Getenv: getenv, OutIsTerminal: console.IsTerminal(s.Out), OutIsDiscarded: isNullDevice(s.Out)}
+	return &App{
+		Streams: s, Getenv: getenv, Target: Target{flags: new(pflag.FlagSet)},
+		OutIsTerminal: console.IsTerminal(s.Out), OutIsDiscarded: isNullDevice(s.Out),
+	}
 }
 
 // Root returns the command without subcommands, with the flags that all commands share.

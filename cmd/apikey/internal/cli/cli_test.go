@@ -165,6 +165,15 @@ func TestAFlagOverridesItsVariable(t *testing.T) {
 	}
 }
 
+func TestWithoutACommandLineTheVariablesDecide(t *testing.T) {
+	t.Parallel()
+	app := cli.New(cli.Streams{}, func(name string) string { return map[string]string{"APIKEY_ALLOW_IMPORTED": "true"}[name] })
+	format, err := app.Format()
+	require.NoError(t, err)
+	_, err = format.DigestSHA256([32]byte{1})
+	assert.NoError(t, err)
+}
+
 func TestReadSecretFile(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
