@@ -6,7 +6,7 @@ import "sync"
 const maxOwnerExports = 3
 
 // exportSlots bounds the files that are made at the same time, because each needs memory and reads the
-// store. An owner has one slot, which another owner cannot take, and all administrators share one.
+// store. An owner has one of maxOwnerExports slots, and all administrators share a slot that no owner can take.
 // The zero value has every slot free. It is safe for concurrent use.
 type exportSlots struct {
 	mu     sync.Mutex
