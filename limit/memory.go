@@ -19,13 +19,16 @@ const (
 	// sweepEvery is the time in microseconds between two sweeps of a full shard. Without it, each request
 	// that finds no room would look at all balances.
 	sweepEvery = 1_000_000
+	// clockSlack is the time in microseconds for which a quota is remembered after the end of its day or month. A clock
+	// that is set back by less still finds the quota.
+	clockSlack = 24 * 3600 * 1_000_000
 )
 
 // A MemoryBackend counts in the memory of one process. All counts are lost when the process ends, so a
 // restart gives each key a fresh balance.
 //
-// It remembers one balance for each subject and limit, until the limit has refilled or its day or month has
-// ended. It has room for about 2 million balances, which take about 300 MB. If all of them are in use, it
+// It remembers one balance for each subject and limit, until the limit has refilled, or until a day after its
+// day or month has ended. It has room for about 2 million balances, which take about 300 MB. If all of them are in use, it
 // returns [ErrFull] for a new balance and does not forget a used one.
 type MemoryBackend struct {
 	seed   maphash.Seed
@@ -104,6 +107,9 @@ func (b *MemoryBackend) Take(_ context.Context, subject string, limits []apikey.
 		state.Wait = result.States[i].Wait
 		result.States[i] = state
 		until := now.micros + state.Reset.Microseconds()
+		if l.Calendar != "" {
+			until += clockSlack
+		}
 		if spend {
 			*entries[i] = entry{balances[i], until}
 		} else {

@@ -77,3 +77,24 @@ func TestForgettingKeepsTheUseOfALimitThatBecameSlower(t *testing.T) {
 	}
 	require.False(t, take("1", slow))
 }
+
+// A quota ends later than expected if the system clock is set back.
+func TestForgettingKeepsTheUseOfAQuotaWhenTheClockIsSetBack(t *testing.T) {
+	t.Parallel()
+	var now time.Duration
+	wall := time.Date(2026, 11, 28, 23, 0, 0, 0, time.UTC)
+	m := limit.NewTestMemory(func() time.Duration { return now }, func() time.Time { return wall.Add(now) })
+	take := func(subject string, l apikey.Limit) bool {
+		result, err := m.Take(t.Context(), subject, []apikey.Limit{l}, 1)
+		require.NoError(t, err)
+		return result.Permitted
+	}
+	quota := apikey.Limit{Name: "quota", Requests: 1, Calendar: "day"}
+	require.True(t, take("1", quota))
+	wall = wall.Add(-3 * time.Hour)
+	now = 2 * time.Hour
+	for i := range 50_000 { // some of which make their shard look for unused balances
+		require.True(t, take(strconv.Itoa(i+2), apikey.Limit{Name: "rate", Requests: 1, Per: time.Second}))
+	}
+	require.False(t, take("1", quota), "the same day")
+}
