@@ -21,6 +21,9 @@
 // proxy must replace these fields of the client's request, even if the new value is empty. Otherwise a
 // client can choose its own identity. Only the proxy may reach the service.
 //
+// The proxy must also remove the client's own values of the fields of its [Convention] from the request for
+// the service. A service that obeys such a field would serve another URL or method than the rules permitted.
+//
 // # The key
 //
 // A key in a header field reaches the service unless the proxy removes the field. A key in the query

@@ -253,3 +253,24 @@ func TestForwardAuthExample(t *testing.T) {
 		}
 	}
 }
+
+// A service may obey fields that name another URI or method. The proxy replaces some of them in the subrequest, so
+// the auth service does not see the client's.
+func TestForwardAuthHidesNoFieldOfTheClientFromTheRules(t *testing.T) {
+	t.Parallel()
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
+		for _, line := range []string{
+			"X-Original-URI: /admin/users", "X-Forwarded-Uri: /admin/users", "X-Original-URL: /admin/users", "X-Rewrite-URL: /admin/users",
+			"X-Original-Method: DELETE", "X-Forwarded-Method: DELETE", "X-Forwarded-Host: admin.example",
+		} {
+			if strings.HasPrefix(line, "X-Forwarded-Host") && s.convention == forwardauth.OriginalURI {
+				continue // nginx does not replace the field in the subrequest, so the auth service sees it
+			}
+			s.proxy.get(t, "/library", "X-API-Key: "+s.plain, line)
+			if got := s.last(); got != nil {
+				name, value, _ := strings.Cut(line, ": ")
+				assert.NotEqual(t, value, got.Header.Get(name), name)
+			}
+		}
+	})
+}
