@@ -81,3 +81,20 @@ func TestPageBeginsBelowItsBreadcrumbs(t *testing.T) {
 	}
 	b.requireQuiet()
 }
+
+func TestNarrowPagesKeepATimeOnOneLine(t *testing.T) {
+	b, s, first := atHome(t)
+	_, key, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job", ExpiresAt: time.Now().Add(365 * 24 * time.Hour)})
+	require.NoError(t, err)
+	b.do(chromedp.EmulateViewport(320, 900))
+	for _, page := range []string{"keys/" + key.ID, "activity"} {
+		b.open(first + page)
+		const lines = `[...document.querySelectorAll("bdi.exact")].map(e => e.getClientRects().length)`
+		counts := value(b, chromedp.Evaluate[[]int](lines))
+		require.NotEmpty(t, counts, page)
+		for _, n := range counts {
+			assert.Equal(t, 1, n, "lines of a time on %s", page)
+		}
+	}
+	b.requireQuiet()
+}
