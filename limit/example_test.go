@@ -37,7 +37,7 @@ func Example() {
 	// Output:
 	// /library 200 "hourly";r=59;t=60
 	// /report 200 "hourly";r=9;t=3060
-	// /report 429 "hourly";r=9;t=3060
+	// /report 429 "hourly";r=9;t=2460
 }
 
 // Plans of customers: the keys of an owner share one balance, and the plan is in the metadata of a key.

@@ -21,7 +21,7 @@ func (l *Limiter) setFields(h http.Header, limits []apikey.Limit, result *Result
 		}
 		writePolicy(&policy, &limits[i])
 		s := &result.States[i]
-		state.WriteString(`"` + limits[i].Name + `";r=` + strconv.FormatInt(s.Remaining, 10) + ";t=" + seconds(s.Reset))
+		state.WriteString(`"` + limits[i].Name + `";r=` + strconv.FormatInt(s.Remaining, 10) + ";t=" + seconds(s.reset()))
 		if s.Remaining < result.States[nearest].Remaining {
 			nearest = i
 		}
@@ -32,8 +32,17 @@ func (l *Limiter) setFields(h http.Header, limits []apikey.Limit, result *Result
 		s := &result.States[nearest]
 		h.Set("X-Ratelimit-Limit", strconv.FormatInt(limits[nearest].Requests, 10))
 		h.Set("X-Ratelimit-Remaining", strconv.FormatInt(s.Remaining, 10))
-		h.Set("X-Ratelimit-Reset", seconds(s.Reset))
+		h.Set("X-Ratelimit-Reset", seconds(s.reset()))
 	}
+}
+
+// reset returns the time of the parameter t. For a limit that refused the request it is that of Retry-After, because
+// both ought to name the same moment.
+func (s *State) reset() time.Duration {
+	if s.Wait > 0 {
+		return s.Wait
+	}
+	return s.Reset
 }
 
 // writePolicy writes a policy. It leaves the window out if that is not a number of whole seconds.

@@ -23,7 +23,7 @@ func TestFields(t *testing.T) {
 		s.count(key, 2)
 		w = s.get(key)
 		assert.Equal(t, http.StatusTooManyRequests, w.Code)
-		assert.Equal(t, `"rate";r=7;t=3, "month";r=97;t=2678400, "odd";r=0;t=2`, w.Header().Get("RateLimit"), "the refused request spent nothing")
+		assert.Equal(t, `"rate";r=7;t=3, "month";r=97;t=2678400, "odd";r=0;t=1`, w.Header().Get("RateLimit"), "the refused request spent nothing, and t is Retry-After")
 		assert.Equal(t, "1", w.Header().Get("Retry-After"))
 	})
 	t.Run("only a 429 has them by default", func(t *testing.T) {
