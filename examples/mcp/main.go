@@ -21,8 +21,14 @@ func main() {
 	demo.ServeOn(options, func(listener net.Listener, keys *apikey.Middleware) error {
 		server := &http.Server{Handler: newService(keys), ReadHeaderTimeout: 10 * time.Second}
 		return server.Serve(listener)
-	})
+	}, demo.Caller{Key: apikey.NewKey{Name: "Reading room", Scopes: []string{"library:read"}}, Command: beginSession})
 }
+
+// beginSession is the first request of a client.
+const beginSession = `curl -H 'Authorization: Bearer KEY' -H 'Content-Type: application/json' ` +
+	`-H 'Accept: application/json, text/event-stream' ` +
+	`-d '{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18",` +
+	`"capabilities":{},"clientInfo":{"name":"curl","version":"1"}}}' http://ADDR/`
 
 // Clients of the protocol send keys with the scheme Bearer.
 var options = apikey.Options{Sources: []apikey.Source{apikey.Bearer()}}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/examples/internal/program"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
@@ -127,4 +128,10 @@ func TestToolContextIsOfTheFirstRequest(t *testing.T) {
 	name, _, err := s.whoami(t)
 	require.NoError(t, err)
 	assert.Equal(t, "Old key", name)
+}
+
+func TestPrintedCommandBeginsASession(t *testing.T) {
+	t.Parallel()
+	p := program.Start(t, "-addr", "localhost:0")
+	assert.Contains(t, program.Curl(t, p.Line("curl ")), `"serverInfo":{"name":"library","version":"1"}`)
 }

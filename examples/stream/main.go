@@ -20,7 +20,7 @@ func main() {
 	demo.ServeOn(apikey.Options{}, func(listener net.Listener, auth *apikey.Middleware) error {
 		server := &http.Server{Handler: newService(auth, time.Second, 5*time.Second), ReadHeaderTimeout: 10 * time.Second}
 		return server.Serve(listener)
-	})
+	}, demo.Caller{Key: apikey.NewKey{Name: "Reading room"}, Command: "curl --no-buffer -H 'X-API-Key: KEY' http://ADDR/library"})
 }
 
 // newService returns the routes. A stream sends an event each interval and checks its key each

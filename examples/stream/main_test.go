@@ -5,6 +5,7 @@ import (
 	"errors"
 	"net/http"
 	"net/http/httptest"
+	"os/exec"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -16,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/examples/internal/program"
 	"github.com/latchkey-dev/apikey/memstore"
 )
 
@@ -129,4 +131,15 @@ func TestRevokedKeyClosesTheSocket(t *testing.T) {
 		_, _, err = conn.Read(t.Context())
 	}
 	assert.Equal(t, websocket.StatusPolicyViolation, websocket.CloseStatus(err))
+}
+
+func TestPrintedCommandReceivesEvents(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		program.Skip(t, "curl is not installed")
+	}
+	p := program.Start(t, "-addr", "localhost:0")
+	client := program.Command(t, exec.Command("sh", "-c", "exec "+p.Line("curl ")))
+	assert.NotEmpty(t, client.Line("data: "))
+	assert.NotEmpty(t, client.Line("data: "), "the stream continues")
 }

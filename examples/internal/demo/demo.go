@@ -1,4 +1,4 @@
-// Package demo runs the service that the examples share: it has keys in memory and two callers.
+// Package demo runs the service that the examples share: it has keys in memory and a few callers.
 package demo
 
 import (
@@ -8,6 +8,7 @@ import (
 	"log"
 	"net"
 	"net/http"
+	"strings"
 	"time"
 
 	"github.com/latchkey-dev/apikey"
@@ -23,16 +24,33 @@ func Serve(newHandler func(*apikey.Middleware) http.Handler) {
 	})
 }
 
-// ServeOn is like Serve for services that are not an http.Handler, or that need other Options.
-func ServeOn(o apikey.Options, serve func(net.Listener, *apikey.Middleware) error) {
+// A Caller is a program that calls the service.
+type Caller struct {
+	Key apikey.NewKey
+	// Command is a request of the caller. KEY stands for the key and ADDR for the address of the service.
+	Command string
+}
+
+// callers are those of Serve.
+var callers = []Caller{
+	{apikey.NewKey{Name: "Reading room", Scopes: []string{"library:read"}}, "curl -H 'X-API-Key: KEY' http://ADDR/library"},
+	{apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read", "library:write"}}, "curl -X POST -H 'X-API-Key: KEY' http://ADDR/library"},
+}
+
+// ServeOn is like Serve for services that are not an http.Handler, or that need other Options or other
+// Callers.
+func ServeOn(o apikey.Options, serve func(net.Listener, *apikey.Middleware) error, others ...Caller) {
 	addr := flag.String("addr", "localhost:8080", "address to listen on")
 	flag.Parse()
-	if err := run(*addr, o, serve); err != nil {
+	if len(others) == 0 {
+		others = callers
+	}
+	if err := run(*addr, o, serve, others); err != nil {
 		log.Fatal(err)
 	}
 }
 
-func run(addr string, o apikey.Options, serve func(net.Listener, *apikey.Middleware) error) error {
+func run(addr string, o apikey.Options, serve func(net.Listener, *apikey.Middleware) error, callers []Caller) error {
 	store := memstore.New()
 	auth, err := apikey.New(store, o)
 	if err != nil {
@@ -46,18 +64,12 @@ func run(addr string, o apikey.Options, serve func(net.Listener, *apikey.Middlew
 	if err != nil {
 		return err
 	}
-	for _, caller := range []struct {
-		key     apikey.NewKey
-		request string
-	}{
-		{apikey.NewKey{Name: "Reading room", Scopes: []string{"library:read"}}, ""},
-		{apikey.NewKey{Name: "Backup job", Scopes: []string{"library:read", "library:write"}}, "-X POST "},
-	} {
-		secret, _, err := issuer.Issue(context.Background(), caller.key)
+	for _, c := range callers {
+		secret, _, err := issuer.Issue(context.Background(), c.Key)
 		if err != nil {
 			return err
 		}
-		fmt.Printf("curl %s-H 'X-API-Key: %s' http://%s/library\n", caller.request, secret.Reveal(), listener.Addr())
+		fmt.Println(strings.NewReplacer("KEY", secret.Reveal(), "ADDR", listener.Addr().String()).Replace(c.Command))
 	}
 	return serve(listener, auth)
 }
