@@ -6,6 +6,7 @@ import (
 	"context"
 	"database/sql"
 	"flag"
+	"fmt"
 	"log"
 	"os"
 	"os/signal"
@@ -35,6 +36,7 @@ func main() {
 		log.Fatal(err)
 	}
 	defer db.Close()
+	fmt.Printf("Sending notices about the keys in %s by mail through %s, and to %s\n", *file, mail.Server, hook.URL)
 	if err := run(ctx, db, sender{mail, hook, *to}); err != nil {
 		log.Fatal(err)
 	}
