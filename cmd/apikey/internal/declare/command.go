@@ -79,7 +79,7 @@ func (c *command) run(ctx context.Context) (err error) {
 		err = errors.Join(err, c.print(steps))
 	}
 	if err == nil && c.exitCode && changes(steps) > 0 {
-		err = cli.Changed(fmt.Errorf("apply: %d changes", changes(steps)))
+		err = cli.Changed(fmt.Errorf("apply: %d %s", changes(steps), c.verb()))
 	}
 	return err
 }
@@ -141,10 +141,14 @@ func (c *command) print(steps []step) error {
 			fmt.Fprintf(c.app.Out, "    %s: %q -> %q\n", f.Field, f.Old, f.New)
 		}
 	}
-	verb := "changed"
-	if c.dryRun {
-		verb = "to change"
-	}
-	_, err := fmt.Fprintf(c.app.Out, "%d %s, %d unchanged\n", changes(steps), verb, len(steps)-changes(steps))
+	_, err := fmt.Fprintf(c.app.Out, "%d %s, %d unchanged\n", changes(steps), c.verb(), len(steps)-changes(steps))
 	return err
+}
+
+// verb says whether the keys were changed.
+func (c *command) verb() string {
+	if c.dryRun {
+		return "to change"
+	}
+	return "changed"
 }

@@ -187,6 +187,7 @@ func TestDryRunChangesNothingAndExitCodeReportsChanges(t *testing.T) {
 	status, out, errs := h.run(text, "apply", "-f", "-", "--dry-run", "--exit-code")
 	assert.Equal(t, cli.ExitChanged, status, errs)
 	assert.Contains(t, out, "1 to change")
+	assert.Equal(t, "apikey: apply: 1 to change\n", errs)
 	assert.Empty(t, h.keys())
 	assert.Contains(t, h.apply(text, "--dry-run"), "1 to change", "without --exit-code the status is 0")
 
@@ -255,8 +256,8 @@ func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 	for name, test := range map[string]struct{ text, want string }{
 		"a key in plain text":          {good + "  - name: Bad\n    key: " + secret + "\n", "line 5: key: a key in the file could be read"},
 		"a secret in plain text":       {good + "  - name: Bad\n    Secret: " + secret + "\n", "line 5: Secret: a key in the file"},
-		"an unknown field":             {good + "  - name: Bad\n    colour: " + secret + "\n", "line 5: field colour not found"},
-		"an unknown field at the top":  {"sett: s\n", "line 1: field sett not found"},
+		"an unknown field":             {good + "  - name: Bad\n    colour: " + secret + "\n", "line 5: field colour not found in a key"},
+		"an unknown field at the top":  {"sett: s\n", "line 1: field sett not found in the file"},
 		"a digest that is a key":       {good + "  - {name: Bad, sha256: " + secret + "}\n", "line 4: sha256: not a SHA-256"},
 		"a value of a wrong type":      {good + "  - {name: Bad, suspended: " + secret + "}\n", "line 4: cannot unmarshal !!str a value into bool"},
 		"both a digest and a file":     {good + "  - {name: Bad, sha256: x, secret_file: y}\n", "line 4: want either"},

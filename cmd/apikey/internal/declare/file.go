@@ -162,10 +162,13 @@ var (
 // withoutValues removes values from an error, because a key may be among them.
 func withoutValues(err error) string { return quoted.ReplaceAllString(err.Error(), "a value") }
 
+// typeNames replaces the names of Go types in an error of the YAML parser.
+var typeNames = strings.NewReplacer("type declare.declared", "a key", "type declare.set", "the file", "declare.declared", "a key", "declare.set", "the file")
+
 // unreadable returns an error of the YAML parser without values.
 func unreadable(err error) error {
 	text := strings.TrimPrefix(strings.TrimPrefix(withoutValues(err), "yaml: "), "unmarshal errors:\n")
-	text = longField.ReplaceAllString(strings.ReplaceAll(text, "declare.", ""), "field not found")
+	text = typeNames.Replace(longField.ReplaceAllString(text, "field not found"))
 	return problem(0, "%s", strings.TrimSpace(text))
 }
 
