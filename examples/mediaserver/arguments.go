@@ -54,7 +54,7 @@ func parse(args []string, usage io.Writer) (*command, error) {
 		return nil, err
 	}
 	if n := flags.NArg(); n > 0 {
-		return nil, fmt.Errorf("%d arguments too many after the flags; quote a value that contains spaces", n)
+		return nil, fmt.Errorf("unexpected arguments after the flags: %d; quote a value that contains spaces", n)
 	}
 	return c, c.selectAction(flags)
 }

@@ -39,9 +39,9 @@ func TestInvalidArguments(t *testing.T) {
 		{[]string{"-addr", "localhost:0", "-list"}, "-addr: only for serving"},
 		{[]string{"-show-new-keys", "-list"}, "-show-new-keys: only for serving"},
 		{[]string{"-db", "a", "-hash-password"}, "-db: only for serving"},
-		{[]string{someKey}, "1 arguments too many"},
-		{[]string{"-issue", "Backup", "job"}, "1 arguments too many"},
-		{[]string{"-list", "--", "-issue", someKey}, "2 arguments too many"},
+		{[]string{someKey}, "unexpected arguments after the flags: 1"},
+		{[]string{"-issue", "Backup", "job"}, "unexpected arguments after the flags: 1"},
+		{[]string{"-list", "--", "-issue", someKey}, "unexpected arguments after the flags: 2"},
 		{[]string{"-revoke"}, "flag needs an argument: -revoke"},
 		{[]string{"-unknown"}, "not defined: -unknown"},
 	} {
