@@ -47,11 +47,16 @@ var reserved = []string{
 // removeReserved removes the reserved fields, including names that an upstream may not distinguish from
 // them. For example, CGI maps X_Caller_Id to the variable of X-Caller-Id. ReverseProxy has already removed
 // the fields that Connection lists, so a client cannot remove the fields that the proxy adds.
+//
+// removeReserved also removes an upgrade such as h2c, because the middleware does not see the requests that follow it.
 func removeReserved(h http.Header) {
 	for name := range h {
 		if slices.ContainsFunc(reserved, func(field string) bool { return folded(field) == folded(name) }) {
 			delete(h, name)
 		}
+	}
+	if !strings.EqualFold(h.Get("Upgrade"), "websocket") {
+		h.Del("Upgrade")
 	}
 }
 

@@ -123,6 +123,16 @@ func TestUpstreamGetsTheIdentity(t *testing.T) {
 	assert.Equal(t, "http", h.Get("X-Forwarded-Proto"))
 }
 
+// After an upgrade to h2c a client sends requests that the middleware does not see.
+func TestOnlyWebSocketsAreUpgraded(t *testing.T) {
+	t.Parallel()
+	p := newSetup(t)
+	for upgrade, want := range map[string]string{"h2c": "", "H2C": "", "websocket, h2c": "", "websocket": "websocket"} {
+		require.Equal(t, http.StatusOK, p.send(t, "GET / HTTP/1.1\nHost: h\nX-API-Key: KEY\nConnection: Upgrade, HTTP2-Settings\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\nUpgrade: "+upgrade+"\n\n"))
+		assert.Equal(t, want, p.got[0].Header.Get("Upgrade"), upgrade)
+	}
+}
+
 func TestResponsesStayPrivate(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct {
