@@ -28,6 +28,12 @@ func hasDisguise(h http.Header) bool {
 	return false
 }
 
+// upgradesToHTTP2 reports whether a client wants to go on in HTTP/2 on the same connection (RFC 7540 section 3.2). A proxy
+// that passes this on does not see the requests that follow.
+func upgradesToHTTP2(h http.Header) bool {
+	return slices.ContainsFunc(h["Upgrade"], func(line string) bool { return strings.Contains(strings.ToLower(line), "h2c") })
+}
+
 // plainCharacter returns a character of a field's name in lower case, and "-" for one that is neither a letter nor
 // a digit.
 func plainCharacter(c rune) rune {

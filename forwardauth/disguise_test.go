@@ -32,3 +32,17 @@ func TestAFieldThatServicesTakeForAnotherIsRefused(t *testing.T) {
 		}
 	})
 }
+
+func TestAnUpgradeAfterWhichTheProxyIsBlindIsRefused(t *testing.T) {
+	inEachDialect(t, func(t *testing.T, d dialect, s *service) {
+		key, _ := s.issue(t, apikey.NewKey{Name: "Backup job"})
+		for line, want := range map[string]string{
+			"Upgrade: h2c":            "400",
+			"Upgrade: websocket, H2C": "400",
+			"Upgrade: websocket":      "200",
+		} {
+			r := with(d.ask("GET", "/library"), "X-API-Key: "+key, line)
+			assert.Equal(t, want, status(s.answer(r)), line)
+		}
+	})
+}

@@ -36,6 +36,7 @@ import (
 //   - with 400, a field such as X_Apikey_Id, which many servers take for X-Apikey-Id, and such spellings of
 //     X-Real-IP and of fields that begin with X-Forwarded- or X-Original- or replace the method, the URL or the
 //     host;
+//   - with 400, an upgrade to h2c, because the proxy does not see the requests that follow it;
 //   - with 503, a subrequest in which a field of the convention, or X-Forwarded-For, is missing, because
 //     the proxy would then pass on the client's own value.
 //
@@ -97,7 +98,7 @@ func (s *restorer) restore(r *http.Request) (*http.Request, error) {
 	}
 	u, validURI := parseURI(t.uri)
 	host, validHost := parseHost(t.host)
-	if !validURI || !validHost || !isMethod(t.method) || contradicts(r.Header, t) || hasDisguise(r.Header) {
+	if !validURI || !validHost || !isMethod(t.method) || contradicts(r.Header, t) || hasDisguise(r.Header) || upgradesToHTTP2(r.Header) {
 		return nil, errAmbiguous
 	}
 	original := r.WithContext(r.Context())

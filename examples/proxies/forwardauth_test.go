@@ -229,6 +229,19 @@ func TestForwardAuthIdentityCannotBeDropped(t *testing.T) {
 	})
 }
 
+// After an upgrade to h2c the proxy does not see the requests of the client.
+func TestForwardAuthPassesNoUpgradeToHTTP2(t *testing.T) {
+	t.Parallel()
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
+		for _, upgrade := range []string{"h2c", "H2C", "websocket, h2c"} {
+			s.proxy.get(t, "/library", "X-API-Key: "+s.plain, "Connection: Upgrade, HTTP2-Settings", "Upgrade: "+upgrade, "HTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA")
+			if got := s.last(); got != nil {
+				assert.NotContains(t, strings.ToLower(strings.Join(got.Header["Upgrade"], ",")), "h2c")
+			}
+		}
+	})
+}
+
 // TestForwardAuthExample runs the programs and configurations that docs/forward-auth.md shows.
 func TestForwardAuthExample(t *testing.T) {
 	t.Parallel()
