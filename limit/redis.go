@@ -33,7 +33,9 @@ type redisBackend struct{ eval Eval }
 //
 // Each request is one round trip and one script, which is atomic over all limits of the request and uses
 // the clock of the server. The names of the keys begin with "apikey:limit:" and contain a hash of the
-// subject as a hash tag, so that a cluster keeps the limits of a subject on one node.
+// subject as a hash tag, so that a cluster keeps the limits of a subject on one node. Two services on one
+// server share the balance of an owner ([Options.By]), unless eval puts the name of the service in front of
+// each key.
 //
 // A request waits at most a second for Redis if eval respects its context. With go-redis, set
 // ContextTimeoutEnabled. If the reply is lost, the request is refused, although its cost may be spent.
