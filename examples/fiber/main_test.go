@@ -1,9 +1,13 @@
 package main
 
 import (
+	"bufio"
+	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/http/httptest"
+	"sync/atomic"
 	"testing"
 
 	"github.com/gofiber/fiber/v3"
@@ -98,5 +102,61 @@ func TestWrapSetsEachFieldOnce(t *testing.T) {
 		for name, values := range res.Header {
 			assert.Len(t, values, 1, name)
 		}
+	}
+}
+
+// net/url finds another host or path than fasthttp in some of these targets.
+func TestAuthorizeSeesTheHostAndPathThatFiberServes(t *testing.T) {
+	t.Parallel()
+	var seen atomic.Value
+	store := memstore.New()
+	auth, err := apikey.New(store, apikey.Options{Authorize: func(r *http.Request, _ *apikey.Key) error {
+		seen.Store(r.Host + " " + r.URL.Path)
+		return nil
+	}})
+	require.NoError(t, err)
+	issuer, err := apikey.NewIssuer(store, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	secret, _, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
+	require.NoError(t, err)
+	app := fiber.New()
+	app.Use(wrap(auth.Handler))
+	app.Get("/*", func(c fiber.Ctx) error { return c.SendString(c.Host() + " " + c.Path()) })
+	listener, err := net.Listen("tcp", "localhost:0")
+	require.NoError(t, err)
+	go app.Listener(listener, fiber.ListenConfig{DisableStartupMessage: true})
+	t.Cleanup(func() { app.Shutdown() })
+
+	for name, test := range map[string]struct {
+		target string
+		status int
+		served string
+	}{
+		"a path":                              {"/admin", 200, "a.example /admin"},
+		"a path and a query":                  {"/admin?x=://", 200, "a.example /admin"},
+		"a host before the path":              {"//b.example/admin?://", 200, "b.example /admin"},
+		"a host before a path of two slashes": {"//b.example//c.example/admin?://", 400, ""},
+		"two slashes":                         {"//b.example/admin", 400, ""},
+		"a fragment":                          {"/admin#x", 200, "a.example /admin"},
+		"a fragment with a question mark":     {"/admin#?x", 200, "a.example /admin"},
+		"a fragment after a query":            {"/admin?x#y", 200, "a.example /admin"},
+		"a URL of another host":               {"http://b.example/admin", 200, "b.example /admin"},
+		"a URL with a user":                   {"http://u@b.example/admin", 200, "b.example /admin"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			conn, err := net.Dial("tcp", listener.Addr().String())
+			require.NoError(t, err)
+			defer conn.Close()
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: a.example\r\nX-API-Key: %s\r\nConnection: close\r\n\r\n", test.target, secret.Reveal())
+			res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+			require.NoError(t, err)
+			body, err := io.ReadAll(res.Body)
+			require.NoError(t, err)
+			require.Equal(t, test.status, res.StatusCode)
+			if test.status == http.StatusOK {
+				assert.Equal(t, test.served, string(body))
+				assert.Equal(t, test.served, seen.Load())
+			}
+		})
 	}
 }

@@ -1,9 +1,11 @@
 package main
 
 import (
+	"errors"
 	"iter"
 	"net/http"
 	"net/url"
+	"strings"
 
 	"github.com/gofiber/fiber/v3"
 )
@@ -22,6 +24,7 @@ func wrap(middleware func(http.Handler) http.Handler) fiber.Handler {
 		middleware(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 			passed = true
 			c.SetContext(r.Context())
+			c.Request().Header.SetHost(r.Host)
 			c.Request().SetRequestURI(r.URL.RequestURI()) // without the key
 		})).ServeHTTP(w, r)
 		w.copyHeader()
@@ -34,8 +37,19 @@ func wrap(middleware func(http.Handler) http.Handler) fiber.Handler {
 
 // newRequest returns a copy of the request without its body. fasthttp reuses the memory of the
 // original for other requests.
+//
+// The copy has the host, path and query that fasthttp found and Fiber uses. net/url finds others in
+// targets such as //host/path?:// and /path#fragment, so that Options.Authorize would check another
+// path than the one that Fiber serves.
 func newRequest(c fiber.Ctx) (*http.Request, error) {
-	uri := string(c.Request().Header.RequestURI())
+	target := c.Request().URI()
+	uri := string(target.PathOriginal())
+	if strings.HasPrefix(uri, "//") {
+		return nil, errors.New("fasthttp could take the path for a host")
+	}
+	if query := target.QueryString(); len(query) > 0 {
+		uri += "?" + string(query)
+	}
 	u, err := url.ParseRequestURI(uri)
 	if err != nil {
 		return nil, err
@@ -44,7 +58,7 @@ func newRequest(c fiber.Ctx) (*http.Request, error) {
 		Method: string(c.Request().Header.Method()), URL: u, RequestURI: uri, Body: http.NoBody,
 		Header: copyOf(c.Request().Header.All()),
 		Proto:  "HTTP/1.1", ProtoMajor: 1, ProtoMinor: 1,
-		Host: string(c.Request().Host()), RemoteAddr: c.RequestCtx().RemoteAddr().String(),
+		Host: string(target.Host()), RemoteAddr: c.RequestCtx().RemoteAddr().String(),
 	}
 	return r.WithContext(c.Context()), nil
 }
