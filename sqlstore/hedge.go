@@ -47,6 +47,7 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 		return op.do(ctx)
 	}
 	type result struct {
+		of    *attempt
 		value T
 		err   error
 	}
@@ -70,7 +71,7 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 				s.latency.observe(time.Since(begun))
 			}
 			select {
-			case results <- result{value, err}:
+			case results <- result{a, value, err}:
 			case <-over:
 				if err == nil && op.discard != nil {
 					op.discard(value)
@@ -81,7 +82,7 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 	defer func() {
 		close(over)
 		for _, a := range attempts {
-			if !s.linger(a, op.urgent && isNearlyExhausted(op.db)) {
+			if !a.ended && !s.linger(a, op.urgent && isNearlyExhausted(op.db)) {
 				a.cancel()
 			}
 		}
@@ -93,13 +94,15 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 	for {
 		select {
 		case r := <-results:
+			r.of.ended = true
 			if running--; r.err == nil || running == 0 || isKeyError(r.err) {
 				return r.value, r.err
 			}
 		case <-silent.C:
 			first := attempts[0]
 			release, ok := op.secondAttempt()
-			if !ok || !s.linger(first, op.urgent && isNearlyExhausted(op.db)) {
+			lingers := ok && s.linger(first, op.urgent && isNearlyExhausted(op.db))
+			if !lingers {
 				if ok {
 					release()
 				}
@@ -110,7 +113,7 @@ func hedge[T any](ctx context.Context, s *Store, op operation[T]) (T, error) {
 				release = first.handOn()
 			}
 			start(func() {
-				if !first.lingers {
+				if !lingers {
 					<-first.done // it has returned its connection to the pool
 				}
 				// Otherwise the pool could hand out the next dead connection.
@@ -149,6 +152,7 @@ type attempt struct {
 	done    chan struct{}
 	release func() // is called at the end
 	lingers bool
+	ended   bool // it has delivered its result
 }
 
 // handOn returns the release of an attempt for the attempt that takes its place. The attempt must
