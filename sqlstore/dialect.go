@@ -38,6 +38,8 @@ type dialect struct {
 	force      string // names the index of a list; "" if the database has no such hint
 	touch      string // writes a chunk of last uses
 
+	clock string // an expression: the clock of the database in seconds since 1970
+
 	// notPrimary is an expression: 0 for a writable primary, otherwise the number of the reason in
 	// notPrimaryReasons, counted from 1.
 	notPrimary        string
@@ -89,6 +91,7 @@ var dialects = map[Dialect]*dialect{
 		force: " INDEXED BY %s",
 		// A database in memory has no file and no other processes, so it needs no WAL.
 		walEnabled:        "SELECT journal_mode = 'wal' OR (SELECT file = '' FROM pragma_database_list WHERE name = 'main') FROM pragma_journal_mode",
+		clock:             "CAST(strftime('%s', 'now') AS INTEGER)",
 		notPrimary:        "(SELECT query_only FROM pragma_query_only)",
 		notPrimaryReasons: []string{"the connection is read-only (PRAGMA query_only)"},
 		touch: "WITH v(digest, at, addr) AS (VALUES " + chunkOf("(?, ?, ?)") + ") " +
@@ -109,6 +112,7 @@ var dialects = map[Dialect]*dialect{
 			"SELECT set_config('synchronous_commit', 'on', true) WHERE current_setting('synchronous_commit') = 'off'"},
 		commit: "SELECT pg_notify(rtrim('apikey_', '_'), ''); COMMIT", // in one round trip; see channelOf
 		lookup: joined,
+		clock:  "CAST(EXTRACT(EPOCH FROM clock_timestamp()) AS bigint)",
 		// default_transaction_read_only does not count, because begin overrides it.
 		notPrimary:        "CASE WHEN pg_is_in_recovery() THEN 1 ELSE 0 END",
 		notPrimaryReasons: []string{"the server is in recovery: it is a standby"},
@@ -137,6 +141,7 @@ var dialects = map[Dialect]*dialect{
 		commit: "COMMIT",
 		end:    []string{"SET SESSION wait_timeout = @apikey_wait, SESSION innodb_lock_wait_timeout = @apikey_lock"},
 		lookup: joined,
+		clock:  "UNIX_TIMESTAMP()",
 		// The session's own read_only does not count, because begin overrides it. Dirty reads could
 		// return a revision before its change. Another character set would change text in transit.
 		notPrimary: "CASE WHEN @@read_only OR @@innodb_read_only THEN 1 WHEN NOT @@autocommit THEN 2 " +

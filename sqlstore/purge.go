@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"fmt"
 	"math/rand/v2"
 	"strings"
 	"time"
@@ -14,6 +15,7 @@ const (
 	purgeStep     = 500            // keys or audit entries that one transaction deletes
 	purgeInterval = time.Hour      // between two calls of Purge for PurgeAfter
 	minPurgeAfter = 24 * time.Hour // of PurgeAfter and of the age for Purge
+	maxClockSkew  = time.Hour      // between the clocks of processes and of the database
 )
 
 // Purged is the result of [Store.Purge].
@@ -30,9 +32,15 @@ type Purged struct {
 // A deleted key is an unknown key: it gets the same 401 as before, its ID is free, and it can be
 // imported again. Purge itself writes no audit entry. The error is [apikey.ErrInvalid] unless the
 // time is at least 24 hours ago, because a cache must have applied every change of the keys.
+//
+// Purge deletes nothing and returns an error if the clock of this process is more than an hour ahead
+// of the database's, because it would delete valid keys.
 func (s *Store) Purge(ctx context.Context, before time.Time) (p Purged, err error) {
 	if time.Since(before) < minPurgeAfter || before.UnixMicro() <= 0 {
 		return p, invalid("before", "%v: want a time at least %v ago, such as 30 days", before, minPurgeAfter)
+	}
+	if err := s.checkClock(ctx); err != nil {
+		return p, err
 	}
 	micros := before.UnixMicro()
 	// Purge deletes the audit entries first. A cache that polls after a revision whose audit entry is
@@ -42,6 +50,21 @@ func (s *Store) Purge(ctx context.Context, before time.Time) (p Purged, err erro
 	}
 	p.Keys, err = s.purgeKeys(ctx, micros)
 	return p, err
+}
+
+// checkClock returns an error if the clock of this process is ahead of the database's.
+func (s *Store) checkClock(ctx context.Context) error {
+	var clock int64
+	err := s.read(ctx, func(ctx context.Context) error {
+		return s.db.QueryRowContext(ctx, "SELECT "+s.d.clock).Scan(&clock)
+	})
+	if err != nil {
+		return err
+	}
+	if ahead := time.Since(time.Unix(clock, 0)); ahead > maxClockSkew {
+		return fmt.Errorf("sqlstore: purge: the clock of this process is %v ahead of the database's; set the wrong clock", ahead.Round(time.Second))
+	}
+	return nil
 }
 
 // purgeEntries deletes the audit entries made before a time and returns their number.

@@ -18,7 +18,7 @@ func (e engine) openHooked(t testing.TB, dsn string, h hook) *sql.DB {
 	return e.openRewritten(t, dsn, h, func(query string) string { return query })
 }
 
-// openRewritten opens a database with a hook, and rewrites the statements of ExecContext.
+// openRewritten opens a database with a hook, and rewrites the statements that are not prepared.
 func (e engine) openRewritten(t testing.TB, dsn string, h hook, rewrite func(query string) string) *sql.DB {
 	plain := e.openDB(t, dsn)
 	if e.name == "SQLite" {
@@ -71,6 +71,7 @@ func (c *hookedConn) ExecContext(ctx context.Context, query string, args []drive
 }
 
 func (c *hookedConn) QueryContext(ctx context.Context, query string, args []driver.NamedValue) (r driver.Rows, err error) {
+	query = c.rewrite(query)
 	err = c.hook(ctx, query, args, func() (err error) {
 		r, err = c.Conn.(driver.QueryerContext).QueryContext(ctx, query, args)
 		return err

@@ -1,0 +1,37 @@
+package drivertest
+
+import (
+	"context"
+	"database/sql/driver"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/assert"
+	"github.com/stretchr/testify/require"
+
+	"github.com/latchkey-dev/apikey/sqlstore"
+)
+
+// By a clock that is ahead, keys have expired that are still valid.
+func TestPurgeDeletesNothingByAClockThatIsAhead(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		dsn := e.openTables(t)
+		addKeys(t, e.newStore(t, e.openDB(t, dsn), sqlstore.Options{}), 0, 2)
+		execute(t, e.openDB(t, dsn), "UPDATE apikey_audit SET at = 1")
+		execute(t, e.openDB(t, dsn), "UPDATE apikey_keys SET expires_at = 1 WHERE seq = 1")
+		clock := map[string]string{"SQLite": "CAST(strftime('%s', 'now') AS INTEGER)", "PostgreSQL": "EXTRACT(EPOCH FROM clock_timestamp())", "MySQL": "UNIX_TIMESTAMP()"}[e.name]
+		behind := " - 3700"
+		none := func(_ context.Context, _ string, _ []driver.NamedValue, do func() error) error { return do() }
+		db := e.openRewritten(t, dsn, none, func(query string) string { return strings.Replace(query, clock, clock+behind, 1) })
+		store := e.newStore(t, db, sqlstore.Options{})
+		p, err := store.Purge(t.Context(), time.Now().AddDate(0, 0, -30))
+		require.ErrorContains(t, err, "the clock of this process is 1h1m4")
+		assert.Zero(t, p)
+		behind = " - 3500"
+		p, err = store.Purge(t.Context(), time.Now().AddDate(0, 0, -30))
+		require.NoError(t, err)
+		assert.Equal(t, sqlstore.Purged{Keys: 1, Entries: 2}, p)
+	})
+}
