@@ -2,6 +2,7 @@ package sqlstore
 
 import (
 	"context"
+	"database/sql"
 	"fmt"
 	"math/rand/v2"
 	"strings"
@@ -34,7 +35,8 @@ type Purged struct {
 // time is at least 24 hours ago, because a cache must have applied every change of the keys.
 //
 // Purge deletes nothing and returns an error if the clock of this process is more than an hour ahead
-// of the database's, because it would delete valid keys.
+// of the database's, because it would delete valid keys. An entry with a time in the future, made by
+// a process whose clock was ahead, is as old as the next entry.
 func (s *Store) Purge(ctx context.Context, before time.Time) (p Purged, err error) {
 	if time.Since(before) < minPurgeAfter || before.UnixMicro() <= 0 {
 		return p, invalid("before", "%v: want a time at least %v ago, such as 30 days", before, minPurgeAfter)
@@ -69,12 +71,13 @@ func (s *Store) checkClock(ctx context.Context) error {
 
 // purgeEntries deletes the audit entries made before a time and returns their number.
 func (s *Store) purgeEntries(ctx context.Context, before int64) (deleted int, err error) {
+	now := time.Now().UnixMicro()
 	for after := int64(0); ; {
-		last, more, err := s.oldEntries(ctx, after, before)
+		last, more, err := s.oldEntries(ctx, after, before, now)
 		if err != nil || last == 0 {
 			return deleted, err
 		}
-		n, err := s.deleteEntries(ctx, after, last, before)
+		n, err := s.deleteEntries(ctx, after, last, before, now)
 		if err != nil {
 			return deleted, err
 		}
@@ -181,8 +184,9 @@ func stepArgs(seqs []int64) []any {
 }
 
 // oldEntries reads up to purgeStep audit entries after a revision. It returns the revision of the
-// last one made before a time, or 0, and whether there may be more entries.
-func (s *Store) oldEntries(ctx context.Context, after, before int64) (last int64, more bool, err error) {
+// last one made before a time, or 0, and whether there may be more entries. It regards an entry with
+// a time after now as made when the next entry was made.
+func (s *Store) oldEntries(ctx context.Context, after, before, now int64) (last int64, more bool, err error) {
 	err = s.read(ctx, func(ctx context.Context) error {
 		last = 0
 		rows, err := s.query(ctx, "SELECT rev, at FROM apikey_audit WHERE rev > ? ORDER BY rev LIMIT ?", after, purgeStep)
@@ -190,29 +194,44 @@ func (s *Store) oldEntries(ctx context.Context, after, before int64) (last int64
 			return err
 		}
 		defer rows.Close()
-		n := 0
+		var rev int64
+		n, future := 0, 0
 		for ; rows.Next(); n++ {
-			var rev, at int64
+			var at int64
 			if err := rows.Scan(&rev, &at); err != nil {
 				return err
 			}
-			if at < before {
+			switch {
+			case at < before:
 				last = rev
+			case at > now:
+				future++
 			}
 		}
 		more = n == purgeStep
-		return rows.Err()
+		if err := rows.Err(); err != nil || future < purgeStep {
+			return err
+		}
+		rows.Close()
+		var next sql.NullInt64 // the time of the next entry
+		query, args := s.d.withArgs("SELECT MIN(at) FROM apikey_audit WHERE rev = "+
+			"(SELECT MIN(rev) FROM apikey_audit WHERE rev > ? AND at <= ?)", []any{rev, now})
+		err = s.db.QueryRowContext(ctx, query, args...).Scan(&next)
+		if next.Valid && next.Int64 < before {
+			last = rev
+		}
+		return err
 	})
 	return last, more, err
 }
 
 // deleteEntries deletes the audit entries of a range of revisions that were made before a time.
-func (s *Store) deleteEntries(ctx context.Context, after, last, before int64) (n int, err error) {
+func (s *Store) deleteEntries(ctx context.Context, after, last, before, now int64) (n int, err error) {
 	err = s.transact(ctx, func(t *tx) ([]apikey.Digest, error) {
 		if err := t.lock(); err != nil {
 			return nil, err
 		}
-		n, err = t.delete("DELETE FROM apikey_audit WHERE rev > ? AND rev <= ? AND at < ?", after, last, before)
+		n, err = t.delete("DELETE FROM apikey_audit WHERE rev > ? AND rev <= ? AND (at < ? OR at > ?)", after, last, before, now)
 		return nil, err
 	})
 	return n, err

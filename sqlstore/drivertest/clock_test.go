@@ -35,3 +35,41 @@ func TestPurgeDeletesNothingByAClockThatIsAhead(t *testing.T) {
 		assert.Equal(t, sqlstore.Purged{Keys: 1, Entries: 2}, p)
 	})
 }
+
+// A process whose clock was ahead leaves entries in the future, and others follow them.
+func TestPurgeDeletesEntriesInTheFutureBeforeOldOnes(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		future := microsOf(time.Now().AddDate(10, 0, 0))
+		for name, test := range map[string]struct {
+			keys   int
+			future string // the entries in the future; all others are old
+			want   sqlstore.Purged
+		}{
+			"one":                   {3, "rev = 2", sqlstore.Purged{Keys: 3, Entries: 3}},
+			"the first":             {3, "rev = 1", sqlstore.Purged{Keys: 3, Entries: 3}},
+			"the last":              {3, "rev = 3", sqlstore.Purged{Keys: 2, Entries: 2}},
+			"more than one step":    {700, "rev < 700", sqlstore.Purged{Keys: 700, Entries: 700}},
+			"all of them":           {700, "rev <= 700", sqlstore.Purged{}},
+			"all after the old one": {700, "rev > 1", sqlstore.Purged{Keys: 1, Entries: 1}},
+		} {
+			t.Run(name, func(t *testing.T) {
+				db := e.openDB(t, e.openTables(t))
+				e.fill(t, db, test.keys, "2")
+				execute(t, db, "UPDATE apikey_audit SET at = "+future+" WHERE "+test.future)
+				p, err := e.newStore(t, db, sqlstore.Options{}).Purge(t.Context(), time.Now().AddDate(0, 0, -30))
+				require.NoError(t, err)
+				assert.Equal(t, test.want, p)
+			})
+		}
+		t.Run("before a recent one", func(t *testing.T) {
+			db := e.openDB(t, e.openTables(t))
+			e.fill(t, db, 3, "2")
+			execute(t, db, "UPDATE apikey_audit SET at = "+future+" WHERE rev = 2")
+			execute(t, db, "UPDATE apikey_audit SET at = "+microsOf(time.Now())+" WHERE rev = 3")
+			p, err := e.newStore(t, db, sqlstore.Options{}).Purge(t.Context(), time.Now().AddDate(0, 0, -30))
+			require.NoError(t, err)
+			assert.Equal(t, sqlstore.Purged{Keys: 1, Entries: 1}, p)
+		})
+	})
+}
