@@ -97,7 +97,8 @@ func (s *Store) LookupAt(ctx context.Context, d apikey.Digest) (*apikey.Key, api
 }
 
 // Touch records the time of the last use of the key with this digest, to the second, and the address of
-// the client. It keeps the first use of the latest second, and ignores an unknown digest.
+// the client. It keeps the first use of the latest second, and ignores an unknown digest. A last use more
+// than an hour in the future is replaced, because it comes from a wrong clock.
 func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
 	r := s.table.Get((*[32]byte)(&d))
 	if r == nil {
@@ -107,7 +108,7 @@ func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
 	// other's cache line.
 	for now := u.At.Unix(); ; {
 		before := r.used.Load()
-		if now <= before {
+		if !replaces(now, before) {
 			return
 		}
 		if r.used.CompareAndSwap(before, now) {
@@ -119,6 +120,12 @@ func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
 	}
 }
 
+// replaces reports whether a use replaces the last one, both in Unix seconds.
+func replaces(second, last int64) bool {
+	const maxClockSkew = time.Hour
+	return second > last || second < last && last > time.Now().Add(maxClockSkew).Unix()
+}
+
 // usedFrom records the address of the first use in a second.
 func (r *record) usedFrom(second int64, addr netip.Addr) {
 	if r.from.Load() == nil {
@@ -127,7 +134,7 @@ func (r *record) usedFrom(second int64, addr netip.Addr) {
 	f := r.from.Load()
 	f.mu.Lock()
 	defer f.mu.Unlock()
-	if second > f.at {
+	if replaces(second, f.at) {
 		f.at, f.addr = second, addr
 	}
 }

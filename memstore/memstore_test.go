@@ -160,6 +160,25 @@ func TestTouchKeepsTheLatestSecond(t *testing.T) {
 	assert.Zero(t, shared.LastUsedAt)
 }
 
+// A last use by a clock that was ahead would otherwise hide all later uses.
+func TestTouchReplacesAUseInTheFuture(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		s, now := New(), time.Now().UTC()
+		ahead := apikey.Use{At: now.AddDate(1, 0, 0), Addr: netip.MustParseAddr("192.0.2.1")}
+		soon := apikey.Use{At: now.Add(time.Hour), Addr: ahead.Addr}
+		use := apikey.Use{At: now, Addr: netip.MustParseAddr("192.0.2.2")}
+		for id, test := range map[string]struct{ before, want apikey.Use }{"ahead": {ahead, use}, "soon": {soon, soon}} {
+			add(t, s, apikey.Key{ID: id})
+			s.Touch(digestOf(id), test.before)
+			s.Touch(digestOf(id), use)
+			key, err := s.Get(t.Context(), id)
+			require.NoError(t, err)
+			assert.Equal(t, test.want, apikey.Use{At: key.LastUsedAt, Addr: key.LastUsedAddr}, id)
+		}
+	})
+}
+
 func TestTouchBefore1970IsIgnored(t *testing.T) {
 	t.Parallel()
 	s := New()

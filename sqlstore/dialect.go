@@ -36,7 +36,7 @@ type dialect struct {
 	stamp      string // repeats lookup and the revision after lookup returned no row; "" if lookup always returns one
 	walEnabled string // selects whether the database is in WAL mode, which lock enables; "" for servers
 	force      string // names the index of a list; "" if the database has no such hint
-	touch      string // writes a chunk of last uses
+	touch      string // writes a chunk of last uses; its last parameters are the time after which a stored one is replaced
 
 	clock string // an expression: the clock of the database in seconds since 1970
 
@@ -96,7 +96,7 @@ var dialects = map[Dialect]*dialect{
 		notPrimaryReasons: []string{"the connection is read-only (PRAGMA query_only)"},
 		touch: "WITH v(digest, at, addr) AS (VALUES " + chunkOf("(?, ?, ?)") + ") " +
 			"INSERT INTO apikey_used (seq, at, addr) SELECT k.seq, v.at, v.addr FROM v JOIN apikey_keys k ON k.digest = v.digest WHERE true ORDER BY k.seq " +
-			"ON CONFLICT (seq) DO UPDATE SET addr = excluded.addr, at = excluded.at WHERE excluded.at > apikey_used.at",
+			"ON CONFLICT (seq) DO UPDATE SET addr = excluded.addr, at = excluded.at WHERE excluded.at > apikey_used.at OR apikey_used.at > ?",
 		lock:      []string{"PRAGMA busy_timeout = 1000", "PRAGMA journal_mode = WAL", "PRAGMA synchronous = FULL", "BEGIN IMMEDIATE"},
 		unlock:    []string{"COMMIT", restoreBusyTimeout},
 		returning: true,
@@ -118,7 +118,7 @@ var dialects = map[Dialect]*dialect{
 		notPrimaryReasons: []string{"the server is in recovery: it is a standby"},
 		touch: "INSERT INTO apikey_used (seq, at, addr) SELECT k.seq, v.at, v.addr FROM (VALUES (?::bytea, ?::bigint, ?::text)" +
 			strings.Repeat(", (?, ?, ?)", touchChunk-1) + ") v(digest, at, addr) JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
-			"ON CONFLICT (seq) DO UPDATE SET addr = excluded.addr, at = excluded.at WHERE excluded.at > apikey_used.at",
+			"ON CONFLICT (seq) DO UPDATE SET addr = excluded.addr, at = excluded.at WHERE excluded.at > apikey_used.at OR apikey_used.at > ?",
 		// Without a lock timeout, an ALTER that waits for a long reader would block all later
 		// statements on the table. READ COMMITTED, because each statement must see the steps that
 		// were committed before this connection got the lock.
@@ -154,7 +154,8 @@ var dialects = map[Dialect]*dialect{
 		// The address comes first, because the assignments are executed in order.
 		touch: "INSERT INTO apikey_used (seq, at, addr) SELECT k.seq, v.at, v.addr FROM (SELECT CAST(? AS BINARY) AS digest, CAST(? AS SIGNED) AS at, CAST(? AS BINARY) AS addr" +
 			strings.Repeat(" UNION ALL SELECT ?, ?, ?", touchChunk-1) + ") v JOIN apikey_keys k ON k.digest = v.digest ORDER BY k.seq " +
-			"ON DUPLICATE KEY UPDATE addr = IF(VALUES(at) > apikey_used.at, VALUES(addr), apikey_used.addr), at = GREATEST(apikey_used.at, VALUES(at))",
+			"ON DUPLICATE KEY UPDATE addr = IF(VALUES(at) > apikey_used.at OR apikey_used.at > ?, VALUES(addr), apikey_used.addr), " +
+			"at = IF(VALUES(at) > apikey_used.at OR apikey_used.at > ?, VALUES(at), apikey_used.at)",
 		// ALTER and CREATE run outside transactions, so the session itself must permit writes.
 		lock: []string{"SET @apikey_read_only = " + mysqlReadOnly("@@SESSION.") + ", SESSION lock_wait_timeout = 1",
 			"SET SESSION TRANSACTION READ WRITE", "DO GET_LOCK(" + mysqlLock + ", 1)"},

@@ -7,6 +7,7 @@ import (
 	"maps"
 	"net/netip"
 	"slices"
+	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -41,7 +42,8 @@ func (t *touches) init(maxPending int) {
 }
 
 // Touch records the last use of the key with this digest, to the second. It keeps the first use of the
-// latest second. The Store writes the use within TouchInterval, so Touch does not wait for the
+// latest second. A stored last use more than an hour in the future is replaced, because it comes from a
+// wrong clock. The Store writes the use within TouchInterval, so Touch does not wait for the
 // database. If MaxTouches keys are pending, Touch drops the use of a further key, and Dropped counts
 // it.
 func (s *Store) Touch(d apikey.Digest, u apikey.Use) {
@@ -124,16 +126,21 @@ func (s *Store) Flush(ctx context.Context) error {
 	return nil
 }
 
-// writeTouches writes one chunk. The statement orders its rows by seq, because nodes that write the
+// writeTouches writes one chunk. A last use in the future, which a process with a wrong clock wrote, is
+// replaced, because it would otherwise hide every use until then. The statement orders its rows by seq, because nodes that write the
 // same keys in different orders could deadlock.
 func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses map[apikey.Digest]use) error {
-	args := make([]any, 0, 3*touchChunk)
+	const valuesOfChunk = 3 * touchChunk
+	args := make([]any, 0, valuesOfChunk+2)
 	for _, d := range chunk {
 		args = append(args, d[:], time.Unix(uses[d].second, 0).UnixMicro(), addrText(uses[d].addr))
 	}
 	// An empty digest matches no key. It fills the chunk, so that the statement is always the same.
-	for len(args) < cap(args) {
+	for len(args) < valuesOfChunk {
 		args = append(args, []byte{}, int64(0), "")
+	}
+	for range strings.Count(s.d.touch, "?") - valuesOfChunk {
+		args = append(args, time.Now().Add(maxClockSkew).UnixMicro())
 	}
 	select {
 	case s.writeSlot <- struct{}{}:

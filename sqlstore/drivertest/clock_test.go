@@ -3,6 +3,7 @@ package drivertest
 import (
 	"context"
 	"database/sql/driver"
+	"net/netip"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
+	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/sqlstore"
 )
 
@@ -71,5 +73,30 @@ func TestPurgeDeletesEntriesInTheFutureBeforeOldOnes(t *testing.T) {
 			require.NoError(t, err)
 			assert.Equal(t, sqlstore.Purged{Keys: 1, Entries: 1}, p)
 		})
+	})
+}
+
+// A process whose clock was ahead leaves a last use in the future, which would otherwise hide all later uses.
+func TestUseReplacesALastUseInTheFuture(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		store := e.openStore(t, e.create(t), sqlstore.Options{TouchInterval: time.Hour})
+		addKeys(t, store, 0, 2)
+		now, later := time.Now().Truncate(time.Second), time.Now().AddDate(10, 0, 0).Truncate(time.Second)
+		soon := now.Add(30 * time.Minute)
+		use := func(n int, at time.Time, addr string) {
+			store.Touch(digestOf(n), apikey.Use{At: at, Addr: netip.MustParseAddr(addr)})
+			require.NoError(t, store.Flush(t.Context()))
+		}
+		use(0, later, "192.0.2.1")
+		use(0, now, "192.0.2.2")
+		use(1, soon, "192.0.2.1")
+		use(1, now, "192.0.2.2")
+		for n, want := range map[int]apikey.Use{0: {At: now, Addr: netip.MustParseAddr("192.0.2.2")}, 1: {At: soon, Addr: netip.MustParseAddr("192.0.2.1")}} {
+			key, err := store.Get(t.Context(), keyOf(n).ID)
+			require.NoError(t, err)
+			assert.Equal(t, want.At.UTC(), key.LastUsedAt)
+			assert.Equal(t, want.Addr, key.LastUsedAddr)
+		}
 	})
 }
