@@ -25,13 +25,14 @@ func completeIDs(a *cli.App) cobra.CompletionFunc {
 		if server, err := a.Server(); err != nil || server != nil || len(args) > 0 {
 			return nil, cobra.ShellCompDirectiveNoFileComp
 		}
-		return idsFrom(cmd.Context(), a, begin), cobra.ShellCompDirectiveNoFileComp
+		ctx, cancel := context.WithTimeout(cmd.Context(), completeTimeout)
+		defer cancel()
+		return idsFrom(ctx, a, begin), cobra.ShellCompDirectiveNoFileComp
 	}
 }
 
+// idsFrom returns the IDs that begin with a text, or those that it has found when ctx ends.
 func idsFrom(ctx context.Context, a *cli.App, begin string) (ids []cobra.Completion) {
-	ctx, cancel := context.WithTimeout(ctx, completeTimeout)
-	defer cancel()
 	s, closeSession, err := open(a)
 	if err != nil {
 		return nil
