@@ -109,7 +109,9 @@ func (v *visit) afterLogin() (page, error) {
 // logout does not ask whether the form belongs to the session, so that a page of an earlier session
 // can end this one too.
 func (v *visit) logout() (page, error) {
-	if v.keys != nil {
+	// A login with another password hash counts too: a load balancer may send the form to another process than
+	// the one that has checked the password.
+	if v.keys != nil || v.session.otherHash {
 		if err := v.session.end(v.w, v.r); err != nil {
 			return page{}, &outage{"the session store failed", err}
 		}

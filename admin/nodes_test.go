@@ -44,6 +44,17 @@ func TestSessionHoldsOnNodesWithDifferentHashes(t *testing.T) {
 	assert.False(t, v.on(two).loggedIn())
 }
 
+func TestLogoutOnAnotherNodeEndsTheSession(t *testing.T) {
+	t.Parallel()
+	manager := hostSessions()
+	one, two := node(t, manager, testPassword), node(t, manager, testPassword)
+	v := one.visitor()
+	v.on(one).login()
+	require.True(t, v.on(one).loggedIn())
+	require.Equal(t, http.StatusSeeOther, v.on(two).do("POST", "/admin/logout", "").StatusCode)
+	assert.False(t, v.on(one).loggedIn())
+}
+
 func TestAnotherPasswordEndsASessionOnEachNode(t *testing.T) {
 	t.Parallel()
 	manager := hostSessions()
