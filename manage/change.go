@@ -2,7 +2,6 @@ package manage
 
 import (
 	"context"
-	"errors"
 	"math"
 	"time"
 
@@ -15,8 +14,8 @@ import (
 //
 // A requestID of 1 to 100 visible ASCII characters makes Issue idempotent; "" means that each call makes
 // a key. When the same actor with the same Owner or AllOwners repeats the requestID, Issue returns the
-// key of the first call as it is now, even if it was revoked. It then returns the zero Secret, because
-// the secret cannot be read again. If the repeated call asks for another key, or the key has changed
+// key of the first call as it is now, even if it was revoked or has expired. It then returns the zero Secret,
+// because the secret cannot be read again. If the repeated call asks for another key, or the key has changed
 // since, the error wraps [apikey.ErrExists].
 func (s *Session) Issue(ctx context.Context, k apikey.NewKey, requestID string) (apikey.Secret, apikey.Key, error) {
 	if err := s.mayWrite(); err != nil {
@@ -29,17 +28,27 @@ func (s *Session) Issue(ctx context.Context, k apikey.NewKey, requestID string) 
 	if k.Owner == "" {
 		k.Owner = s.access.Owner
 	}
-	if s.access.Owner != "" && k.Owner != s.access.Owner {
-		return apikey.Secret{}, apikey.Key{}, &RefusedError{RuleOwner, "Owner", "You can create keys only for your own account."}
-	}
-	if err := s.mayGive(k.Scopes); err != nil {
-		return apikey.Secret{}, apikey.Key{}, err
-	}
 	if len(k.Networks) == 0 {
 		k.Networks = s.access.Networks
 	}
 	if len(k.Limits) == 0 {
 		k.Limits = s.access.Limits
+	}
+	secret, key, err := s.issue(ctx, id, k)
+	if id != "" && mayBeRepeated(err) {
+		key, err = s.issued(ctx, id, k, err)
+		return apikey.Secret{}, key, err
+	}
+	return secret, key, err
+}
+
+// issue makes a key with an ID; "" means a random one.
+func (s *Session) issue(ctx context.Context, id string, k apikey.NewKey) (apikey.Secret, apikey.Key, error) {
+	if s.access.Owner != "" && k.Owner != s.access.Owner {
+		return apikey.Secret{}, apikey.Key{}, &RefusedError{RuleOwner, "Owner", "You can create keys only for your own account."}
+	}
+	if err := s.mayGive(k.Scopes); err != nil {
+		return apikey.Secret{}, apikey.Key{}, err
 	}
 	if err := s.checkRestrictions(k.Networks, k.Limits); err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
@@ -54,10 +63,6 @@ func (s *Session) Issue(ctx context.Context, k apikey.NewKey, requestID string) 
 		return apikey.Secret{}, apikey.Key{}, err
 	}
 	secret, key, err := issuer.Issue(s.as(ctx), k)
-	if id != "" && errors.Is(err, apikey.ErrExists) {
-		key, err = s.issued(ctx, id, k)
-		return apikey.Secret{}, key, err
-	}
 	return secret, key, s.refused(ctx, err)
 }
 
@@ -93,6 +98,16 @@ func (s *Session) Rotate(ctx context.Context, id string, grace time.Duration, re
 	if err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
 	}
+	secret, key, err := s.rotate(ctx, newID, id, grace)
+	if newID != "" && mayBeRepeated(err) {
+		key, err = s.rotated(ctx, newID, id, err)
+		return apikey.Secret{}, key, err
+	}
+	return secret, key, err
+}
+
+// rotate makes a successor with an ID; "" means a random one.
+func (s *Session) rotate(ctx context.Context, newID, id string, grace time.Duration) (apikey.Secret, apikey.Key, error) {
 	maxKeys := s.access.MaxKeys
 	if maxKeys > 0 && maxKeys < math.MaxInt {
 		maxKeys++ // for the old key, until it expires
@@ -107,10 +122,6 @@ func (s *Session) Rotate(ctx context.Context, id string, grace time.Duration, re
 		return apikey.Secret{}, apikey.Key{}, err
 	}
 	secret, key, err := issuer.Rotate(s.as(ctx), id, grace)
-	if newID != "" && mayBeRepeated(err) {
-		key, err = s.rotated(ctx, newID, id, err)
-		return apikey.Secret{}, key, s.refused(ctx, err)
-	}
 	return secret, key, s.refused(ctx, err)
 }
 

@@ -42,20 +42,27 @@ func (s *Session) keyIDOf(operation, oldID, requestID string) (string, error) {
 }
 
 // issued returns the key of an earlier Issue with the same request ID if it is what the caller asks for
-// now.
-func (s *Session) issued(ctx context.Context, id string, k apikey.NewKey) (apikey.Key, error) {
+// now. Otherwise it returns failure, the error of this Issue.
+func (s *Session) issued(ctx context.Context, id string, k apikey.NewKey, failure error) (apikey.Key, error) {
 	key, err := s.Get(ctx, id)
-	if err != nil && !errors.Is(err, apikey.ErrNotFound) {
+	switch {
+	case err == nil && isAsked(key, k):
+		return key, nil
+	case err != nil && !errors.Is(err, apikey.ErrNotFound):
 		return apikey.Key{}, err
-	}
-	asked := apikey.Key{Name: k.Name, Owner: k.Owner, Scopes: k.Scopes, Networks: k.Networks, Limits: k.Limits, Metadata: k.Metadata, ExpiresAt: k.ExpiresAt}
-	asked = asked.Clone()
-	if err != nil || key.Name != asked.Name || key.Owner != asked.Owner || !slices.Equal(key.Scopes, asked.Scopes) ||
-		!slices.Equal(key.Networks, asked.Networks) || !slices.Equal(key.Limits, asked.Limits) || !maps.Equal(key.Metadata, asked.Metadata) ||
-		!asked.ExpiresAt.IsZero() && !asked.ExpiresAt.Equal(key.ExpiresAt) {
+	case errors.Is(failure, apikey.ErrExists):
 		return apikey.Key{}, errOtherRequest
 	}
-	return key, nil
+	return apikey.Key{}, failure
+}
+
+// isAsked reports whether a key is as the caller of Issue asks.
+func isAsked(key apikey.Key, k apikey.NewKey) bool {
+	asked := apikey.Key{Name: k.Name, Owner: k.Owner, Scopes: k.Scopes, Networks: k.Networks, Limits: k.Limits, Metadata: k.Metadata, ExpiresAt: k.ExpiresAt}
+	asked = asked.Clone()
+	return key.Name == asked.Name && key.Owner == asked.Owner && slices.Equal(key.Scopes, asked.Scopes) &&
+		slices.Equal(key.Networks, asked.Networks) && slices.Equal(key.Limits, asked.Limits) && maps.Equal(key.Metadata, asked.Metadata) &&
+		(asked.ExpiresAt.IsZero() || asked.ExpiresAt.Equal(key.ExpiresAt))
 }
 
 // rotated returns the successor of an earlier Rotate with the same request ID. Otherwise it returns
@@ -73,10 +80,12 @@ func (s *Session) rotated(ctx context.Context, id, oldID string, failure error) 
 	return apikey.Key{}, failure
 }
 
-// mayBeRepeated reports whether a Rotate failed with an error that an earlier Rotate can cause.
+// mayBeRepeated reports whether an Issue or a Rotate failed with an error that an earlier call with the same request ID
+// can cause. The time, the Access and the old key may have changed since that call.
 func mayBeRepeated(err error) bool {
-	return slices.ContainsFunc([]error{apikey.ErrExists, apikey.ErrReplaced, apikey.ErrRevoked, apikey.ErrSuspended, apikey.ErrExpired},
-		func(target error) bool { return errors.Is(err, target) })
+	return slices.ContainsFunc([]error{
+		apikey.ErrExists, apikey.ErrReplaced, apikey.ErrRevoked, apikey.ErrSuspended, apikey.ErrExpired, apikey.ErrNotFound, apikey.ErrInvalid, ErrRefused,
+	}, func(target error) bool { return errors.Is(err, target) })
 }
 
 var errOtherRequest = fmt.Errorf("manage: the request ID was used for another key, or the key has changed since: %w", apikey.ErrExists)
