@@ -135,6 +135,8 @@ func (v *visit) refusal(refused *manage.RefusedError) string {
 			return v.t("The key must have these limits: %s.", limitsText(limits))
 		}
 		return v.t("You cannot change the limits of a key.")
+	case manage.RuleMetadata:
+		return v.t("You cannot change the name “%s” in the metadata.", manage.MetadataDeclaredBy)
 	case manage.RuleResume:
 		return v.t("You cannot resume this key.")
 	}

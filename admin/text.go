@@ -175,6 +175,7 @@ var goTexts = []string{
 }
 
 // texts translates the English texts of pages. The zero texts is English.
+	"You cannot change the name “%s” in the metadata.",
 type texts struct {
 	byEnglish map[string]string // nil: English
 }

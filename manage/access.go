@@ -19,6 +19,11 @@ const (
 	ScopeAdminister = "apikeys:administer"
 )
 
+// MetadataDeclaredBy is the name in the Metadata of a key by which the command apikey apply finds the keys that a
+// file has declared. Only a session with AllOwners sets, changes or removes its value. Otherwise the owner
+// of a key could keep the key when the file no longer declares it.
+const MetadataDeclaredBy = "declared_by"
+
 // An Access says what the caller of a request may do. The zero Access is refused by [Desk.As].
 type Access struct {
 	// Actor names the caller in the audit trail: 1 to 200 characters without control

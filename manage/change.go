@@ -50,6 +50,9 @@ func (s *Session) issue(ctx context.Context, id string, k apikey.NewKey) (apikey
 	if err := s.mayGive(k.Scopes); err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
 	}
+	if err := s.mayMark(nil, k.Metadata); err != nil {
+		return apikey.Secret{}, apikey.Key{}, err
+	}
 	if err := s.checkRestrictions(k.Networks, k.Limits); err != nil {
 		return apikey.Secret{}, apikey.Key{}, err
 	}

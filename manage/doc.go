@@ -38,6 +38,7 @@
 //   - Networks and limits of use: a new key, and a key that gets more, works only within the networks of the
 //     Access and has its limits. Rotate refuses every other key.
 //   - Owner and limits of use: only a session with AllOwners changes those of a key.
+//   - Metadata: only a session with AllOwners gives a key the name [MetadataDeclaredBy], or changes its value.
 //   - Resuming: only a session with AllOwners or MayResume resumes a suspended key.
 //
 // A [RefusedError] names the rule and the field, in a sentence that can be shown to the caller.

@@ -22,6 +22,7 @@ const (
 	RuleResume   Rule = "resume"    // the session may not resume keys
 	RuleNetworks Rule = "networks"  // the key would work outside of the networks of the Access
 	RuleLimits   Rule = "limits"    // the session may not change the limits of use, or the key would lack one
+	RuleMetadata Rule = "metadata"  // the session may not change this name in the metadata
 )
 
 // A RefusedError names the rule that a change would break. It matches [ErrRefused].

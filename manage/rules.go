@@ -61,6 +61,14 @@ func (s *Session) checkRestrictions(networks []netip.Prefix, limits []apikey.Lim
 	return nil
 }
 
+// mayMark returns a RefusedError if the session may not make this change of the metadata of a key.
+func (s *Session) mayMark(before, after map[string]string) error {
+	if s.access.AllOwners || before[MetadataDeclaredBy] == after[MetadataDeclaredBy] {
+		return nil
+	}
+	return &RefusedError{RuleMetadata, "Metadata", fmt.Sprintf("You cannot change the name %q in the metadata of a key.", MetadataDeclaredBy)}
+}
+
 // listOf returns networks as text.
 func listOf(networks []netip.Prefix) string {
 	words := make([]string, len(networks))
@@ -114,6 +122,9 @@ func (s *Session) mayPatch(key apikey.Key, p apikey.Patch, now time.Time) error 
 	}
 	if !slices.Equal(after.Limits, key.Limits) && !s.access.AllOwners {
 		return &RefusedError{RuleLimits, "Limits", "You cannot change the limits of a key."}
+	}
+	if err := s.mayMark(key.Metadata, after.Metadata); err != nil {
+		return err
 	}
 	if !key.SuspendedAt.IsZero() && after.SuspendedAt.IsZero() && !s.access.AllOwners && !s.access.MayResume {
 		return &RefusedError{RuleResume, "Suspended", "You cannot resume a suspended key."}

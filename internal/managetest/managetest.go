@@ -88,6 +88,7 @@ const (
 	owner    = string(manage.RuleOwner)
 	resume   = string(manage.RuleResume)
 	limits   = string(manage.RuleLimits)
+	metadata = string(manage.RuleMetadata)
 	invalid  = "invalid"
 )
 

@@ -59,6 +59,11 @@ func scopesOf(s ...string) apikey.Patch { return apikey.Patch{Scopes: &s} }
 
 func expiry(t time.Time) apikey.Patch { return apikey.Patch{ExpiresAt: &t} }
 
+// declaredBy returns a change of the metadata to the mark of a declared key.
+func declaredBy(set string) apikey.Patch {
+	return apikey.Patch{Metadata: &map[string]string{manage.MetadataDeclaredBy: set}}
+}
+
 func networksOf(networks ...string) apikey.Patch {
 	all := []netip.Prefix{}
 	for _, n := range networks {
@@ -124,6 +129,12 @@ var operations = []operation{
 	{"Update nothing", changes, update("own", apikey.Patch{})},
 	{"Update the name", changes, update("own", apikey.Patch{Name: new("renamed")})},
 	{"Update the metadata", changes, update("own", apikey.Patch{Metadata: &map[string]string{"room": "4"}})},
+	{"Issue a key with the mark of a declared key", onlyAdministrator(metadata), issue(apikey.NewKey{Metadata: map[string]string{manage.MetadataDeclaredBy: "homelab"}})},
+	{"Set the mark of a declared key", onlyAdministrator(metadata), update("own", declaredBy("homelab"))},
+	{"Change the mark of a declared key", onlyAdministrator(metadata), update("own", declaredBy("homelab"), declaredBy("other"))},
+	{"Remove the mark of a declared key", onlyAdministrator(metadata), update("own", declaredBy("homelab"), apikey.Patch{Metadata: &map[string]string{}})},
+	{"Keep the mark of a declared key", changes, update("own", declaredBy("homelab"),
+		apikey.Patch{Metadata: &map[string]string{manage.MetadataDeclaredBy: "homelab", "room": "4"}})},
 	{"Update the name of a key with scopes beyond", changes, update("beyond", apikey.Patch{Name: new("renamed")})},
 	{"Update a key of another owner", others, update("bob's", apikey.Patch{Name: new("renamed")})},
 	{"Update a key of another owner to an invalid name", others.with(0, invalid), update("bob's", apikey.Patch{Name: new("")})},

@@ -18,6 +18,7 @@ import (
 	"github.com/latchkey-dev/apikey"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/cli"
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/sha256text"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
 const (
@@ -26,7 +27,7 @@ const (
 )
 
 // declaredBy is the name in Key.Metadata whose value is the set that declares the key.
-const declaredBy = "declared_by"
+const declaredBy = manage.MetadataDeclaredBy
 
 // A set is the content of a file of declared keys.
 type set struct {
