@@ -101,14 +101,22 @@ func (v *visit) isReplaced(row *keyRow) (bool, error) {
 // successorExpires says when the successor will expire. A rotation shortens the lifetime of a key, so a
 // key with revoked successors does not show its original lifetime.
 func (v *visit) successorExpires(row keyRow) string {
+	now := v.h.now()
+	latest, limited := v.latestExpiry(now, nil)
 	life := row.ExpiresAt.Sub(row.CreatedAt)
+	at := now.Add(life)
 	switch {
 	case row.Successor != "" || row.CreatedAt.IsZero() || !row.ExpiresAt.IsZero() && life <= 0:
+		if limited {
+			return v.t("The new key gets the lifetime that this key had at first, but will expire on %s at the latest.", v.moment(latest).Exact)
+		}
 		return v.t("The new key gets the lifetime that this key had at first.")
+	case limited && (row.ExpiresAt.IsZero() || at.After(latest)):
+		at = latest
 	case row.ExpiresAt.IsZero():
 		return v.t("The new key will not expire.")
 	}
-	return v.t("The new key will expire on %s.", v.moment(v.h.now().Add(life)).Exact)
+	return v.t("The new key will expire on %s.", v.moment(at).Exact)
 }
 
 func (v *visit) rotate() (page, error) {

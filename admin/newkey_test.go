@@ -3,6 +3,7 @@ package admin
 import (
 	"net/http"
 	"net/url"
+	"regexp"
 	"testing"
 	"time"
 
@@ -10,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/manage"
 )
 
 func TestRotateGivesTheOldKeyItsGrace(t *testing.T) {
@@ -48,6 +50,28 @@ func TestRotateFormSaysWhenTheSuccessorExpires(t *testing.T) {
 	assert.Regexp(t, `The new key will expire on \x{2068}\d{4}-\d\d-\d\d \d\d:\d\d UTC\x{2069}\.`, v.get("/admin/keys/"+key.ID+"/rotate").body)
 	key = s.make(apikey.NewKey{Name: "Backup job"})
 	assert.Contains(t, v.get("/admin/keys/"+key.ID+"/rotate").body, "The new key will not expire.")
+}
+
+func TestRotateFormShowsTheExpiryThatTheAccessPermits(t *testing.T) {
+	t.Parallel()
+	limit := 30 * day
+	s := newSite(t, Options{Authorize: func(*http.Request) (manage.Access, error) {
+		return manage.Access{Actor: "ann", AllOwners: true, AnyScope: true, MaxLifetime: limit}, nil
+	}})
+	v := s.visitor()
+	for name, expiresAt := range map[string]time.Time{"a key that does not expire": {}, "a key that lives longer": time.Now().Add(90 * day)} {
+		key := s.make(apikey.NewKey{Name: "Backup job", ExpiresAt: expiresAt})
+		path := "/admin/keys/" + key.ID + "/rotate"
+		shown := regexp.MustCompile(`The new key will expire on \x{2068}(.*?)\x{2069}\.`).FindStringSubmatch(v.get(path).body)
+		require.NotNil(t, shown, name)
+		at, err := time.Parse("2006-01-02 15:04 MST", shown[1])
+		require.NoError(t, err, name)
+		require.Equal(t, http.StatusOK, v.post(path, "grace", "24h").StatusCode, name)
+		assert.WithinDuration(t, s.newest().ExpiresAt, at, 2*time.Minute, name)
+		_, err = s.store.Revoke(t.Context(), s.newest().ID)
+		require.NoError(t, err)
+		assert.Contains(t, v.get(path).body, "that this key had at first, but will expire on ", name)
+	}
 }
 
 // A second successor would inherit the lifetime of the grace.

@@ -110,6 +110,7 @@ var goTexts = []string{
 	"Rotate key “%s”",
 	"The new key gets the lifetime that this key had at first.",
 	"The new key will not expire.",
+	"The new key gets the lifetime that this key had at first, but will expire on %s at the latest.",
 	"The new key will expire on %s.",
 	"Choose how long the old key continues to work.",
 	"Key rotated",
