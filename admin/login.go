@@ -57,7 +57,7 @@ func (v *visit) login() (page, error) {
 	if err := v.session.begin(v.w, v.r); err != nil {
 		v.h.log(slog.LevelError, v.r, "the session store failed", "error", err)
 		v.w.Header().Set("Retry-After", "1")
-		return v.refuseLogin(http.StatusServiceUnavailable, v.unavailableText()), nil
+		return v.refuseLogin(http.StatusServiceUnavailable, v.t("The service could not log you in. Try again in a moment.")), nil
 	}
 	if v.keys, err = v.h.desk.As(administrator); err != nil {
 		return page{}, err
@@ -113,7 +113,7 @@ func (v *visit) logout() (page, error) {
 	// the one that has checked the password.
 	if v.keys != nil || v.session.otherHash {
 		if err := v.session.end(v.w, v.r); err != nil {
-			return page{}, &outage{"the session store failed", err}
+			return page{}, &outage{"the session store failed", v.t("You may still be logged in. Try again in a moment."), err}
 		}
 	}
 	// The browser's Back button must show no page of the session. Other pages of this origin share

@@ -90,7 +90,7 @@ func (v *visit) authenticate() error {
 	if v.h.authorize != nil {
 		access, err := v.h.authorize(v.r)
 		if errors.Is(err, apikey.ErrUnavailable) {
-			return &outage{"Authorize failed", err}
+			return &outage{"Authorize failed", v.unknownClientText(), err}
 		}
 		if err == nil {
 			v.keys, err = v.h.desk.As(access)
@@ -102,7 +102,7 @@ func (v *visit) authenticate() error {
 	}
 	session, err := v.h.sessions.open(v.w, v.r)
 	if err != nil {
-		return &outage{"the session store failed", err}
+		return &outage{"the session store failed", v.unknownClientText(), err}
 	}
 	v.session = session
 	if session.otherHash {
@@ -155,8 +155,14 @@ func (v *visit) refuseHost() {
 
 // An outage is the failure of something other than the key store.
 type outage struct {
-	what string
-	err  error
+	what    string // for the log
+	message string // for the page
+	err     error
+}
+
+// unknownClientText is the message of an outage before the page acts.
+func (v *visit) unknownClientText() string {
+	return v.t("The service could not check who you are. Nothing was changed. Try again in a moment.")
 }
 
 func (o *outage) Error() string { return o.what + ": " + o.err.Error() }
@@ -172,7 +178,7 @@ func (v *visit) failure(err error) page {
 	case errors.As(err, &refused):
 		return v.errorPage(http.StatusForbidden, v.t("Access denied"), v.refusal(refused))
 	case errors.As(err, &o):
-		return v.unavailable(o.what, v.unavailableText(), o.err)
+		return v.unavailable(o.what, o.message, o.err)
 	case errors.As(err, &tooLarge):
 		return v.errorPage(http.StatusRequestEntityTooLarge, v.t("Form too large"), v.t("The form is larger than 64 KiB."))
 	case errors.Is(err, apikey.ErrNotFound):

@@ -90,7 +90,7 @@ func (c *call) open() error {
 	access, err := c.authorize(c.r)
 	switch {
 	case errors.Is(err, apikey.ErrUnavailable):
-		return err
+		return fmt.Errorf("%w: %w", accessUnknown, err)
 	case err != nil:
 		c.logger.DebugContext(c.r.Context(), "manageapi: request refused", "error", err)
 		if errors.Is(err, apikey.ErrMissing) {

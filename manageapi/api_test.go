@@ -20,6 +20,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/latchkey-dev/apikey"
+	"github.com/latchkey-dev/apikey/limit"
 	"github.com/latchkey-dev/apikey/manage"
 	"github.com/latchkey-dev/apikey/manageapi"
 	"github.com/latchkey-dev/apikey/memstore"
@@ -95,6 +96,33 @@ func TestErrorsOfAuthorize(t *testing.T) {
 			if test.err != nil {
 				assert.NotContains(t, w.Body.String(), test.err.Error())
 			}
+		})
+	}
+}
+
+// A log that blames the key store for another outage misleads the operator.
+func TestLogNamesWhatFailed(t *testing.T) {
+	t.Parallel()
+	down := fmt.Errorf("%w: connection refused", apikey.ErrUnavailable)
+	limiter, err := limit.New(failing{}, limit.Options{})
+	require.NoError(t, err)
+	for failed, o := range map[string]manageapi.Options{
+		"Authorize": {Authorize: func(*http.Request) (manage.Access, error) { return manage.Access{}, down }},
+		"Limiter":   {Authorize: authorize, Limiter: limiter},
+	} {
+		t.Run(failed, func(t *testing.T) {
+			var log bytes.Buffer
+			o.Logger = slog.New(slog.NewTextHandler(&log, nil))
+			s := newService(t)
+			s.handler = mounted(t, s.issuer, s.store, o)
+			w := s.do("alice", "GET /keys/{backup}/use", "")
+			if o.Limiter == nil {
+				w = s.do("alice", "GET /keys/{backup}", "")
+			}
+			require.Equal(t, 503, w.Code)
+			require.NotContains(t, decode(t, w)["detail"], "keys")
+			require.Contains(t, log.String(), "manageapi: "+failed+" failed")
+			require.NotContains(t, log.String(), "key store failed")
 		})
 	}
 }

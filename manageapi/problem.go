@@ -65,6 +65,7 @@ var (
 	expired          = newProblem(http.StatusConflict, "expired", "The key has expired.")
 	uncertain        = newProblem(http.StatusServiceUnavailable, "uncertain", "The change may have happened. Repeat the request with the same Idempotency-Key, or read the key again.")
 	useUnknown       = newProblem(http.StatusServiceUnavailable, "unavailable", "The use of the key is not known at the moment. Try again later.")
+	accessUnknown    = newProblem(http.StatusServiceUnavailable, "unavailable", "The service could not check what you may do. Try again later.")
 	unavailable      = newProblem(http.StatusServiceUnavailable, "unavailable", "The keys could not be read or written. Try again later.")
 )
 
@@ -138,8 +139,19 @@ func (c *call) refuse(err error) {
 	case http.StatusServiceUnavailable:
 		c.w.Header().Set("Retry-After", "1")
 		if ctx := c.r.Context(); !errors.Is(ctx.Err(), context.Canceled) { // otherwise the client has gone
-			c.logger.ErrorContext(ctx, "manageapi: key store failed", "error", err)
+			c.logger.ErrorContext(ctx, "manageapi: "+causeOf(p)+" failed", "error", err)
 		}
 	}
 	c.write("application/problem+json", p.Status, p)
+}
+
+// causeOf returns what failed, for the log, if the response is 503.
+func causeOf(p *problem) string {
+	switch p {
+	case accessUnknown:
+		return "Authorize"
+	case useUnknown:
+		return "Limiter"
+	}
+	return "key store"
 }
