@@ -1,7 +1,6 @@
 package admin
 
 import (
-	"errors"
 	"log/slog"
 	"strings"
 	"time"
@@ -11,9 +10,14 @@ import (
 
 // typedLimits returns the limits in a text, or the problem with one.
 func (v *visit) typedLimits(text string) (limits []apikey.Limit, problem string) {
+	for word := range strings.FieldsSeq(text) {
+		if _, err := apikey.ParseLimits(word); err != nil {
+			return nil, v.t("“%s” is not a limit. Enter limits such as “api=100/1m” or “quota=10000/month”: a name of at most 30 lowercase letters and digits, and 1 to 1,000,000,000 requests in 1 ms to 366 days.", word)
+		}
+	}
 	limits, err := apikey.ParseLimits(text)
-	if invalid, ok := errors.AsType[*apikey.InvalidError](err); ok {
-		return nil, v.t("These limits cannot be used: %s", invalid.Problem)
+	if err != nil {
+		return nil, v.t("Enter at most 8 limits, and each name once.")
 	}
 	return limits, ""
 }

@@ -36,6 +36,23 @@ func TestAddTakesLimits(t *testing.T) {
 	assert.Contains(t, a.body, `value="hourly=60"`, "the form keeps what was entered")
 }
 
+func TestProblemsOfLimitsAreTranslated(t *testing.T) {
+	t.Parallel()
+	s := newSite(t, Options{Authorize: ann, Translate: func(english string) string {
+		return strings.Replace(english, "Enter", "Bitte", 1)
+	}})
+	v := s.visitor()
+	eight := "a=1/day b=1/day c=1/day d=1/day e=1/day f=1/day g=1/day h=1/day "
+	for typed, want := range map[string]string{
+		"hourly=60": "is not a limit. Bitte", "api=0/1m": "is not a limit. Bitte", "api=1/1ns": "is not a limit. Bitte", "API=1/1m": "is not a limit. Bitte",
+		"api=1/1m api=2/1m": "Bitte at most 8 limits", eight + "i=1/day": "Bitte at most 8 limits",
+	} {
+		body := html.UnescapeString(v.post("/admin/add", "name", "Backup job", "expiry", "never", "limits", typed).body)
+		assert.Contains(t, body, want, typed)
+		assert.NotContains(t, body, " want ", "a text for developers, for %s", typed)
+	}
+}
+
 func TestOnlyAnAdministratorChangesLimits(t *testing.T) {
 	t.Parallel()
 	for face, may := range map[string]bool{"administrator": true, "auditor": false, "owner": false} {

@@ -21,7 +21,8 @@ var goTexts = []string{
 	"“%s” has host bits set. Enter “%s”.",
 	"“%s” is not a network. Enter networks such as 192.0.2.0/24 or 2001:db8::/32.",
 	"Enter at most 100 networks.",
-	"These limits cannot be used: %s",
+	"“%s” is not a limit. Enter limits such as “api=100/1m” or “quota=10000/month”: a name of at most 30 lowercase letters and digits, and 1 to 1,000,000,000 requests in 1 ms to 366 days.",
+	"Enter at most 8 limits, and each name once.",
 	"%d of %d",
 	"Enter at most 4 KiB, without control characters.",
 	"Enter each name once, as “name=value”. Check the line “%s”.",
@@ -109,8 +110,8 @@ var goTexts = []string{
 	"A week",
 	"Rotate key “%s”",
 	"The new key gets the lifetime that this key had at first.",
-	"The new key will not expire.",
 	"The new key gets the lifetime that this key had at first, but will expire on %s at the latest.",
+	"The new key will not expire.",
 	"The new key will expire on %s.",
 	"Choose how long the old key continues to work.",
 	"Key rotated",
@@ -140,10 +141,10 @@ var goTexts = []string{
 	"Bad request",
 	"The dashboard cannot read this request.",
 	"Service unavailable",
-	"The key store did not answer. Check the list before you repeat a change: it may have been made.",
 	"The service could not check who you are. Nothing was changed. Try again in a moment.",
 	"You may still be logged in. Try again in a moment.",
 	"The service could not log you in. Try again in a moment.",
+	"The key store did not answer. Check the list before you repeat a change: it may have been made.",
 	"%s, end of day (UTC)",
 	"just now",
 	"%d min ago",
@@ -174,12 +175,12 @@ var goTexts = []string{
 	"You have reached the maximum number of keys. Revoke a key to add another one.",
 	"Your API keys",
 	"You cannot change the limits of a key.",
+	"You cannot change the name “%s” in the metadata.",
 	"The key must have these limits: %s.",
 	"The key must be restricted to these networks: %s.",
 }
 
 // texts translates the English texts of pages. The zero texts is English.
-	"You cannot change the name “%s” in the metadata.",
 type texts struct {
 	byEnglish map[string]string // nil: English
 }
