@@ -82,6 +82,21 @@ func TestPageBeginsBelowItsBreadcrumbs(t *testing.T) {
 	b.requireQuiet()
 }
 
+func TestButtonsOfTheFiltersAreOnOneLine(t *testing.T) {
+	b, s, first := atHome(t)
+	_, _, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job"})
+	require.NoError(t, err)
+	b.open(first + "?status=all")
+	for width := 480; width <= 1920; width += 16 { // below, each button has a line of its own
+		b.do(chromedp.EmulateViewport(int64(width), 900))
+		const tops = `[...document.querySelectorAll("form.filters > button, form.filters > .button")].map(e => Math.round(e.getBoundingClientRect().top))`
+		found := value(b, chromedp.Evaluate[[]int](tops))
+		require.Len(t, found, 2)
+		assert.Equal(t, found[0], found[1], "at %d pixels", width)
+	}
+	b.requireQuiet()
+}
+
 func TestNarrowPagesKeepATimeOnOneLine(t *testing.T) {
 	b, s, first := atHome(t)
 	_, key, err := s.issuer.Issue(t.Context(), apikey.NewKey{Name: "Backup job", ExpiresAt: time.Now().Add(365 * 24 * time.Hour)})
