@@ -23,7 +23,8 @@ func main() {
 
 // newApp returns the routes. Each key may send perHour requests an hour.
 func newApp(auth *apikey.Middleware, perHour int, accessLog io.Writer) *fiber.App {
-	app := fiber.New()
+	// By default Fiber also serves /LIBRARY/, which a rule of Options.Authorize about /library would miss.
+	app := fiber.New(fiber.Config{CaseSensitive: true, StrictRouting: true})
 	app.Use(wrap(auth.Conceal)) // first, so that the logger sees no key
 	app.Use(logger.New(logger.Config{Format: "${method} ${url} ${status}\n", Stream: accessLog}))
 	app.Use(recover.New())

@@ -160,3 +160,14 @@ func TestAuthorizeSeesTheHostAndPathThatFiberServes(t *testing.T) {
 		})
 	}
 }
+
+// A rule of Authorize about a path would otherwise have to expect every spelling of it.
+func TestARouteHasOnePath(t *testing.T) {
+	t.Parallel()
+	auth, keys := newAuth(t)
+	app := newApp(auth, 10, io.Discard)
+	for _, path := range []string{"/LIBRARY", "/Library", "/library/"} {
+		res, _ := send(t, app, path, keys[0])
+		assert.Equal(t, http.StatusNotFound, res.StatusCode, path)
+	}
+}
