@@ -31,6 +31,9 @@
 // [apikey.Issuer.Identify] does not find a pending key by the other system's key. A report of a leaked key
 // therefore revokes the key only after its first use.
 //
+// The first use of a key can come just before the pending key is revoked. The key that replaced it then stays
+// valid. To stop a leaked key, first revoke the pending key, then call Identify and revoke the key that it finds.
+//
 // # Costs
 //
 // A request with a key that the store knows costs nothing more. An unknown key that has the shape of no
