@@ -231,7 +231,7 @@ func TestEditReturnsAFormWithAProblem(t *testing.T) {
 	require.NoError(t, err)
 	assert.Equal(t, key, got)
 	assert.Contains(t, v.edit(key.ID, "networks", "192.0.2.7/24").body, "Enter “"+isolate("192.0.2.0/24")+"”.")
-	assert.Contains(t, html.UnescapeString(v.edit(key.ID, "limits", "api=5").body), `"api=5": want a limit such as api=100/1m`)
+	assert.Contains(t, v.edit(key.ID, "limits", "api=5").body, "“"+isolate("api=5")+"” is not a limit. Enter limits such as “api=100/1m”")
 }
 
 func TestMetadataThatLinesCannotShowStays(t *testing.T) {

@@ -23,7 +23,7 @@ func TestLimitsOfAKey(t *testing.T) {
 	b.open(first + "keys/" + key.ID + "/edit")
 	b.fill("#limits", "rate=10")
 	b.press("form.card .primary")
-	assert.Contains(t, b.text("#limits-problem"), "want a limit such as api=100/1m")
+	assert.Contains(t, b.text("#limits-problem"), "is not a limit. Enter limits such as “api=100/1m”")
 	b.inspectAt(widths, "limits-wrong")
 	b.fill("#limits", "rate=10/24h+20 quota=10000/month")
 	b.press("form.card .primary")
