@@ -126,9 +126,9 @@ func (s *Store) Flush(ctx context.Context) error {
 	return nil
 }
 
-// writeTouches writes one chunk. A last use in the future, which a process with a wrong clock wrote, is
-// replaced, because it would otherwise hide every use until then. The statement orders its rows by seq, because nodes that write the
-// same keys in different orders could deadlock.
+// writeTouches writes one chunk. The statement orders its rows by seq, because nodes that write the
+// same keys in different orders could deadlock. It replaces a last use in the future, which a process
+// with a wrong clock wrote, because that would hide every use until then.
 func (s *Store) writeTouches(ctx context.Context, chunk []apikey.Digest, uses map[apikey.Digest]use) error {
 	const valuesOfChunk = 3 * touchChunk
 	args := make([]any, 0, valuesOfChunk+2)

@@ -164,7 +164,7 @@ func TestWaitingMigrateBlocksNoLookups(t *testing.T) {
 				}
 				return do()
 			}, func(query string) string {
-				if strings.Contains(query, "CREATE") && strings.Contains(query, "apikey_notices") {
+				if strings.HasPrefix(query, "CREATE") && strings.Contains(query, "apikey_notices") {
 					return change
 				}
 				return query
