@@ -21,7 +21,7 @@ import (
 // OpenSQLite rejects ":memory:", because every connection would open a database of its own. Use
 // package memstore to keep keys in memory.
 func OpenSQLite(driverName, file string) (*sql.DB, error) {
-	if file == "" || file == ":memory:" {
+	if file == "" || filepath.Clean(file) == ":memory:" {
 		return nil, invalid("file", "%q: want the name of a file", file)
 	}
 	// Each driver reads its own parameters and ignores those of the other driver.

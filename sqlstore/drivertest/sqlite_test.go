@@ -214,7 +214,7 @@ func TestOpenSQLiteFileNames(t *testing.T) {
 		_, err = os.Stat(relative)
 		require.NoError(t, err)
 	})
-	for _, name := range []string{"", ":memory:"} {
+	for _, name := range []string{"", ":memory:", "./:memory:"} {
 		t.Run(fmt.Sprintf("rejects %q", name), func(t *testing.T) {
 			_, err := sqlstore.OpenSQLite("sqlite", name)
 			require.ErrorIs(t, err, apikey.ErrInvalid)
