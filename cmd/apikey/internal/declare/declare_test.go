@@ -249,6 +249,41 @@ func TestARotationIsNotUndone(t *testing.T) {
 	assert.Equal(t, 200, h.request(secret.Reveal()), "the file may declare the successor instead")
 }
 
+// Each file declares the first key of a series of rotations whose middle key is revoked.
+func TestASecondRotationIsNotUndone(t *testing.T) {
+	h := newHost(t)
+	text := "set: s\nkeys:\n  - {name: Hub, sha256: " + hexSHA256(hubKey) + "}\n"
+	h.apply(text)
+	first := h.keys()["Hub"].ID
+	db, err := database.Open(apikey.NewSecret(filepath.Join(h.dir, "keys.db")), "")
+	require.NoError(t, err)
+	defer db.Close()
+	issuer, err := apikey.NewIssuer(db.Store, apikey.IssuerOptions{})
+	require.NoError(t, err)
+	_, second, err := issuer.Rotate(t.Context(), first, time.Hour)
+	require.NoError(t, err)
+	_, third, err := issuer.Rotate(t.Context(), second.ID, 0)
+	require.NoError(t, err)
+	declared, err := db.Store.Get(t.Context(), first)
+	require.NoError(t, err)
+
+	unchanged := "  - {name: Hub, sha256: " + hexSHA256(hubKey) + ", expires_at: " + declared.ExpiresAt.Format(time.RFC3339Nano) + "}\n"
+	for rule, file := range map[string]string{
+		"the file would prolong the first key": text,
+		"prune would revoke the third key":     "set: s\nprune: revoke\nkeys:\n" + unchanged,
+	} {
+		errs := h.refuse(file)
+		assert.Contains(t, errs, "key "+first+" was rotated", rule)
+		assert.Contains(t, errs, third.ID, rule)
+	}
+	_, err = db.Store.Revoke(t.Context(), third.ID)
+	require.NoError(t, err)
+	h.apply(text)
+	declared, err = db.Store.Get(t.Context(), first)
+	require.NoError(t, err)
+	assert.Zero(t, declared.ExpiresAt, "the file may prolong the first key when its successors are revoked")
+}
+
 func TestInvalidFilesAreRefusedWithTheirLineAndWithoutValues(t *testing.T) {
 	h := newHost(t)
 	const secret = "sk-live-4eC39HqLyjWDarjtT1zdp7dc"

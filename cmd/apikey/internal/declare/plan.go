@@ -120,19 +120,25 @@ func (p *planner) step(ctx context.Context, line int, d apikey.Digest, k apikey.
 }
 
 // checkRotation returns an error if a key was rotated, because a later expiry would undo the rotation. It permits the later
-// expiry if the successor is revoked or deleted.
+// expiry if the successor, and every successor of a revoked one, is revoked or deleted.
 func (p *planner) checkRotation(ctx context.Context, line int, id string) error {
-	successors, err := p.finder.Successors(ctx, []string{id})
-	if err != nil || successors[id] == "" {
-		return err
+	for last, seen := id, map[string]bool{}; !seen[last]; {
+		seen[last] = true
+		successors, err := p.finder.Successors(ctx, []string{last})
+		if err != nil || successors[last] == "" {
+			return err
+		}
+		last = successors[last]
+		switch successor, err := p.manager.Get(ctx, last); {
+		case errors.Is(err, apikey.ErrNotFound):
+			return nil
+		case err != nil:
+			return err
+		case successor.RevokedAt.IsZero():
+			return rotated(line, id, last)
+		}
 	}
-	switch successor, err := p.manager.Get(ctx, successors[id]); {
-	case errors.Is(err, apikey.ErrNotFound) || err == nil && !successor.RevokedAt.IsZero():
-		return nil
-	case err != nil:
-		return err
-	}
-	return rotated(line, id, successors[id])
+	return nil
 }
 
 func rotated(line int, id, successor string) error {
@@ -152,13 +158,34 @@ func (p *planner) addRevocations(ctx context.Context, steps []step) ([]step, err
 			return nil, err
 		}
 		if key.Metadata[declaredBy] == p.set.Name && key.RevokedAt.IsZero() && lines[key.ID] == 0 {
-			if line := lines[key.Replaces]; line != 0 {
-				return nil, rotated(line, key.Replaces, key.ID) // a successor inherits the metadata of the old key
+			first, err := p.declaredFirst(ctx, key, lines)
+			if err != nil {
+				return nil, err
+			}
+			if first != "" {
+				return nil, rotated(lines[first], first, key.ID) // a successor inherits the metadata of the old key
 			}
 			steps = append(steps, step{Action: revoke, Name: key.Name, ID: key.ID})
 		}
 	}
 	return steps, nil
+}
+
+// declaredFirst returns the ID of the declared key from which a key was rotated, perhaps several times, or "".
+func (p *planner) declaredFirst(ctx context.Context, key apikey.Key, lines map[string]int) (id string, err error) {
+	for seen := map[string]bool{}; key.Replaces != "" && !seen[key.Replaces]; {
+		id = key.Replaces
+		if lines[id] != 0 {
+			return id, nil
+		}
+		seen[id] = true
+		if key, err = p.manager.Get(ctx, id); errors.Is(err, apikey.ErrNotFound) {
+			return "", nil
+		} else if err != nil {
+			return "", err
+		}
+	}
+	return "", nil
 }
 
 // maxTries bounds the repetitions of a step that meets another apply.
