@@ -17,12 +17,8 @@ func (t *Table) hostsOf(r *http.Request) ([]string, bool) {
 	hosts := []string{host}
 	for _, field := range hostFields {
 		for _, line := range r.Header[field] {
-			for element := range strings.FieldsFuncSeq(line, func(c rune) bool { return c == ',' || c == ';' }) {
-				element = strings.TrimSpace(element)
-				if name, value, found := strings.Cut(element, "="); found && strings.EqualFold(name, "host") { // RFC 7239 section 5.3
-					element = strings.Trim(value, `"`)
-				}
-				if other, ok := plainHost(element); ok && t.hosts[other] && !slices.Contains(hosts, other) {
+			for _, other := range hostsIn(line) {
+				if t.hosts[other] && !slices.Contains(hosts, other) {
 					hosts = append(hosts, other)
 				}
 			}
@@ -30,6 +26,21 @@ func (t *Table) hostsOf(r *http.Request) ([]string, bool) {
 	}
 	return hosts, ok
 }
+
+// hostsIn returns every text in a line that may be a host, wherever it stands. Services search for it in different ways:
+// some remove a user in front of it, or find "host=" within the name of another parameter.
+func hostsIn(line string) (hosts []string) {
+	line = strings.ReplaceAll(strings.ToLower(line), `\`, "") // before a character of a quoted string (RFC 9110 section 5.6.4)
+	for text := range strings.FieldsFuncSeq(line, func(c rune) bool { return !strings.ContainsRune(nameCharacters, c) }) {
+		if name := strings.TrimRight(text, "."); name != "" {
+			hosts = append(hosts, name)
+		}
+	}
+	return hosts
+}
+
+// nameCharacters are the characters of the name of a host in lower case.
+const nameCharacters = "abcdefghijklmnopqrstuvwxyz0123456789.-_"
 
 // plainHost returns a host in lower case, without its port and the dot at its end. It returns false for an empty or
 // malformed host.
@@ -39,5 +50,5 @@ func plainHost(host string) (string, bool) {
 		return "", false
 	}
 	name := strings.TrimSuffix(strings.ToLower(u.Hostname()), ".")
-	return name, name != "" && strings.Trim(name, "abcdefghijklmnopqrstuvwxyz0123456789.-_:") == ""
+	return name, name != "" && strings.Trim(name, nameCharacters+":") == ""
 }

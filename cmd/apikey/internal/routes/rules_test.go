@@ -154,7 +154,12 @@ func TestReplacedHosts(t *testing.T) {
 		{"X-HTTP-Host-Override", "X-HTTP-Host-Override: staff.example.com", "staff"},
 		{"Forwarded", `Forwarded: for=192.0.2.1;HOST="staff.example.com:443"`, "staff"},
 		{"in a list, in another case, with a port and a dot", "X-Forwarded-Host: a.example, STAFF.example.com.:8443", "staff"},
+		{"behind a user", "X-Forwarded-Host: x@staff.example.com", "staff"},
+		{"in a URL", "X-Forwarded-Host: https://staff.example.com/", "staff"},
+		{"in another parameter, in which Spring finds host", "Forwarded: xhost=staff.example.com", "staff"},
+		{"with a quoted pair", `Forwarded: host="st\aff.example.com"`, "staff"},
 		{"the same host", "X-Forwarded-Host: a.example", "public"},
+		{"a longer host", "X-Forwarded-Host: staff.example.com.example, my-staff.example.com", "public"},
 		{"a host that no rule names", "X-Forwarded-Host: www.example.com", "public"},
 		{"text that is not a host", "X-Forwarded-Host: x@/", "public"},
 	} {
