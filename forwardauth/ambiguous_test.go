@@ -113,6 +113,18 @@ func TestAmbiguousHostsAreRefused(t *testing.T) {
 	})
 }
 
+func TestRequestsWithoutAHostArePermitted(t *testing.T) {
+	inEachDialect(t, func(t *testing.T, d dialect, s *service) {
+		key, _ := s.issue(t, apikey.NewKey{Name: "Backup job"})
+		r := with(d.ask("GET", "/library"), "X-API-Key: "+key)
+		if r.Host = ""; d.options.Convention == forwardauth.ForwardedURI {
+			r.Header.Set("X-Forwarded-Host", "") // as Caddy and HAProxy do for an HTTP/1.0 request
+		}
+		assert.Equal(t, "200", status(s.answer(r)))
+		assert.Empty(t, s.seen.Host)
+	})
+}
+
 func TestTwoForwardedHostsAreRefused(t *testing.T) {
 	t.Parallel()
 	s := newService(t, dialects[1].options, nil)
@@ -161,6 +173,9 @@ func TestIncompleteSubrequestsAreRefused(t *testing.T) {
 			r.Header.Del(field)
 			assert.Equal(t, "503", status(s.answer(r)), "without %s", field)
 			assert.Nil(t, s.seen, field)
+			if field == "X-Forwarded-Host" {
+				continue // empty for a request without a host
+			}
 			r.Header.Set(field, "")
 			assert.Equal(t, "503", status(s.answer(r)), "with an empty %s", field)
 		}

@@ -18,7 +18,8 @@ import (
 //
 // The restored request has the method, the URL, the header and the Host of the original request. Host is
 // in lower case. In the convention ForwardedURI it comes from X-Forwarded-Host, and otherwise from the
-// subrequest, so the configuration of nginx must set it. The restored request has no body. RemoteAddr is
+// subrequest, so the configuration of nginx must set it. Host is empty for a request of HTTP/1.0 without a
+// host, for which Caddy sends an empty X-Forwarded-Host. The restored request has no body. RemoteAddr is
 // the address of the client with port 0, by the rules of [apikey.TrustProxies], so that a key with
 // Networks needs no Options.ClientAddr. If X-Forwarded-For has only addresses of Trusted, RemoteAddr is
 // "", and a key with Networks is refused. Restore removes the fields that name the original method and
@@ -140,7 +141,10 @@ func (s *restorer) target(r *http.Request) (t target, err error) {
 	case OriginalURI:
 		t.uri, t.method = read("X-Original-Uri"), read("X-Original-Method")
 	case ForwardedURI:
-		t.uri, t.method, t.host = read("X-Forwarded-Uri"), read("X-Forwarded-Method"), read("X-Forwarded-Host")
+		t.uri, t.method, t.host = read("X-Forwarded-Uri"), read("X-Forwarded-Method"), ""
+		if !slices.Equal(r.Header["X-Forwarded-Host"], []string{""}) { // empty for an HTTP/1.0 request without Host
+			t.host = read("X-Forwarded-Host")
+		}
 	default:
 		var found bool
 		t.method = r.Method

@@ -1,6 +1,7 @@
 package proxies
 
 import (
+	"bufio"
 	"errors"
 	"io"
 	"net/http"
@@ -285,5 +286,21 @@ func TestForwardAuthHidesNoFieldOfTheClientFromTheRules(t *testing.T) {
 				assert.NotEqual(t, value, got.Header.Get(name), name)
 			}
 		}
+	})
+}
+
+func TestForwardAuthPermitsRequestsWithoutAHost(t *testing.T) {
+	t.Parallel()
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
+		conn, err := s.proxy.client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", "localhost:80")
+		require.NoError(t, err)
+		defer conn.Close()
+		_, err = io.WriteString(conn, "GET /library HTTP/1.0\r\nX-API-Key: "+s.plain+"\r\n\r\n")
+		require.NoError(t, err)
+		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+		require.NoError(t, err)
+		defer res.Body.Close()
+		assert.Equal(t, http.StatusOK, res.StatusCode)
+		assert.NotNil(t, s.last())
 	})
 }
