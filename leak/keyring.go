@@ -16,8 +16,8 @@ import (
 //
 // The endpoint fetches the keys for the first request that it receives, and again for a request that comes
 // when they are 30 minutes old. It also fetches them for an unknown identifier, but at most once a minute, so
-// that forged identifiers cannot use up GitHub's rate limit. It sends conditional requests, which do not count
-// for that limit. If GitHub does not answer, keys that are up to 24 hours old remain in use.
+// that forged identifiers cannot use up GitHub's rate limit. Another unknown identifier within that minute gets
+// 503, because it may be a new one. The endpoint sends conditional requests, which do not count for that limit. If GitHub does not answer, keys that are up to 24 hours old remain in use.
 type PublicKeys struct {
 	// URL is the https URL of the keys; "" means GitHub's own.
 	URL string
@@ -68,6 +68,7 @@ func newKeyring(o PublicKeys, logger *slog.Logger) (*keyring, error) {
 // find returns the key with an identifier. It returns errForged if GitHub has no such key, and
 // errUndecided if the keyring does not know.
 func (k *keyring) find(ctx context.Context, identifier string) (*ecdsa.PublicKey, error) {
+	asked := time.Now()
 	if key, fresh := k.cached(identifier); fresh {
 		return key, nil
 	}
@@ -89,7 +90,7 @@ func (k *keyring) find(ctx context.Context, identifier string) (*ecdsa.PublicKey
 			k.logger.ErrorContext(ctx, "leak: public keys cannot be fetched", "error", err)
 		}
 	}
-	return k.decide(identifier)
+	return k.decide(identifier, asked)
 }
 
 // cached returns a key that is known and fresh.
@@ -111,16 +112,17 @@ func (k *keyring) mayFetch() bool {
 	return true
 }
 
-// decide returns a key after the keys were fetched, or after that was not possible.
-func (k *keyring) decide(identifier string) (*ecdsa.PublicKey, error) {
+// decide returns a key after the keys were fetched, or after that was not possible. asked is the time at which the request
+// for the key arrived.
+func (k *keyring) decide(identifier string, asked time.Time) (*ecdsa.PublicKey, error) {
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	age := time.Since(k.confirmed)
 	switch key := k.keys[identifier]; {
 	case key != nil && age < usableFor:
 		return key, nil
-	case key == nil && !k.confirmed.IsZero() && !k.confirmed.Before(k.tried):
-		return nil, errForged // the last request succeeded, and the key is not in its answer
+	case key == nil && !k.tried.Before(asked) && !k.confirmed.Before(k.tried):
+		return nil, errForged // GitHub has answered since then, and the key is not in its answer
 	}
 	return nil, errUndecided
 }

@@ -52,7 +52,11 @@ func TestForgedIdentifiersFetchPublicKeysOnceAMinute(t *testing.T) {
 		g.publish(t, gh)
 		for minute := range 5 {
 			for i := range 60 {
-				require.Equal(t, 403, status(signer{fmt.Sprint("forged-", minute, i), gh.key}))
+				want := 503
+				if i == 0 { // GitHub was asked for this one
+					want = 403
+				}
+				require.Equal(t, want, status(signer{fmt.Sprint("forged-", minute, i), gh.key}))
 				time.Sleep(time.Second)
 			}
 			require.Equal(t, minute+1, g.count())
@@ -87,6 +91,20 @@ func TestANewIdentifierIsFetched(t *testing.T) {
 		time.Sleep(time.Minute)
 		require.Equal(t, 200, status(fresh))
 		require.Equal(t, 403, status(old), "a key that GitHub has withdrawn")
+	})
+}
+
+func TestANewIdentifierWithinAMinuteOfAFetchIsSentAgain(t *testing.T) {
+	t.Parallel()
+	old, fresh := newSigner(t, "1", elliptic.P256()), newSigner(t, "2", elliptic.P256())
+	keyringTest(t, func(t *testing.T, g *fakeGitHub, status func(signer) int) {
+		g.publish(t, old)
+		require.Equal(t, 200, status(old))
+		time.Sleep(time.Second)
+		g.publish(t, fresh)
+		require.Equal(t, 503, status(fresh), "the endpoint does not know whether GitHub has the key")
+		time.Sleep(time.Minute)
+		require.Equal(t, 200, status(fresh))
 	})
 }
 
