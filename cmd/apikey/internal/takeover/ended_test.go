@@ -31,11 +31,22 @@ func TestAnUnreadableExpiryIsAProblem(t *testing.T) {
 		"kong": {"ttl"}, "gitea": {"expires_at"}, "vikunja": {"expires_at"}, "sanctum": {"expires_at"}, "strapi": {"expires_at"},
 	} {
 		for _, column := range columns {
-			for value, want := range map[string]bool{"31.12.2020": true, "NaN": true, "-infinity": true, "2037-01-31 00:00:00": false, "": false, "0": false} {
+			for value, want := range map[string]bool{
+				"31.12.2020": true, "NaN": true, "-infinity": true, "1900-01-01 00:00:00": true, "1969-12-31": true, "-1": true, "-1e30": true,
+				"2037-01-31 00:00:00": false, "": false, "0": false, "infinity": false, "0001-01-01T00:00:00Z": false,
+			} {
 				column = strings.ToLower(column)
 				out, _ := systems[name].rowOf([]string{column}, []any{value}, 1)
 				assert.Equal(t, want, strings.HasPrefix(out.problem, "column "+column+" "), "%s.%s: %q", name, column, value)
 			}
 		}
+	}
+}
+
+func TestAKeyOfAFileThatEndedBefore1970IsAProblem(t *testing.T) {
+	t.Parallel()
+	for _, field := range []string{"expires_at", "revoked_at", "suspended_at"} {
+		out := fileRow(map[string]string{"key": strings.Repeat("a", 32), field: "1900-01-01"}, 1)
+		assert.Equal(t, field+": want a time after 1970, such as 2027-01-31T00:00:00Z", out.problem)
 	}
 }

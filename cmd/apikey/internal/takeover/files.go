@@ -169,7 +169,7 @@ func fileRow(f map[string]string, number int) row {
 	}{{"created_at", &r.key.CreatedAt}, {"expires_at", &r.key.ExpiresAt}, {"revoked_at", &r.key.RevokedAt},
 		{"suspended_at", &r.key.SuspendedAt}, {"last_used_at", &r.key.LastUsedAt}} {
 		*t.at, err = parseTime(f[t.field])
-		fail(t.field, err, "a time such as 2027-01-31T00:00:00Z")
+		fail(t.field, err, "a time after 1970, such as 2027-01-31T00:00:00Z")
 	}
 	for text := range strings.FieldsSeq(f["networks"]) {
 		network, err := netip.ParsePrefix(text)

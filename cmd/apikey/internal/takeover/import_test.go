@@ -114,7 +114,7 @@ func TestCSVAndJSONImportEveryField(t *testing.T) {
 			assert.Equal(t, 1, status)
 			assert.Equal(t, map[statusName]int{imported: 2, failed: 2}, r.Count)
 			assert.Equal(t, "want either key or sha256", r.Rows[2].Problem)
-			assert.Equal(t, "created_at: want a time such as 2027-01-31T00:00:00Z", r.Rows[3].Problem)
+			assert.Equal(t, "created_at: want a time after 1970, such as 2027-01-31T00:00:00Z", r.Rows[3].Problem)
 			h.works(backupKey, "Backup")
 			key := h.keys()["Hub"]
 			assert.Equal(t, "ann", key.Owner)

@@ -56,9 +56,6 @@ func (r record) boolean(column string, otherwise bool) bool {
 
 // time returns a time, or the zero time for a value that is not a time after 1970.
 func (r record) time(column string) time.Time {
-	if v, ok := r[strings.ToLower(column)].(time.Time); ok {
-		return since1970(v)
-	}
 	t, _ := parseTime(r.text(column))
 	return t
 }
@@ -69,39 +66,45 @@ var layouts = []string{
 	"2006-01-02 15:04:05.999999999", "2006-01-02T15:04:05.999999999", time.DateOnly,
 }
 
-var errNoTime = errors.New("not a time")
+var errNoTime = errors.New("not a time after 1970")
 
-// parseTime parses a time, or a number of seconds, milliseconds or microseconds since 1970. It returns the zero time for
-// "" and for times before 1970.
+// parseTime parses a time after 1970, or a number of seconds, milliseconds or microseconds since then. It returns the zero
+// time for texts that mean no time: "", 0, infinity and the year 1. It refuses other times before 1970, because a key that
+// expired then must not become a key that never expires.
 func parseTime(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}
-	if n, err := strconv.ParseFloat(text, 64); err == nil && (math.IsNaN(n) || math.IsInf(n, -1)) {
-		return time.Time{}, errNoTime
-	} else if err == nil {
-		const seconds, milliseconds = 1e11, 1e14 // the year 5138 in either unit
+	if n, err := strconv.ParseFloat(text, 64); err == nil {
+		const seconds, milliseconds, latest = 1e11, 1e14, 9e18 // the year 5138 in the first two units
 		switch {
+		case math.IsInf(n, 1):
+			return time.Time{}, nil
+		case !(-latest < n && n < latest):
+			return time.Time{}, errNoTime
 		case n < seconds:
 			n *= 1e6
 		case n < milliseconds:
 			n *= 1e3
 		}
-		return since1970(time.UnixMicro(int64(n))), nil
+		return since1970(time.UnixMicro(int64(n)))
 	}
 	for _, layout := range layouts {
 		if t, err := time.Parse(layout, text); err == nil {
-			return since1970(t), nil
+			return since1970(t)
 		}
 	}
 	return time.Time{}, errNoTime
 }
 
-func since1970(t time.Time) time.Time {
-	if t.Unix() <= 0 {
-		return time.Time{}
+func since1970(t time.Time) (time.Time, error) {
+	switch {
+	case t.Unix() > 0:
+		return t.UTC(), nil
+	case t.Unix() == 0 || t.Year() == 1:
+		return time.Time{}, nil
 	}
-	return t.UTC()
+	return time.Time{}, errNoTime
 }
 
 // list returns the texts of a JSON array, or of a simple PostgreSQL array such as {a,"b"}.

@@ -155,7 +155,7 @@ func (s system) rowOf(columns []string, values []any, number int) (row, bool) {
 	}
 	for _, column := range endColumns {
 		if _, err := parseTime(r.text(column)); err != nil {
-			out.problem = "column " + column + " is not a time, so the key might never expire"
+			out.problem = "column " + column + " is not a time after 1970, so the key might never expire"
 		}
 	}
 	if long != "" {
