@@ -365,3 +365,13 @@ func FuzzParse(f *testing.F) {
 		}
 	})
 }
+
+func TestErrorsAboutImportedKeysNameTheFlag(t *testing.T) {
+	h := newHost(t)
+	h.write("hub", hubKey)
+	for _, key := range []string{"sha256: " + hexSHA256(hubKey), "secret_file: " + filepath.Join(h.dir, "hub")} {
+		status, _, errs := h.run("set: homelab\nkeys:\n  - name: Hub\n    "+key+"\n", "apply", "-f", "-", "--allow-imported=false")
+		assert.Equal(t, cli.ExitUsage, status, key)
+		assert.Equal(t, "apikey: file, line 3: digests and keys of other systems need --allow-imported, here and in the service\n", errs, key)
+	}
+}

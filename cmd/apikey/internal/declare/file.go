@@ -211,6 +211,15 @@ func (k *declared) imported(setName string, now time.Time) (apikey.ImportedKey, 
 	return out, k.addSecret(&out)
 }
 
+// refused returns the error about a key that a Format refuses.
+func (k *declared) refused(err error, out apikey.ImportedKey, f *apikey.Format) error {
+	_, onlyOwn := f.DigestSHA256(out.SHA256)
+	if onlyOwn != nil && !strings.HasPrefix(out.Secret.Reveal(), f.Prefix()) {
+		return problem(k.line, "digests and keys of other systems need --allow-imported, here and in the service")
+	}
+	return problem(k.line, "%s", withoutValues(err))
+}
+
 func (k *declared) addSecret(out *apikey.ImportedKey) (err error) {
 	switch {
 	case (k.SHA256 == "") == (k.SecretFile == ""):

@@ -60,7 +60,7 @@ func (p *planner) plan(ctx context.Context, issuer *apikey.Issuer) ([]step, erro
 		}
 		digest, _, err := rehearse.Import(ctx, imported)
 		if err != nil {
-			return nil, problem(d.line, "%s", withoutValues(err))
+			return nil, d.refused(err, imported, issuer.Format())
 		}
 		if first, ok := lines[digest]; ok {
 			return nil, problem(d.line, "the same key as in line %d", first)

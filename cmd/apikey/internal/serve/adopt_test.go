@@ -43,3 +43,9 @@ func TestPendingKeysAreProvedAtTheirFirstUse(t *testing.T) {
 	assert.Equal(t, []string{"library:read"}, proved.Scopes)
 	assert.NotContains(t, p.stop(t), token)
 }
+
+func TestTheErrorAboutAdoptNamesTheMissingFlag(t *testing.T) {
+	t.Parallel()
+	_, err := new(keys).adopter(&config{adopt: []string{"gitea"}}, newIssuer(t, newSQLite(t)))
+	assert.EqualError(t, err, "--adopt: keys of other systems need --allow-imported")
+}

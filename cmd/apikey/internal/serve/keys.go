@@ -83,6 +83,9 @@ func (k *keys) adopter(c *config, issuer *apikey.Issuer) (func(context.Context, 
 	if err != nil || len(schemes) == 0 {
 		return nil, err
 	}
+	if _, onlyOwn := issuer.Format().DigestSHA256([32]byte{}); onlyOwn != nil {
+		return nil, cli.Usage(errors.New("--adopt: keys of other systems need --allow-imported"))
+	}
 	adopter, err := rehash.New(k.cache, issuer, rehash.Options{Schemes: schemes})
 	if err != nil {
 		return nil, cli.Usage(fmt.Errorf("--adopt: %w", err))
