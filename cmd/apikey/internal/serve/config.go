@@ -59,7 +59,7 @@ func (c *config) register(flags *pflag.FlagSet) {
 	flags.BoolVar(&c.migrate, "migrate", false, "create or upgrade the tables first ($APIKEY_MIGRATE=true)")
 	flags.StringSliceVar(&c.adopt, "adopt", nil, "system whose pending keys are proved at their first use: "+strings.Join(adoptable, ", ")+";\nrepeat the flag for more, and set --allow-imported ($APIKEY_ADOPT)")
 	flags.StringVar(&c.saltFile, "strapi-salt-file", "", "file that contains admin.apiToken.salt, for --adopt strapi ($APIKEY_STRAPI_SALT_FILE)")
-	flags.DurationVar(&c.drain, "drain", 0, "how long /readyz fails after SIGTERM while requests are still served ($APIKEY_DRAIN)")
+	flags.DurationVar(&c.drain, "drain", 0, "how long /readyz fails after SIGTERM while requests are still served;\na second SIGTERM ends it ($APIKEY_DRAIN)")
 	flags.StringVar(&c.logFormat, "log", "text", "format of the log: text or json ($APIKEY_LOG)")
 	flags.StringVar(&c.logLevel, "log-level", "info", "lowest level of the log: debug (each refusal), info, warn or error ($APIKEY_LOG_LEVEL)")
 }

@@ -178,6 +178,28 @@ func TestDashboardOpensWithItsPassword(t *testing.T) {
 	})
 }
 
+func TestASecondSIGTERMEndsTheDrain(t *testing.T) {
+	t.Parallel()
+	db := newSQLite(t)
+	issuer := newIssuer(t, db)
+	secret, id := issue(t, issuer)
+	p := startServer(t, nil, "--database", db, "--drain", "1h").ready(t)
+	require.Equal(t, 200, p.get(t, "/api/whoami", "X-API-Key: "+secret).status)
+	p.signal(t, syscall.SIGTERM)
+	eventually(t, func() bool { return strings.Contains(p.log(), "serve: stopping") }, "the drain does not begin")
+	p.signal(t, syscall.SIGTERM)
+	select {
+	case err := <-p.ended:
+		p.ended <- nil
+		require.NoError(t, err, p.log())
+	case <-time.After(patience):
+		t.Fatal("the drain does not end")
+	}
+	key, err := issuer.Manager().Get(t.Context(), id)
+	require.NoError(t, err)
+	assert.False(t, key.LastUsedAt.IsZero(), "the last use is written")
+}
+
 func TestSIGTERMFinishesRequestsAndWritesLastUses(t *testing.T) {
 	t.Parallel()
 	db := newSQLite(t)

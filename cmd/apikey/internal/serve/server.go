@@ -9,7 +9,9 @@ import (
 	"net"
 	"net/http"
 	"os"
+	"os/signal"
 	"sync/atomic"
+	"syscall"
 	"time"
 
 	"github.com/latchkey-dev/apikey/cmd/apikey/internal/routes"
@@ -97,8 +99,7 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 	s.notify("STOPPING=1")
 	s.ready.Store(false)
 	if err == nil {
-		s.logger.Info("serve: stopping", "drain", s.config.drain.String())
-		time.Sleep(s.config.drain)
+		s.waitForDrain()
 	}
 	end, cancel := context.WithTimeout(context.WithoutCancel(ctx), grace)
 	defer cancel()
@@ -109,6 +110,18 @@ func (s *server) run(ctx context.Context, hangups <-chan os.Signal) error {
 		}
 	}
 	return err
+}
+
+// waitForDrain waits until load balancers have seen that /readyz fails. Another signal ends it, because the drain may be
+// long and SIGKILL would lose the last uses of keys.
+func (s *server) waitForDrain() {
+	again, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
+	defer stop()
+	s.logger.Info("serve: stopping", "drain", s.config.drain.String())
+	select {
+	case <-time.After(s.config.drain):
+	case <-again.Done():
+	}
 }
 
 // wait reloads on hangups until ctx is done. It returns the error of a listener that fails before.
