@@ -52,7 +52,7 @@ func TestConfigurationOverHTTPSendsTheFieldsThatServicesObey(t *testing.T) {
 	require.NoError(t, named.GetTypedConfig().UnmarshalTo(&filter))
 	require.NoError(t, filter.ValidateAll())
 	assert.Equal(t, "/check", filter.GetHttpService().GetPathPrefix())
-	for _, field := range []string{"x-api-key", "x-forwarded-for", "x-http-method-override", "x-method-override", "x-apikey_id", "x_apikey_id", "x_http_method_override"} {
+	for _, field := range []string{"x-api-key", "x-forwarded-for", "x-http-method-override", "x-method-override", "x-apikey_id", "x_apikey_id", "x_http_method_override", "x.apikey.id", "forwarded"} {
 		sent := slices.ContainsFunc(filter.GetAllowedHeaders().GetPatterns(), func(m *matcherv3.StringMatcher) bool {
 			return m.GetExact() == field || m.GetPrefix() != "" && strings.HasPrefix(field, m.GetPrefix())
 		})
