@@ -111,7 +111,7 @@ func follow(t *testing.T, r *reader, skipped string) {
 			}
 		}
 	}
-	assert.Equal(t, 11, ran, "commands")
+	assert.Equal(t, 12, ran, "commands")
 }
 
 // background starts a program and waits for its output.
