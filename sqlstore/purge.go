@@ -35,8 +35,9 @@ type Purged struct {
 // time is at least 24 hours ago, because a cache must have applied every change of the keys.
 //
 // Purge deletes nothing and returns an error if the clock of this process is more than an hour ahead
-// of the database's, because it would delete valid keys. An entry with a time in the future, made by
-// a process whose clock was ahead, is as old as the next entry.
+// of the database's, because it would delete valid keys. Because the clocks of processes differ, an
+// entry is never older than the one before it, and an entry with a time in the future is as old as the
+// next one.
 func (s *Store) Purge(ctx context.Context, before time.Time) (p Purged, err error) {
 	if time.Since(before) < minPurgeAfter || before.UnixMicro() <= 0 {
 		return p, invalid("before", "%v: want a time at least %v ago, such as 30 days", before, minPurgeAfter)
@@ -77,7 +78,7 @@ func (s *Store) purgeEntries(ctx context.Context, before int64) (deleted int, er
 		if err != nil || last == 0 {
 			return deleted, err
 		}
-		n, err := s.deleteEntries(ctx, after, last, before, now)
+		n, err := s.deleteEntries(ctx, last)
 		if err != nil {
 			return deleted, err
 		}
@@ -183,35 +184,36 @@ func stepArgs(seqs []int64) []any {
 	return args
 }
 
-// oldEntries reads up to purgeStep audit entries after a revision. It returns the revision of the
-// last one made before a time, or 0, and whether there may be more entries. It regards an entry with
-// a time after now as made when the next entry was made.
+// oldEntries reads up to purgeStep audit entries after a revision, until one that was not made before a
+// time. It returns the revision of the last one that was, or 0, and whether there may be more. It
+// regards an entry with a time after now as made when the next entry was made.
 func (s *Store) oldEntries(ctx context.Context, after, before, now int64) (last int64, more bool, err error) {
 	err = s.read(ctx, func(ctx context.Context) error {
-		last = 0
+		last, more = 0, false
 		rows, err := s.query(ctx, "SELECT rev, at FROM apikey_audit WHERE rev > ? ORDER BY rev LIMIT ?", after, purgeStep)
 		if err != nil {
 			return err
 		}
 		defer rows.Close()
 		var rev int64
-		n, future := 0, 0
+		n := 0
 		for ; rows.Next(); n++ {
 			var at int64
 			if err := rows.Scan(&rev, &at); err != nil {
 				return err
 			}
-			switch {
-			case at < before:
+			if at >= before && at <= now {
+				return nil
+			}
+			if at < before {
 				last = rev
-			case at > now:
-				future++
 			}
 		}
 		more = n == purgeStep
-		if err := rows.Err(); err != nil || future < purgeStep {
+		if err := rows.Err(); err != nil || !more || last > 0 {
 			return err
 		}
+		// All of them have times in the future.
 		rows.Close()
 		var next sql.NullInt64 // the time of the next entry
 		query, args := s.d.withArgs("SELECT MIN(at) FROM apikey_audit WHERE rev = "+
@@ -225,13 +227,13 @@ func (s *Store) oldEntries(ctx context.Context, after, before, now int64) (last 
 	return last, more, err
 }
 
-// deleteEntries deletes the audit entries of a range of revisions that were made before a time.
-func (s *Store) deleteEntries(ctx context.Context, after, last, before, now int64) (n int, err error) {
+// deleteEntries deletes the audit entries up to a revision.
+func (s *Store) deleteEntries(ctx context.Context, last int64) (n int, err error) {
 	err = s.transact(ctx, func(t *tx) ([]apikey.Digest, error) {
 		if err := t.lock(); err != nil {
 			return nil, err
 		}
-		n, err = t.delete("DELETE FROM apikey_audit WHERE rev > ? AND rev <= ? AND (at < ? OR at > ?)", after, last, before, now)
+		n, err = t.delete("DELETE FROM apikey_audit WHERE rev <= ?", last)
 		return nil, err
 	})
 	return n, err

@@ -76,6 +76,22 @@ func TestPurgeDeletesEntriesInTheFutureBeforeOldOnes(t *testing.T) {
 	})
 }
 
+// A process whose clock is behind writes an entry that looks old, but a newer change is not older.
+func TestPurgeKeepsAnEntryAfterARecentOne(t *testing.T) {
+	t.Parallel()
+	forEachEngine(t, func(t *testing.T, e engine) {
+		db := e.openDB(t, e.openTables(t))
+		store := e.newStore(t, db, sqlstore.Options{})
+		addKeys(t, store, 0, 2)
+		require.NoError(t, errorOf(store.Revoke(t.Context(), keyOf(0).ID)))
+		execute(t, db, "UPDATE apikey_audit SET at = 1 WHERE rev <> 2")
+		p, err := store.Purge(t.Context(), time.Now().AddDate(0, 0, -30))
+		require.NoError(t, err)
+		assert.Equal(t, sqlstore.Purged{Entries: 1}, p)
+		assert.EqualValues(t, 1, queryInt(t, db, "SELECT COUNT(*) FROM apikey_audit WHERE action = 'revoke'"))
+	})
+}
+
 // A process whose clock was ahead leaves a last use in the future, which would otherwise hide all later uses.
 func TestUseReplacesALastUseInTheFuture(t *testing.T) {
 	t.Parallel()
