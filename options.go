@@ -31,7 +31,8 @@ type Options struct {
 	//
 	// The request is the one that the client sent, without its keys. The URL has no parameters of
 	// [Query] sources, and REDACTED replaces the key within each header field. The path is never
-	// changed. Authorize must not read the body.
+	// changed. A router may serve a route at other paths too, such as //admin for /admin; [Require]
+	// on the route applies to all of them. Authorize must not read the body.
 	Authorize func(r *http.Request, key *Key) error
 
 	// ClientAddr returns the address of the client; nil means the address in RemoteAddr. Set it
