@@ -19,7 +19,7 @@ import (
 
 func main() {
 	demo.ServeOn(options, func(listener net.Listener, keys *apikey.Middleware) error {
-		server := &http.Server{Handler: newService(keys), ReadHeaderTimeout: 10 * time.Second}
+		server := &http.Server{Handler: newService(keys, 5*time.Second), ReadHeaderTimeout: 10 * time.Second}
 		return server.Serve(listener)
 	}, demo.Caller{Key: apikey.NewKey{Name: "Reading room", Scopes: []string{"library:read"}}, Command: beginSession})
 }
@@ -33,11 +33,37 @@ const beginSession = `curl -H 'Authorization: Bearer KEY' -H 'Content-Type: appl
 // Clients of the protocol send keys with the scheme Bearer.
 var options = apikey.Options{Sources: []apikey.Source{apikey.Bearer()}}
 
-func newService(keys *apikey.Middleware) http.Handler {
+// newService returns the server. A request that stays open checks its key each recheck.
+func newService(keys *apikey.Middleware, recheck time.Duration) http.Handler {
 	server := mcp.NewServer(&mcp.Implementation{Name: "library", Version: "1"}, nil)
 	mcp.AddTool(server, &mcp.Tool{Name: "whoami", Description: "Returns the name of the calling key."}, whoami)
 	handler := mcp.NewStreamableHTTPHandler(func(*http.Request) *mcp.Server { return server }, nil)
-	return keys.Handler(withIdentity(handler))
+	return keys.Handler(untilInvalid(keys, recheck, withIdentity(handler)))
+}
+
+// untilInvalid ends a request when its key becomes invalid or the store fails. The SDK sends messages
+// of the server on a GET request that stays open.
+func untilInvalid(keys *apikey.Middleware, recheck time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			checking := time.NewTicker(recheck)
+			defer checking.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-checking.C:
+					if _, err := keys.Check(r); err != nil {
+						cancel()
+						return
+					}
+				}
+			}
+		}()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // identity is the name of the key in TokenInfo.Extra.

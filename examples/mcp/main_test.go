@@ -2,10 +2,12 @@ package main
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/modelcontextprotocol/go-sdk/mcp"
 	"github.com/stretchr/testify/assert"
@@ -20,6 +22,7 @@ import (
 type service struct {
 	store   *memstore.Store
 	issuer  *apikey.Issuer
+	url     string
 	session *mcp.ClientSession
 	key     atomic.Value // secret that the client sends
 }
@@ -40,6 +43,7 @@ func newSession(t *testing.T, newService func(*apikey.Middleware) http.Handler, 
 	require.NoError(t, err)
 	server := httptest.NewServer(newService(auth))
 	t.Cleanup(server.Close)
+	s.url = server.URL
 	key := s.use(t, first)
 	client := mcp.NewClient(&mcp.Implementation{Name: "test", Version: "1"}, nil)
 	s.session, err = client.Connect(t.Context(), &mcp.StreamableClientTransport{
@@ -69,6 +73,9 @@ func (s *service) whoami(t *testing.T) (string, bool, error) {
 	return result.Content[0].(*mcp.TextContent).Text, !result.IsError, nil
 }
 
+// quick returns the server with short intervals between checks.
+func quick(auth *apikey.Middleware) http.Handler { return newService(auth, time.Millisecond) }
+
 var (
 	old     = apikey.NewKey{Name: "Old key", Owner: "alice", Scopes: []string{"library:read"}}
 	second  = apikey.NewKey{Name: "Second key", Owner: "alice", Scopes: []string{"library:read"}}
@@ -78,7 +85,7 @@ var (
 
 func TestEachCallHasItsOwnKey(t *testing.T) {
 	t.Parallel()
-	s, _ := newSession(t, newService, old)
+	s, _ := newSession(t, quick, old)
 	name, ok, err := s.whoami(t)
 	require.NoError(t, err)
 	assert.True(t, ok)
@@ -98,7 +105,7 @@ func TestEachCallHasItsOwnKey(t *testing.T) {
 
 func TestSessionBelongsToItsOwner(t *testing.T) {
 	t.Parallel()
-	s, _ := newSession(t, newService, old)
+	s, _ := newSession(t, quick, old)
 	s.use(t, other)
 	_, _, err := s.whoami(t)
 	assert.ErrorContains(t, err, "Forbidden")
@@ -106,11 +113,38 @@ func TestSessionBelongsToItsOwner(t *testing.T) {
 
 func TestRevokedKeyIsRefusedWithinASession(t *testing.T) {
 	t.Parallel()
-	s, key := newSession(t, newService, old)
+	s, key := newSession(t, quick, old)
 	_, err := s.store.Revoke(t.Context(), key.ID)
 	require.NoError(t, err)
 	_, _, err = s.whoami(t)
 	assert.ErrorContains(t, err, "Unauthorized")
+}
+
+// The SDK keeps a GET request open, on which the server sends messages.
+func TestRevokedKeyReceivesNoMoreMessages(t *testing.T) {
+	t.Parallel()
+	s, key := newSession(t, quick, old)
+	r, err := http.NewRequestWithContext(t.Context(), "GET", s.url, nil)
+	require.NoError(t, err)
+	r.Header.Set("Accept", "text/event-stream")
+	r.Header.Set("Mcp-Session-Id", s.session.ID())
+	messages, err := (&http.Client{Transport: s}).Do(r)
+	require.NoError(t, err)
+	defer messages.Body.Close()
+	require.Equal(t, http.StatusOK, messages.StatusCode)
+	_, err = s.store.Revoke(t.Context(), key.ID)
+	require.NoError(t, err)
+	ended := make(chan error, 1)
+	go func() {
+		_, err := io.Copy(io.Discard, messages.Body)
+		ended <- err
+	}()
+	select {
+	case err := <-ended:
+		assert.NoError(t, err)
+	case <-time.After(10 * time.Second):
+		t.Fatal("the request is still open")
+	}
 }
 
 // TestToolContextIsOfTheFirstRequest states the reason for withIdentity.
