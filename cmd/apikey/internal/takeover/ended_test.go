@@ -50,3 +50,14 @@ func TestAKeyOfAFileThatEndedBefore1970IsAProblem(t *testing.T) {
 		assert.Equal(t, field+": want a time after 1970, such as 2027-01-31T00:00:00Z", out.problem)
 	}
 }
+
+func TestARateThatIsNotImportedIsReported(t *testing.T) {
+	t.Parallel()
+	for name, r := range map[string]record{
+		"better-auth": {"id": "1", "key": strings.Repeat("a", 43), "ratelimitenabled": int64(1), "ratelimitmax": int64(10)},
+		"litellm":     {"token": strings.Repeat("ab", 32), "rpm_limit": int64(10)},
+	} {
+		out, _ := systems[name].row(r)
+		assert.Contains(t, strings.Join(out.notes, " "), "not imported; set a limit", name)
+	}
+}

@@ -101,6 +101,9 @@ func betterAuthRow(r record) (row, bool) {
 	if r.text("remaining") != "" {
 		out.note("the remaining requests are not imported; set a limit")
 	}
+	if r.boolean("rateLimitEnabled", false) {
+		out.note("the rate limit is not imported; set a limit")
+	}
 	var permissions map[string][]string
 	json.Unmarshal([]byte(r.text("permissions")), &permissions) // malformed text means no permissions
 	for resource, actions := range permissions {
