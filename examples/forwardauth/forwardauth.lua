@@ -17,7 +17,7 @@ core.register_action("check_key", { "http-req" }, function(txn)
     end
     headers["x-forwarded-uri"] = { txn.sf:pathq() }
     headers["x-forwarded-method"] = { txn.sf:method() }
-    headers["x-forwarded-host"] = { txn.sf:req_hdr("host") }
+    headers["x-forwarded-host"] = { txn.sf:req_fhdr("host") }
     headers["x-forwarded-for"] = { txn.sf:src() }
 
     local answer = core.httpclient():get({ url = service, headers = headers, timeout = 5000 })

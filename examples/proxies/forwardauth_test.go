@@ -289,18 +289,33 @@ func TestForwardAuthHidesNoFieldOfTheClientFromTheRules(t *testing.T) {
 	})
 }
 
+func TestForwardAuthShowsTheRulesTheWholeHost(t *testing.T) {
+	t.Parallel()
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
+		status := s.raw(t, "GET /library HTTP/1.1\r\nHost: admin.example,a.example\r\nConnection: close")
+		assert.Contains(t, []int{400, 403}, status)
+		assert.Nil(t, s.last())
+	})
+}
+
 func TestForwardAuthPermitsRequestsWithoutAHost(t *testing.T) {
 	t.Parallel()
 	eachAuthProxy(t, func(t *testing.T, s *protected) {
-		conn, err := s.proxy.client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", "localhost:80")
-		require.NoError(t, err)
-		defer conn.Close()
-		_, err = io.WriteString(conn, "GET /library HTTP/1.0\r\nX-API-Key: "+s.plain+"\r\n\r\n")
-		require.NoError(t, err)
-		res, err := http.ReadResponse(bufio.NewReader(conn), nil)
-		require.NoError(t, err)
-		defer res.Body.Close()
-		assert.Equal(t, http.StatusOK, res.StatusCode)
+		assert.Equal(t, 200, s.raw(t, "GET /library HTTP/1.0"))
 		assert.NotNil(t, s.last())
 	})
+}
+
+// raw sends a request as it is, with a key, and returns the status.
+func (s *protected) raw(t *testing.T, head string) int {
+	t.Helper()
+	conn, err := s.proxy.client.Transport.(*http.Transport).DialContext(t.Context(), "tcp", "localhost:80")
+	require.NoError(t, err)
+	defer conn.Close()
+	_, err = io.WriteString(conn, head+"\r\nX-API-Key: "+s.plain+"\r\n\r\n")
+	require.NoError(t, err)
+	res, err := http.ReadResponse(bufio.NewReader(conn), nil)
+	require.NoError(t, err)
+	defer res.Body.Close()
+	return res.StatusCode
 }
