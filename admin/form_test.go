@@ -196,6 +196,11 @@ func TestFormWithManyScopesIsLinear(t *testing.T) {
 		}
 		return best
 	}
-	few, many := duration(200), duration(64*200)
-	require.Less(t, many, 16*64*few)
+	var few, many time.Duration
+	for range 10 { // quadratic work exceeds the tolerance each time, a busy machine does not
+		if few, many = duration(200), duration(64*200); many < 16*64*few {
+			return
+		}
+	}
+	t.Fatalf("200 scopes take %v, and 64 times as many %v", few, many)
 }

@@ -27,8 +27,13 @@ func requireLinear(t *testing.T, unit, tail string, size int, prepare func(text 
 		}
 		return best
 	}
-	short, long := measure(1), measure(factor)
-	require.Less(t, long, tolerance*factor*short, "%q takes %v, and %v if it is %d times as long", unit, short, long, factor)
+	var short, long time.Duration
+	for range 10 { // quadratic work exceeds the tolerance each time, a busy machine does not
+		if short, long = measure(1), measure(factor); long < tolerance*factor*short {
+			return
+		}
+	}
+	t.Fatalf("%q takes %v, and %v if it is %d times as long", unit, short, long, factor)
 }
 
 func TestTokenOfIsLinear(t *testing.T) {
