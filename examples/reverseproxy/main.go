@@ -25,7 +25,7 @@ func main() {
 		if err != nil {
 			log.Fatalf("-upstream: %v", err)
 		}
-		return newProxy(auth, target)
+		return newProxy(auth, target, 5*time.Second)
 	})
 }
 

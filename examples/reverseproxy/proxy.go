@@ -1,11 +1,13 @@
 package main
 
 import (
+	"context"
 	"net/http"
 	"net/http/httputil"
 	"net/url"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/latchkey-dev/apikey"
 )
@@ -17,8 +19,9 @@ const (
 	scopesField = "X-Caller-Scopes"
 )
 
-// newProxy returns a proxy that forwards requests with a valid key to the upstream.
-func newProxy(auth *apikey.Middleware, upstream *url.URL) http.Handler {
+// newProxy returns a proxy that forwards requests with a valid key to the upstream. It checks the keys of
+// long requests again each recheck.
+func newProxy(auth *apikey.Middleware, upstream *url.URL, recheck time.Duration) http.Handler {
 	proxy := &httputil.ReverseProxy{
 		Rewrite: func(p *httputil.ProxyRequest) {
 			p.SetURL(upstream)
@@ -34,7 +37,32 @@ func newProxy(auth *apikey.Middleware, upstream *url.URL) http.Handler {
 	// The upstream does not know keys. It may allow shared caches to store a response, and browsers
 	// to send the URL with the key as Referer. ReverseProxy also removes the middleware's
 	// fields after a 1xx response.
-	return auth.Handler(apikey.KeepPrivate(proxy))
+	return auth.Handler(apikey.KeepPrivate(untilInvalid(auth, recheck, proxy)))
+}
+
+// untilInvalid ends a request, such as a WebSocket, when its key becomes invalid or the store fails. The
+// upstream cannot check the key.
+func untilInvalid(auth *apikey.Middleware, recheck time.Duration, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		ctx, cancel := context.WithCancel(r.Context())
+		defer cancel()
+		go func() {
+			checking := time.NewTicker(recheck)
+			defer checking.Stop()
+			for {
+				select {
+				case <-ctx.Done():
+					return
+				case <-checking.C:
+					if _, err := auth.Check(r); err != nil {
+						cancel()
+						return
+					}
+				}
+			}
+		}()
+		next.ServeHTTP(w, r.WithContext(ctx))
+	})
 }
 
 // reserved are the fields of a client that the proxy does not forward: fields about the client and

@@ -11,8 +11,10 @@ import (
 	"net/http/httptest"
 	"net/http/httputil"
 	"net/url"
+	"os"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
@@ -27,6 +29,7 @@ type setup struct {
 	addr   string // of the proxy
 	secret string
 	key    apikey.Key
+	store  *memstore.Store
 	got    []*http.Request // requests that reached the upstream
 	raw    []string        // the same requests as text
 
@@ -43,6 +46,17 @@ func newSetup(t *testing.T) *setup {
 			w.WriteHeader(http.StatusEarlyHints)
 		}
 		maps.Copy(w.Header(), p.upstreamHeader)
+		switch r.URL.Path {
+		case "/events":
+			assert.NoError(t, http.NewResponseController(w).Flush())
+			<-r.Context().Done()
+		case "/socket":
+			conn, _, err := http.NewResponseController(w).Hijack()
+			assert.NoError(t, err)
+			defer conn.Close()
+			fmt.Fprint(conn, "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
+			io.Copy(io.Discard, conn)
+		}
 	}))
 	t.Cleanup(upstream.Close)
 	store := memstore.New()
@@ -52,10 +66,10 @@ func newSetup(t *testing.T) *setup {
 	require.NoError(t, err)
 	secret, key, err := issuer.Issue(t.Context(), apikey.NewKey{Name: "Küche & Co", Scopes: []string{"library:read", "library:write"}})
 	require.NoError(t, err)
-	p.secret, p.key = secret.Reveal(), key
+	p.store, p.secret, p.key = store, secret.Reveal(), key
 	target, err := url.Parse(upstream.URL)
 	require.NoError(t, err)
-	proxy := httptest.NewServer(newProxy(auth, target))
+	proxy := httptest.NewServer(newProxy(auth, target, time.Millisecond))
 	t.Cleanup(proxy.Close)
 	p.addr = proxy.Listener.Addr().String()
 	return p
@@ -124,6 +138,29 @@ func TestUpstreamGetsTheIdentity(t *testing.T) {
 }
 
 // After an upgrade to h2c a client sends requests that the middleware does not see.
+func TestLongRequestsEndWithTheirKey(t *testing.T) {
+	t.Parallel()
+	for path, status := range map[string]int{"/events": http.StatusOK, "/socket": http.StatusSwitchingProtocols} {
+		t.Run(path, func(t *testing.T) {
+			t.Parallel()
+			p := newSetup(t)
+			conn, err := net.Dial("tcp", p.addr)
+			require.NoError(t, err)
+			defer conn.Close()
+			fmt.Fprintf(conn, "GET %s HTTP/1.1\r\nHost: h\r\nX-API-Key: %s\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\r\n", path, p.secret)
+			reader := bufio.NewReader(conn)
+			response, err := http.ReadResponse(reader, nil)
+			require.NoError(t, err)
+			require.Equal(t, status, response.StatusCode)
+			_, err = p.store.Revoke(t.Context(), p.key.ID)
+			require.NoError(t, err)
+			require.NoError(t, conn.SetReadDeadline(time.Now().Add(10*time.Second)))
+			_, err = io.Copy(io.Discard, reader)
+			assert.NotErrorIs(t, err, os.ErrDeadlineExceeded, "the request is still open")
+		})
+	}
+}
+
 func TestOnlyWebSocketsAreUpgraded(t *testing.T) {
 	t.Parallel()
 	p := newSetup(t)
