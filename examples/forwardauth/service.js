@@ -1,7 +1,7 @@
 const http = require("node:http");
 
 const server = http.createServer((request, response) => {
-  const caller = decodeURIComponent(request.headers["x-apikey-name"]);
+  const caller = decodeURIComponent(request.headers["x-apikey-name"] || "anonymous");
   response.end(`hello ${caller}\n`);
 });
 

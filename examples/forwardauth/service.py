@@ -5,7 +5,7 @@ import sys
 
 class Service(BaseHTTPRequestHandler):
     def do_GET(self):
-        caller = unquote(self.headers["X-Apikey-Name"])
+        caller = unquote(self.headers["X-Apikey-Name"] or "anonymous")
         self.send_response(200)
         self.end_headers()
         self.wfile.write(f"hello {caller}\n".encode())
