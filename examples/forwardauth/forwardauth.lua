@@ -12,10 +12,17 @@ core.register_action("check_key", { "http-req" }, function(txn)
     local headers = {}
     for name, values in pairs(txn.http:req_get_headers()) do
         if not omitted[name] then
-            headers[name] = values
+            headers[name] = {}
+            for i = 0, #values do -- the lines count from 0 here, and from 1 in a request of Lua
+                headers[name][i + 1] = values[i]
+            end
         end
     end
-    headers["x-forwarded-uri"] = { txn.sf:pathq() }
+    local uri = txn.sf:pathq()
+    if uri == "" then -- as in "OPTIONS *"
+        txn:done(txn:reply({ status = 400 }))
+    end
+    headers["x-forwarded-uri"] = { uri }
     headers["x-forwarded-method"] = { txn.sf:method() }
     headers["x-forwarded-host"] = { txn.sf:req_fhdr("host") }
     headers["x-forwarded-for"] = { txn.sf:src() }

@@ -2,6 +2,7 @@ package proxies
 
 import (
 	"bufio"
+	"context"
 	"errors"
 	"io"
 	"net/http"
@@ -62,8 +63,16 @@ type protected struct {
 	plain, full string // keys with the scope library, and with all scopes
 	plainID     string
 
-	mu  sync.Mutex
-	got *http.Request
+	mu    sync.Mutex
+	got   *http.Request
+	asked *http.Request
+}
+
+// ruled returns the last request that Authorize saw.
+func (s *protected) ruled() *http.Request {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.asked
 }
 
 // last returns the request that reached the service since the last call, or nil.
@@ -91,6 +100,9 @@ func eachAuthProxy(t *testing.T, test func(t *testing.T, s *protected)) {
 			s.full = secret.Reveal()
 
 			handler, err := newAuthService(s.store, a.convention, func(r *http.Request, key *apikey.Key) error {
+				s.mu.Lock()
+				s.asked = r.Clone(context.Background())
+				s.mu.Unlock()
 				if (r.Method == "DELETE" || strings.HasPrefix(r.URL.Path, "/admin")) && !key.HasScopes("admin") {
 					return errors.New("only with the scope admin")
 				}
@@ -295,6 +307,28 @@ func TestForwardAuthShowsTheRulesTheWholeHost(t *testing.T) {
 		status := s.raw(t, "GET /library HTTP/1.1\r\nHost: admin.example,a.example\r\nConnection: close")
 		assert.Contains(t, []int{400, 403}, status)
 		assert.Nil(t, s.last())
+	})
+}
+
+func TestForwardAuthShowsTheRulesLinesInTheirOrder(t *testing.T) {
+	t.Parallel()
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
+		assert.Equal(t, 200, s.raw(t, "GET /library HTTP/1.1\r\nHost: a.example\r\nX-Tenant: one\r\nX-Tenant: two\r\nConnection: close"))
+		got := s.last()
+		require.NotNil(t, got)
+		assert.Equal(t, []string{"one", "two"}, got.Header["X-Tenant"])
+		assert.Equal(t, got.Header["X-Tenant"], s.ruled().Header["X-Tenant"])
+	})
+}
+
+func TestForwardAuthRefusesRequestsWithoutAPath(t *testing.T) {
+	t.Parallel()
+	eachAuthProxy(t, func(t *testing.T, s *protected) {
+		for _, target := range []string{"*", "http://a.example"} {
+			status := s.raw(t, "OPTIONS "+target+" HTTP/1.1\r\nHost: a.example\r\nConnection: close")
+			assert.Contains(t, []int{200, 400, 403}, status, "%s: an error would blame the configuration", target)
+			s.last()
+		}
 	})
 }
 
