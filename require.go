@@ -33,8 +33,11 @@ func Require(scopes ...string) func(http.Handler) http.Handler {
 // Refuse refuses a request that a [Middleware] further out admitted, as [Require] does. It is for
 // middleware with rules of its own, such as package limit. The admitting Middleware writes the response
 // for err, as [Middleware.Refuse] describes, and reports a separate [Event] whose Duration is 0. Without
-// a Middleware, Refuse itself writes the response.
+// a Middleware, Refuse itself writes the response. A nil error counts as [ErrUnavailable].
 func Refuse(w http.ResponseWriter, r *http.Request, err error) {
+	if err == nil {
+		err = ErrUnavailable
+	}
 	m, e := &standalone, Event{Method: r.Method, RemoteAddr: r.RemoteAddr}
 	if l := layerOf(r.Context()).deciding(); l != nil {
 		if l.middleware != nil {

@@ -117,3 +117,11 @@ func TestReadWriteRequiresTheScopeOfTheMethod(t *testing.T) {
 		}
 	}
 }
+
+func TestRefuseWithoutAnErrorIsUnavailable(t *testing.T) {
+	t.Parallel()
+	s := newService(t, apikey.Options{})
+	refuse := http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { apikey.Refuse(w, r, nil) })
+	assert.Equal(t, http.StatusServiceUnavailable, get(s.auth.Handler(refuse), "/", s.fill("X-API-Key: {valid}")).Code, "behind a Middleware")
+	assert.Equal(t, http.StatusServiceUnavailable, get(refuse, "/").Code, "without a Middleware")
+}
