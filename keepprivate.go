@@ -65,6 +65,7 @@ func (w *privateWriter) WriteHeader(status int) {
 	w.ResponseWriter.WriteHeader(status)
 }
 
+// Write enforces the policy before the first byte of the body.
 func (w *privateWriter) Write(b []byte) (int, error) {
 	w.enforce()
 	return w.ResponseWriter.Write(b)

@@ -35,6 +35,7 @@ type visible struct {
 	session           *manage.Session
 }
 
+// List is the only method of a KeyManager that a visible has.
 func (v visible) List(ctx context.Context, o apikey.ListOptions) (apikey.Page, error) {
 	return v.session.List(ctx, o)
 }

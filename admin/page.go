@@ -118,8 +118,10 @@ type layoutWriter struct {
 	body *bytes.Buffer
 }
 
+// Write keeps the bytes; the dashboard sends them if the layout succeeds.
 func (w *layoutWriter) Write(b []byte) (int, error) { return w.body.Write(b) }
 
+// WriteHeader ignores the status of a layout.
 func (w *layoutWriter) WriteHeader(int) {}
 
 func (v *visit) write(status int, body []byte) {

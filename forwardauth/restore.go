@@ -78,6 +78,8 @@ type restorer struct {
 	warnings warnings
 }
 
+// ServeHTTP calls the next handler with the original request, or answers a subrequest from which it cannot
+// be restored.
 func (s *restorer) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	original, err := s.restore(r)
 	if err != nil {

@@ -60,6 +60,7 @@ var (
 	errBusy = errors.New("leak: too many bodies")
 )
 
+// ServeHTTP revokes the reported keys if the sender signed the request, and answers with a verdict on each.
 func (rc *receiver) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -130,6 +131,7 @@ type countedBody struct {
 	counted int64
 }
 
+// Read returns errBusy if the bodies in memory exceed maxBodies.
 func (b *countedBody) Read(p []byte) (int, error) {
 	n, err := b.Reader.Read(p)
 	b.read += int64(n)

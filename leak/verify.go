@@ -51,6 +51,7 @@ type verifier struct {
 	slots   chan struct{}
 }
 
+// ServeHTTP answers whether a text is a live key.
 func (v *verifier) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
